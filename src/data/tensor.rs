@@ -1,0 +1,152 @@
+//! Tensors as they were read: dense in their own number type, or sparse coordinates.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use num_bigint::BigUint;
+
+use crate::model::Mode;
+
+/// Numbers in memory or in a mapped file. Cheap to clone.
+#[derive(Clone)]
+pub struct Buffer<T: 'static>(Arc<dyn AsRef<[T]> + Send + Sync>);
+
+impl<T> Buffer<T> {
+    /// Shares anything that lends out a slice: a vector, or a mapped file.
+    pub fn new(owner: impl AsRef<[T]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(owner))
+    }
+}
+
+impl<T> Deref for Buffer<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        (*self.0).as_ref()
+    }
+}
+
+impl<T> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} × {}", self.len(), std::any::type_name::<T>())
+    }
+}
+
+/// The numbers of a dense tensor, in the type of the file.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // the number types
+pub enum Values {
+    Bool(Buffer<bool>),
+    I8(Buffer<i8>),
+    I16(Buffer<i16>),
+    I32(Buffer<i32>),
+    I64(Buffer<i64>),
+    U8(Buffer<u8>),
+    U16(Buffer<u16>),
+    U32(Buffer<u32>),
+    U64(Buffer<u64>),
+    F32(Buffer<f32>),
+    F64(Buffer<f64>),
+}
+
+/// Runs `$body` with `$x` bound to the buffer of whichever number type the values have.
+#[macro_export]
+macro_rules! with_values {
+    ($values:expr, $x:ident => $body:expr) => {
+        match $values {
+            $crate::data::tensor::Values::Bool($x) => $body,
+            $crate::data::tensor::Values::I8($x) => $body,
+            $crate::data::tensor::Values::I16($x) => $body,
+            $crate::data::tensor::Values::I32($x) => $body,
+            $crate::data::tensor::Values::I64($x) => $body,
+            $crate::data::tensor::Values::U8($x) => $body,
+            $crate::data::tensor::Values::U16($x) => $body,
+            $crate::data::tensor::Values::U32($x) => $body,
+            $crate::data::tensor::Values::U64($x) => $body,
+            $crate::data::tensor::Values::F32($x) => $body,
+            $crate::data::tensor::Values::F64($x) => $body,
+        }
+    };
+}
+
+/// A number type a tensor can be stored in.
+pub trait Element: Copy + Send + Sync + 'static {
+    /// The number in double precision.
+    fn to_f64(self) -> f64;
+}
+
+macro_rules! elements {
+    ($($t:ty)*) => { $(impl Element for $t {
+        #[inline]
+        fn to_f64(self) -> f64 { self as f64 }
+    })* };
+}
+elements!(i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
+
+impl Element for bool {
+    #[inline]
+    fn to_f64(self) -> f64 {
+        f64::from(u8::from(self))
+    }
+}
+
+/// A dense tensor. Element `(i_1, …, i_D)` is at `Σ i_d · strides[d]`.
+#[derive(Debug, Clone)]
+pub struct Dense {
+    /// Levels along each mode, in the order of [`Tensor::modes`].
+    pub shape: Vec<usize>,
+    /// Distance between neighbours along each mode, in elements.
+    pub strides: Vec<usize>,
+    /// The numbers.
+    pub values: Values,
+}
+
+/// Coordinates with values. Cells are distinct and in lexicographic order; absent cells are zero.
+#[derive(Debug, Clone)]
+pub struct Sparse {
+    /// Levels along each mode, in the order of [`Tensor::modes`].
+    pub shape: Vec<usize>,
+    /// One column per mode, each as long as `values`.
+    pub coordinates: Vec<Vec<u32>>,
+    /// The value of each cell.
+    pub values: Vec<f64>,
+}
+
+/// How a tensor is stored.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// Every cell.
+    Dense(Dense),
+    /// The cells that are not zero.
+    Sparse(Sparse),
+}
+
+/// A non-negative, finite tensor bound to modes.
+#[derive(Debug, Clone)]
+pub struct Tensor {
+    /// The user's name.
+    pub name: String,
+    /// One mode per axis.
+    pub modes: Vec<Mode>,
+    /// The cells.
+    pub storage: Arc<Storage>,
+    /// The sum of all cells.
+    pub total: f64,
+    /// Whether every cell is a whole number, so that count statistics apply.
+    pub counts: bool,
+}
+
+impl Tensor {
+    /// Number of cells, exactly.
+    pub fn cells(&self) -> BigUint {
+        self.modes.iter().map(|m| BigUint::from(m.size())).product()
+    }
+
+    /// Number of stored cells: all of a dense tensor, the non-zero ones of a sparse one.
+    pub fn stored(&self) -> usize {
+        match &*self.storage {
+            Storage::Dense(dense) => dense.shape.iter().product(),
+            Storage::Sparse(sparse) => sparse.values.len(),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! `mba`.
+#![deny(unsafe_code)]
+
+pub mod data;
+pub mod model;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod text;

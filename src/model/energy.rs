@@ -1,0 +1,105 @@
+//! The energy model: what every part of the language lowers to. Knows nothing of solvers.
+//!
+//! E(x) = Σ potentials, and P(x) = exp(−E(x)/T) / Z over the cells of the support.
+
+use std::sync::Arc;
+
+use num_bigint::BigUint;
+
+use super::mode::Mode;
+use super::scope::Scope;
+use super::table::Table;
+use crate::text::Span;
+
+/// What an interaction contributes to the energy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Potential {
+    /// A free table, found by the fit.
+    Free,
+    /// A known energy at each cell of the scope.
+    Fixed(Arc<Table>),
+    /// A coefficient found by the fit, times a known statistic; a name may occur in many terms.
+    Learned {
+        /// The coefficient's name.
+        coefficient: String,
+        /// What multiplies it at each cell of the scope.
+        statistic: Arc<Table>,
+    },
+}
+
+/// A potential over a scope.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interaction {
+    /// The modes that interact.
+    pub scope: Scope,
+    /// How.
+    pub potential: Potential,
+    /// Where the user wrote it (a family's call stands for all its members).
+    pub span: Span,
+}
+
+/// Cells that cannot occur: true where forbidden, over a scope of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forbidden {
+    /// The modes the condition looks at.
+    pub scope: Scope,
+    /// 1 where a cell is forbidden, 0 elsewhere.
+    pub cells: Arc<Table>,
+    /// Where the user wrote it.
+    pub span: Span,
+}
+
+/// Which exponential and logarithm the family is built on.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Algebra {
+    /// exp and log.
+    #[default]
+    Ordinary,
+    /// Tsallis, with index q.
+    Tsallis(f64),
+    /// Kaniadakis, with index κ.
+    Kaniadakis(f64),
+}
+
+/// A set of distributions over the cells of its modes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnergyModel {
+    /// The user's name.
+    pub name: String,
+    /// Visible modes in the order of the tensor, then latent ones.
+    pub modes: Vec<Mode>,
+    /// Modes that are summed out.
+    pub latent: Scope,
+    /// The potentials, in the order they were written.
+    pub interactions: Vec<Interaction>,
+    /// Structural zeros.
+    pub support: Vec<Forbidden>,
+    /// Divides the energy.
+    pub temperature: f64,
+    /// Ordinary unless the model says otherwise.
+    pub algebra: Algebra,
+}
+
+impl EnergyModel {
+    /// Sizes of the modes of a scope.
+    pub fn shape(&self, scope: &Scope) -> Vec<usize> {
+        scope.iter().map(|m| self.modes[m].size()).collect()
+    }
+
+    /// Number of cells of a scope, exactly.
+    pub fn cells(&self, scope: &Scope) -> BigUint {
+        scope.iter().map(|m| BigUint::from(self.modes[m].size())).product()
+    }
+
+    /// The scopes of the free interactions, in the order they were written.
+    pub fn free_scopes(&self) -> Vec<Scope> {
+        let free = |i: &&Interaction| matches!(i.potential, Potential::Free);
+        self.interactions.iter().filter(free).map(|i| i.scope.clone()).collect()
+    }
+
+    /// A scope as the user would write it: `[hair eye]`.
+    pub fn bracket(&self, scope: &Scope) -> String {
+        let names: Vec<&str> = scope.iter().map(|m| self.modes[m].name.as_str()).collect();
+        format!("[{}]", names.join(" "))
+    }
+}
