@@ -1,1 +1,5 @@
-//! Room.
+//! From results to tables, text and files of numbers.
+
+pub mod value;
+
+pub use value::{Array, Rows, Value};

@@ -58,6 +58,12 @@ macro_rules! codes {
 codes! {
     // 0xx: syntax
     MBA001 Error Program "unexpected text";
+    MBA002 Error Program "something is never closed";
+    MBA003 Error Program "number out of range";
+    MBA004 Error Program "nested too deeply";
+    MBA005 Error Program "comma in an interaction";
+    MBA006 Error Program "unknown statement";
+    MBA007 Error Program "reserved word used as a name";
     // 4xx: data and masks
     MBA401 Error Program "file cannot be read";
     // 5xx: plan and runtime

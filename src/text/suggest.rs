@@ -1,0 +1,53 @@
+//! "Did you mean": the nearest of a list of names.
+
+/// The candidate most like `name`, if any is like it at all.
+///
+/// Case and accents of spelling count little: `Hair` suggests `hair`. Ties go to the earlier one.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    let mut best: Option<(f64, &str)> = None;
+    for candidate in candidates {
+        let other = candidate.to_lowercase();
+        let score =
+            if other == wanted { 2.0 } else { strsim::normalized_damerau_levenshtein(&wanted, &other) };
+        if best.is_none_or(|(s, _)| score > s) {
+            best = Some((score, candidate));
+        }
+    }
+    best.filter(|(score, candidate)| {
+        // one slip is forgiven in the shortest names, where it weighs more than the score allows
+        *score >= 0.5 || (name.len() > 1 && strsim::damerau_levenshtein(name, candidate) == 1)
+    })
+    .map(|(_, candidate)| candidate)
+}
+
+/// A list as it is read aloud: "`a`, `b` and `c`".
+pub fn list<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("`{}`", n.as_ref())).collect();
+    match quoted.split_last() {
+        None => "none".into(),
+        Some((only, [])) => only.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_likely_name() {
+        assert_eq!(nearest("hari", ["eye", "hair", "sex"]), Some("hair"));
+        assert_eq!(nearest("Hair", ["chair", "hair"]), Some("hair"));
+        assert_eq!(nearest("sx", ["sex", "eye"]), Some("sex"));
+        assert_eq!(nearest("temperature", ["hair", "eye"]), None);
+        assert_eq!(nearest("a", ["b"]), None);
+    }
+
+    #[test]
+    fn lists_read_aloud() {
+        assert_eq!(list::<&str>(&[]), "none");
+        assert_eq!(list(&["a"]), "`a`");
+        assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}

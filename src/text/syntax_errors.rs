@@ -1,0 +1,322 @@
+//! What is wrong with a piece of text that does not parse, in words a user would use.
+
+use pest::error::{Error, ErrorVariant, InputLocation};
+
+use super::codes::Code;
+use super::diagnostic::Diagnostic;
+use super::grammar::Rule;
+use super::span::{SourceId, Span};
+use super::suggest;
+
+/// The words a statement can begin with.
+pub(super) const STATEMENTS: &[&str] =
+    &["mode", "param", "data", "use", "model", "fit", "balance", "sweep", "show", "save", "plot", "test"];
+
+/// The words an item of a model can begin with, besides `[` and the name of a family.
+const ITEMS: &[&str] = &[
+    "without",
+    "latent",
+    "temperature",
+    "algebra",
+    "forbid",
+    "given",
+    "tie",
+    "prior",
+    "smooth",
+    "mix",
+    "for",
+    "mode",
+];
+
+/// The words a line of a test can begin with.
+const TEST_LINES: &[&str] = &["expect", "snapshot"];
+
+const OTHER_RESERVED: &[&str] =
+    &["and", "or", "not", "mod", "if", "else", "true", "false", "nan", "missing", "learn"];
+
+/// Explains why `text[start..end]`, parsed by itself, was refused with `error`.
+pub(super) fn explain(
+    source: SourceId,
+    text: &str,
+    start: usize,
+    end: usize,
+    error: &Error<Rule>,
+) -> Diagnostic {
+    let matter = text.get(start..end).unwrap_or("");
+    if let Some(diagnostic) = lexical(source, matter, start) {
+        return diagnostic;
+    }
+    let (expected, position) = match &error.variant {
+        ErrorVariant::ParsingError { positives, .. } => (positives.as_slice(), error.location.clone()),
+        ErrorVariant::CustomError { .. } => {
+            return Diagnostic::new(Code::MBA004, "this is nested too deeply")
+                .at(Span::new(source, start, end), "here")
+                .help("split it, or name its parts with `param`");
+        }
+    };
+    let position = match position {
+        InputLocation::Pos(p) | InputLocation::Span((p, _)) => p.min(matter.len()),
+    };
+    let blank = |c: char| c == ' ' || c == '\t' || c == '\r';
+    let position = position + matter[position..].len() - matter[position..].trim_start_matches(blank).len();
+    let found = token_at(&matter[position..]);
+    let span = Span::new(source, start + position, start + position + found.len());
+    // an empty place is shown as the end of what stands before it
+    let shown =
+        if found.is_empty() { Span::new(source, end.saturating_sub(1).max(start), end) } else { span };
+
+    if position == 0 {
+        if let Some(diagnostic) = unknown_beginning(expected, found, span) {
+            return diagnostic;
+        }
+    }
+    if expected.contains(&Rule::name) && is_reserved(found) {
+        return Diagnostic::new(Code::MBA007, format!("`{found}` is a reserved word"))
+            .at(span, "cannot be a name")
+            .help(format!("choose another name, such as `{found}_`"));
+    }
+    if let Some(dot) = matter[position..].strip_prefix('.') {
+        if matter[..position].ends_with(|c: char| c.is_ascii_digit()) && !dot.starts_with('.') {
+            let number_start = matter[..position].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |i| i + 1);
+            let number = &matter[number_start..position];
+            let span = Span::new(source, start + number_start, start + position + 1);
+            return Diagnostic::new(Code::MBA001, "a decimal point has a digit after it")
+                .at(span, "this number ends in a point")
+                .help(format!("write `{number}.0` or `{number}`"))
+                .replace(span, format!("{number}.0"), format!("write `{number}.0`"));
+        }
+    }
+    let mut wanted: Vec<&str> = expected.iter().filter_map(|r| describe(*r)).collect();
+    wanted.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    wanted.retain(|w| seen.insert(*w));
+    let found_text = match found {
+        "" | "\n" => "the end of the line".to_string(),
+        "}" => "`}`".to_string(),
+        other => format!("`{other}`"),
+    };
+    let label = match wanted.as_slice() {
+        [] => "not expected here".to_string(),
+        [one] => format!("expected {one}"),
+        [most @ .., last] if wanted.len() <= 6 => format!("expected {} or {last}", most.join(", ")),
+        _ => "not expected here".to_string(),
+    };
+    let mut diagnostic = Diagnostic::new(Code::MBA001, format!("unexpected {found_text}")).at(shown, label);
+    diagnostic.help = hint(matter, position, found, expected);
+    diagnostic
+}
+
+/// Something that parses alone but not where it stands: two statements on one line, or an open brace.
+pub(super) fn unfinished(source: SourceId, start: usize, end: usize) -> Diagnostic {
+    Diagnostic::new(Code::MBA001, "this does not end where it should")
+        .at(Span::new(source, start, end), "followed by something on the same line")
+        .help("put what follows on a line of its own, or separate the two by `;`")
+}
+
+/// Problems visible without a grammar: an open string or bracket, a character of no meaning.
+fn lexical(source: SourceId, matter: &str, start: usize) -> Option<Diagnostic> {
+    let mut open: Vec<(usize, char)> = Vec::new();
+    let mut chars = matter.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let here = |len: usize| Span::new(source, start + at, start + at + len);
+        match c {
+            '#' => while chars.next_if(|(_, c)| *c != '\n').is_some() {},
+            '"' => {
+                let mut closed = false;
+                while let Some((_, c)) = chars.next_if(|(_, c)| *c != '\n') {
+                    match c {
+                        '\\' => {
+                            chars.next();
+                        }
+                        '"' => {
+                            closed = true;
+                            break;
+                        }
+                        _ => {}
+                    }
+                }
+                if !closed {
+                    return Some(
+                        Diagnostic::new(Code::MBA002, "this string is never closed")
+                            .at(here(1), "opened here")
+                            .help("close it with `\"` on the same line"),
+                    );
+                }
+            }
+            '(' | '[' | '{' => open.push((at, c)),
+            ')' | ']' | '}' => {
+                let wanted = match c {
+                    ')' => '(',
+                    ']' => '[',
+                    _ => '{',
+                };
+                match open.pop() {
+                    Some((_, o)) if o == wanted => {}
+                    Some((at_open, o)) => {
+                        let opened = Span::new(source, start + at_open, start + at_open + 1);
+                        return Some(
+                            Diagnostic::new(Code::MBA002, format!("`{o}` is closed by `{c}`"))
+                                .at(here(1), "this closes")
+                                .at(opened, "what was opened here")
+                                .help("brackets close in the reverse order of opening"),
+                        );
+                    }
+                    None => {
+                        return Some(
+                            Diagnostic::new(Code::MBA002, format!("`{c}` closes nothing"))
+                                .at(here(1), "nothing is open here")
+                                .help("remove it, or open it earlier"),
+                        );
+                    }
+                }
+            }
+            '\'' | '`' | '“' | '”' | '‘' | '’' => {
+                return Some(
+                    Diagnostic::new(Code::MBA001, format!("`{c}` does not quote a string"))
+                        .at(here(c.len_utf8()), "not a quotation mark of the language")
+                        .help("strings are written with `\"`"),
+                );
+            }
+            '&' if matter[at..].starts_with("&&") => {
+                return Some(
+                    Diagnostic::new(Code::MBA001, "unexpected `&&`").at(here(2), "write `and`").replace(
+                        here(2),
+                        "and",
+                        "write `and`",
+                    ),
+                );
+            }
+            '|' if matter[at..].starts_with("||") => {
+                return Some(
+                    Diagnostic::new(Code::MBA001, "unexpected `||`").at(here(2), "write `or`").replace(
+                        here(2),
+                        "or",
+                        "write `or`",
+                    ),
+                );
+            }
+            '\u{A0}' | '\u{2007}' | '\u{202F}' | '\u{200B}' => {
+                return Some(
+                    Diagnostic::new(Code::MBA001, format!("invisible character U+{:04X}", u32::from(c)))
+                        .at(here(c.len_utf8()), "not an ordinary space")
+                        .replace(here(c.len_utf8()), " ", "write an ordinary space"),
+                );
+            }
+            '−' | '–' => {
+                return Some(
+                    Diagnostic::new(Code::MBA001, format!("`{c}` is not the minus sign"))
+                        .at(here(c.len_utf8()), "a dash")
+                        .replace(here(c.len_utf8()), "-", "write `-`"),
+                );
+            }
+            _ => {}
+        }
+    }
+    let (at, c) = open.first()?;
+    let close = match c {
+        '(' => ')',
+        '[' => ']',
+        _ => '}',
+    };
+    Some(
+        Diagnostic::new(Code::MBA002, format!("`{c}` is never closed"))
+            .at(Span::new(source, start + at, start + at + 1), "opened here")
+            .help(format!("add the missing `{close}`")),
+    )
+}
+
+fn unknown_beginning(expected: &[Rule], found: &str, span: Span) -> Option<Diagnostic> {
+    if !found.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        return None;
+    }
+    let (what, words) = if expected.contains(&Rule::fit_statement) {
+        ("statement", STATEMENTS)
+    } else if expected.contains(&Rule::snapshot) {
+        ("line of a test", TEST_LINES)
+    } else if expected.contains(&Rule::without) {
+        ("item of a model", ITEMS)
+    } else {
+        return None;
+    };
+    let diagnostic = Diagnostic::new(Code::MBA006, format!("no {what} begins with `{found}`"));
+    Some(match suggest::nearest(found, words.iter().copied()) {
+        Some(word) => diagnostic
+            .at(span, format!("did you mean `{word}`?"))
+            .help(format!("write `{word}`"))
+            .replace(span, word, format!("write `{word}`")),
+        None => diagnostic
+            .at(span, format!("not a {what}"))
+            .help(format!("a {what} begins with {}", suggest::list(words).replace(" and ", " or "))),
+    })
+}
+
+fn is_reserved(word: &str) -> bool {
+    STATEMENTS.contains(&word) || OTHER_RESERVED.contains(&word)
+}
+
+/// The word, number, string or sign at the start of `rest`.
+fn token_at(rest: &str) -> &str {
+    let Some(first) = rest.chars().next() else { return "" };
+    let wordly = |c: char| c.is_alphanumeric() || c == '_';
+    let len = if wordly(first) {
+        rest.find(|c: char| !wordly(c)).unwrap_or(rest.len())
+    } else if first == '"' {
+        rest[1..].find('"').map_or(rest.len(), |i| i + 2)
+    } else {
+        ["->", "~=", "==", "!=", "<=", ">=", ".."]
+            .iter()
+            .find(|s| rest.starts_with(**s))
+            .map_or(first.len_utf8(), |s| s.len())
+    };
+    &rest[..len]
+}
+
+fn hint(matter: &str, position: usize, found: &str, expected: &[Rule]) -> Option<String> {
+    let before = matter[..position].trim_end();
+    if found == "=" && expected.contains(&Rule::equal) {
+        return Some("a comparison is written `==`".into());
+    }
+    if found == "(" && before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+        return Some("an argument list touches the name it belongs to: `f(x)`".into());
+    }
+    if found == "[" && before.contains('=') {
+        return Some("a potential ends its line: put the next interaction on a line of its own".into());
+    }
+    if found == "%" {
+        return Some("a percent sign touches its number; the remainder is `mod`".into());
+    }
+    if matches!(found, "" | "\n") {
+        return Some("a newline ends a statement, except inside `( )` and `[ ]`".into());
+    }
+    None
+}
+
+/// A rule as a user would name it; `None` for what is never worth mentioning.
+fn describe(rule: Rule) -> Option<&'static str> {
+    Some(match rule {
+        Rule::name | Rule::mode_reference => "a name",
+        Rule::word => "a word",
+        Rule::expression | Rule::postfix | Rule::primary => "an expression",
+        Rule::string => "a string",
+        Rule::number => "a number",
+        Rule::set => "levels in braces",
+        Rule::model_block | Rule::test_block => "`{`",
+        Rule::axes => "modes in brackets, as in `[a, b]`",
+        Rule::interaction => "an interaction, as in `[a b]`",
+        Rule::family_call => "a call, as in `f(x)`",
+        Rule::kw_to => "`to`",
+        Rule::kw_from => "`from`",
+        Rule::kw_in => "`in`",
+        Rule::kw_by => "`by`",
+        Rule::kw_over => "`over`",
+        Rule::kw_values => "`values`",
+        Rule::kw_else => "`else`",
+        Rule::kw_where => "`where`",
+        Rule::EOI => "the end of the statement",
+        Rule::family_sizes | Rule::level_order | Rule::template_params => return None,
+        Rule::data_source => "`from`",
+        Rule::template_param => "a parameter",
+        Rule::assignment => "`name = value`",
+        _ => return None,
+    })
+}
