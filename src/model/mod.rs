@@ -1,11 +1,28 @@
 //! From a syntax tree to energy models. Knows nothing of files or solvers.
 
+pub mod constant;
+pub mod declarations;
+pub mod elaborate;
 pub mod energy;
+pub mod family;
+mod lattice;
+pub mod lint;
 pub mod mode;
 pub mod scope;
 pub mod table;
 
+pub use declarations::Declarations;
+pub use elaborate::elaborate;
 pub use energy::{Algebra, EnergyModel, Forbidden, Interaction, Potential};
 pub use mode::{Level, Levels, Mode, Order};
 pub use scope::Scope;
 pub use table::Table;
+
+use crate::text::{Code, Diagnostic, Span};
+
+/// What the language has and this version cannot do yet: said, never skipped.
+pub fn unsupported(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::MBA390, format!("{what}: not supported by this version"))
+        .at(span, "understood, but it cannot be computed yet")
+        .help("leave it out, or wait for a version that has it")
+}

@@ -64,6 +64,34 @@ codes! {
     MBA005 Error Program "comma in an interaction";
     MBA006 Error Program "unknown statement";
     MBA007 Error Program "reserved word used as a name";
+    // 1xx: names
+    MBA101 Error Program "unknown name";
+    MBA102 Error Program "unknown function or result";
+    MBA103 Error Program "declared twice";
+    MBA104 Error Program "unknown param on the command line";
+    MBA105 Error Program "wrong arguments";
+    MBA106 Error Program "wrong kind of value";
+    MBA107 Error Program "depends on itself";
+    MBA108 Error Program "module cannot be used";
+    MBA120 Warning Program "unused mode";
+    // 2xx: shapes
+    MBA221 Error Program "mode without levels";
+    MBA222 Error Program "impossible levels";
+    MBA223 Error Program "not a mode";
+    MBA224 Error Program "mode outside the model";
+    // 3xx: model structure
+    MBA301 Error Program "interaction cannot be removed";
+    MBA302 Error Program "mode named twice in an interaction";
+    MBA303 Error Program "family cannot be expanded";
+    MBA304 Error Program "template cannot be applied";
+    MBA305 Error Program "impossible temperature";
+    MBA306 Error Program "unknown algebra";
+    MBA307 Error Program "impossible energy";
+    MBA321 Warning Program "redundant interaction";
+    MBA322 Warning Program "saturated model";
+    MBA323 Warning Program "inert temperature";
+    MBA324 Warning Program "mode in no interaction";
+    MBA390 Error Program "not supported by this version";
     // 4xx: data and masks
     MBA401 Error Program "file cannot be read";
     // 5xx: plan and runtime

@@ -65,26 +65,27 @@ pub(super) fn explain(
     let shown =
         if found.is_empty() { Span::new(source, end.saturating_sub(1).max(start), end) } else { span };
 
-    if position == 0 {
-        if let Some(diagnostic) = unknown_beginning(expected, found, span) {
-            return diagnostic;
-        }
+    if position == 0
+        && let Some(diagnostic) = unknown_beginning(expected, found, span)
+    {
+        return diagnostic;
     }
     if expected.contains(&Rule::name) && is_reserved(found) {
         return Diagnostic::new(Code::MBA007, format!("`{found}` is a reserved word"))
             .at(span, "cannot be a name")
             .help(format!("choose another name, such as `{found}_`"));
     }
-    if let Some(dot) = matter[position..].strip_prefix('.') {
-        if matter[..position].ends_with(|c: char| c.is_ascii_digit()) && !dot.starts_with('.') {
-            let number_start = matter[..position].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |i| i + 1);
-            let number = &matter[number_start..position];
-            let span = Span::new(source, start + number_start, start + position + 1);
-            return Diagnostic::new(Code::MBA001, "a decimal point has a digit after it")
-                .at(span, "this number ends in a point")
-                .help(format!("write `{number}.0` or `{number}`"))
-                .replace(span, format!("{number}.0"), format!("write `{number}.0`"));
-        }
+    if let Some(dot) = matter[position..].strip_prefix('.')
+        && matter[..position].ends_with(|c: char| c.is_ascii_digit())
+        && !dot.starts_with('.')
+    {
+        let number_start = matter[..position].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |i| i + 1);
+        let number = &matter[number_start..position];
+        let span = Span::new(source, start + number_start, start + position + 1);
+        return Diagnostic::new(Code::MBA001, "a decimal point has a digit after it")
+            .at(span, "this number ends in a point")
+            .help(format!("write `{number}.0` or `{number}`"))
+            .replace(span, format!("{number}.0"), format!("write `{number}.0`"));
     }
     let mut wanted: Vec<&str> = expected.iter().filter_map(|r| describe(*r)).collect();
     wanted.dedup();
