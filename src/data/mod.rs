@@ -1,5 +1,125 @@
-//! From bytes to tensors. Formats are pure functions of bytes; files are opened elsewhere.
+//! From bytes to tensors, in two phases.
+//!
+//! ```text
+//!  Request ──inspect──▶ Header ──(check, plan)──▶ read ──▶ Loaded { Tensor }
+//!     ▲                   │
+//!   Files: bytes          └ shape, columns, levels, size in memory
+//! ```
+//!
+//! [`inspect`] looks at headers only, and at the columns whose levels come from the data. [`read`] looks at
+//! every cell. Formats are pure functions of bytes; files are opened by the host, through [`Files`].
+//!
+//! | what | where |
+//! |---|---|
+//! | the statement, resolved | `request.rs` |
+//! | the formats and how one is chosen | `format.rs`, one file each in `formats/` |
+//! | modes to axes and columns | `binding.rs` |
+//! | the text of a field to a level | `lookup.rs` |
+//! | rows that are wrong, one report per cause | `offences.rs` |
+//! | cells in any order to a sparse tensor | `cells.rs` |
+//! | totals and forbidden values | `summary.rs` |
+//!
+//! Adding a format takes one file in `formats/` and one line in the registry of `format.rs`. Cells whose value
+//! is unknown can be written down ([`Literal::Missing`]) but not yet read: they are reported as `MBA490`.
 
+mod binding;
+mod cells;
+pub mod files;
+pub mod format;
+mod formats;
+pub mod header;
+mod lookup;
+mod offences;
+pub mod request;
+mod suggest;
+mod summary;
 pub mod tensor;
 
+pub use files::{Content, Files};
+pub use format::{Format, Loaded};
+pub use header::{Amount, Binding, BoundAxis, Column, ElementType, Header, Layout, Profile, Role};
+pub use request::{Axis, Counting, Declared, Literal, Request, Source};
 pub use tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};
+
+use crate::model::Mode;
+use crate::text::{Code, Diagnostic, Span};
+use format::{Checked, Opened};
+
+/// The first phase: reads headers, and scans the columns whose levels come from the data.
+///
+/// Costs a look at the first bytes, except for text whose levels are not all declared, which is scanned once.
+/// The header keeps the opened files, so that the second phase reads what the first one saw.
+///
+/// # Errors
+/// One diagnostic per cause: files that cannot be read, shapes and columns that do not fit the modes, and rows
+/// that the scan finds to be wrong.
+pub fn inspect(request: &Request, files: &dyn Files) -> Result<Header, Vec<Diagnostic>> {
+    if request.axes.is_empty() {
+        return Err(vec![
+            Diagnostic::new(Code::MBA202, format!("`{}` lists no modes", request.name))
+                .at(request.span, "needs at least one mode")
+                .help(format!("list the modes in brackets, such as `{}[hair, eye]`", request.name)),
+        ]);
+    }
+    match &request.source {
+        Source::File { path, span } => {
+            let file = open(files, path, *span)?;
+            format::inspect_file(request, &file)
+        }
+        Source::Coordinates { coords, values } => {
+            match (open(files, &coords.0, coords.1), open(files, &values.0, values.1)) {
+                (Ok(coords), Ok(values)) => formats::coordinates::inspect(request, &coords, &values),
+                (Err(a), Err(b)) => Err(a.into_iter().chain(b).collect()),
+                (Err(a), _) | (_, Err(a)) => Err(a),
+            }
+        }
+        Source::Literal(literal) => formats::literal::inspect(request, literal),
+    }
+}
+
+/// The second phase: reads the cells.
+///
+/// `modes` are the final modes, one per axis of the request: normally [`Header::modes`], unless other tensors
+/// bring more levels.
+///
+/// # Errors
+/// One diagnostic per cause: modes that do not fit the shape, rows that are wrong, and values that are
+/// negative or not finite.
+pub fn read(request: &Request, header: &Header, modes: &[Mode]) -> Result<Loaded, Vec<Diagnostic>> {
+    if modes.len() != request.axes.len() || header.axes.len() != request.axes.len() {
+        return Err(vec![
+            Diagnostic::new(Code::MBA901, format!("`{}` was given the modes of other data", request.name))
+                .at(request.span, "these data"),
+        ]);
+    }
+    header.pending.read(request, modes)
+}
+
+fn open<'a>(files: &dyn Files, path: &'a str, span: Span) -> Checked<Opened<'a>> {
+    match files.open(path) {
+        Ok(content) => Ok(Opened { path, span, content }),
+        Err(error) => Err(vec![cannot_open(path, span, &error)]),
+    }
+}
+
+fn cannot_open(path: &str, span: Span, error: &std::io::Error) -> Diagnostic {
+    use std::io::ErrorKind;
+    let path = if path == "-" { "standard input".to_owned() } else { format!("`{path}`") };
+    let (message, help) = match error.kind() {
+        ErrorKind::NotFound => {
+            (format!("{path} does not exist"), "paths that are read are relative to the file that names them")
+        }
+        ErrorKind::PermissionDenied => {
+            (format!("{path} may not be read"), "change the permissions of the file")
+        }
+        ErrorKind::IsADirectory => (format!("{path} is a directory"), "name a file inside it"),
+        _ => {
+            let reason = error.to_string();
+            return Diagnostic::new(Code::MBA401, format!("{path} cannot be read"))
+                .at(span, "named here")
+                .note(reason.trim_end_matches('.').to_owned())
+                .help("check that the path leads to a file that can be read");
+        }
+    };
+    Diagnostic::new(Code::MBA401, message).at(span, "named here").help(help)
+}

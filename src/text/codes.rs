@@ -75,6 +75,14 @@ codes! {
     MBA108 Error Program "module cannot be used";
     MBA120 Warning Program "unused mode";
     // 2xx: shapes
+    MBA201 Error Program "an axis and its mode differ in size";
+    MBA202 Error Program "the data have another number of axes";
+    MBA203 Error Program "an axis has no levels";
+    MBA204 Error Program "no such column";
+    MBA205 Error Program "a column cannot be told apart";
+    MBA206 Error Program "too many levels or cells";
+    MBA207 Error Program "coordinates and values do not fit together";
+    MBA208 Error Program "a literal is uneven";
     MBA221 Error Program "mode without levels";
     MBA222 Error Program "impossible levels";
     MBA223 Error Program "not a mode";
@@ -94,8 +102,31 @@ codes! {
     MBA390 Error Program "not supported by this version";
     // 4xx: data and masks
     MBA401 Error Program "file cannot be read";
+    MBA402 Error Program "format is not known";
+    MBA403 Error Program "there are no data";
+    MBA404 Error Program "file is damaged";
+    MBA405 Error Program "number type is not supported";
+    MBA406 Error Program "no such array in the archive";
+    MBA407 Error Program "rows differ in length";
+    MBA408 Error Program "text is not UTF-8";
+    MBA409 Error Program "an option does not fit the format";
+    MBA410 Error Outcome "a value is negative or not finite";
+    MBA411 Error Outcome "a field is not a number";
+    MBA412 Error Outcome "a count is not a whole number";
+    MBA413 Error Outcome "every cell is zero";
+    MBA414 Error Outcome "the total is too large";
+    MBA420 Error Outcome "a field is empty";
+    MBA421 Error Outcome "a level was not declared";
+    MBA422 Error Outcome "a value lies outside every bin";
+    MBA423 Error Outcome "a coordinate is out of range";
+    MBA490 Error Program "missing cells are not supported";
     // 5xx: plan and runtime
     MBA501 Error Program "over the memory budget";
+    MBA502 Error Outcome "data without mass";
+    MBA503 Error Outcome "data where the model is zero";
+    MBA504 Error Program "table too large to write out";
+    MBA505 Error Program "data and model do not fit together";
+    MBA590 Error Program "not supported yet";
     // 9xx: internal
     MBA901 Error Defect "internal error";
 }

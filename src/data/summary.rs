@@ -1,0 +1,171 @@
+//! One pass over all values: the total, whether they are counts, and which are not allowed.
+
+use rayon::prelude::*;
+
+use super::format::Checked;
+use super::request::Request;
+use super::suggest::others;
+use super::tensor::Element;
+use crate::model::Mode;
+use crate::text::{Code, Diagnostic, Span};
+
+/// Values per block. Fixed, so that the total does not depend on the number of threads.
+const BLOCK: usize = 1 << 15;
+
+/// Whole numbers below this are exact in double precision.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A sum that keeps what is lost to rounding (Neumaier 1974, doi:10.1002/zamm.19740540106).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Compensated {
+    sum: f64,
+    lost: f64,
+}
+
+impl Compensated {
+    #[inline]
+    pub fn add(&mut self, x: f64) {
+        let sum = self.sum + x;
+        self.lost += if self.sum.abs() >= x.abs() { (self.sum - sum) + x } else { (x - sum) + self.sum };
+        self.sum = sum;
+    }
+
+    /// The sum; infinite when it is too large for double precision.
+    pub fn value(self) -> f64 {
+        // once the sum is infinite the correction is not a number
+        if self.sum.is_finite() { self.sum + self.lost } else { self.sum }
+    }
+}
+
+/// What one pass over the values finds out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summary {
+    total: Compensated,
+    counts: bool,
+    bad: usize,
+    /// The first value that is not allowed: its place in logical order, and the value.
+    first: Option<(usize, f64)>,
+}
+
+/// Looks at every value. `logical` turns a place in memory into the place in logical order.
+pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> usize + Sync)) -> Summary {
+    let blocks: Vec<Summary> = values
+        .par_chunks(BLOCK)
+        .enumerate()
+        .map(|(block, values)| {
+            let mut s = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
+            for (i, x) in values.iter().enumerate() {
+                let x = x.to_f64();
+                if !(x >= 0.0 && x < f64::INFINITY) {
+                    s.bad += 1;
+                    let place = logical(block * BLOCK + i);
+                    if s.first.is_none_or(|(p, _)| place < p) {
+                        s.first = Some((place, x));
+                    }
+                    continue;
+                }
+                s.counts &= x < EXACT && x == x.trunc();
+                s.total.add(x);
+            }
+            s
+        })
+        .collect();
+    let start = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
+    blocks.into_iter().fold(start, |mut all, s| {
+        all.total.add(s.total.sum);
+        all.total.lost += s.total.lost;
+        all.counts &= s.counts;
+        all.bad += s.bad;
+        all.first = match (all.first, s.first) {
+            (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
+            (a, b) => a.or(b),
+        };
+        all
+    })
+}
+
+impl Summary {
+    /// The total and whether the values are counts, or what is wrong with the values.
+    pub fn check(self, request: &Request, modes: &[Mode], what: &str, span: Span) -> Checked<(f64, bool)> {
+        if let Some((place, value)) = self.first {
+            let mut index = vec![0; modes.len()];
+            let mut rest = place;
+            for (i, mode) in index.iter_mut().zip(modes).rev() {
+                let size = mode.size().max(1);
+                *i = rest % size;
+                rest /= size;
+            }
+            let cell = cell_name(modes, &index);
+            return Err(vec![bad_value(request, &cell, value, self.bad.saturating_sub(1), "", span)]);
+        }
+        totals(request, self.total.value(), what, span)?;
+        Ok((self.total.value(), self.counts))
+    }
+}
+
+/// Whether a total can be fitted to.
+pub(crate) fn totals(request: &Request, total: f64, what: &str, span: Span) -> Checked<()> {
+    if total == 0.0 {
+        return Err(vec![
+            Diagnostic::new(Code::MBA413, format!("every cell of `{}` is zero", request.name))
+                .at(span, format!("{what} holds nothing but zeros"))
+                .note("a distribution needs a total above zero")
+                .help("check that this is the file, and the column, that was meant"),
+        ]);
+    }
+    if !total.is_finite() {
+        return Err(vec![
+            Diagnostic::new(
+                Code::MBA414,
+                format!("the cells of `{}` add up to more than can be represented", request.name),
+            )
+            .at(span, format!("the sum of {what} is above {:e}", f64::MAX))
+            .help("divide the values by a constant before saving them"),
+        ]);
+    }
+    Ok(())
+}
+
+/// A cell by the levels of its modes: `hair Black, eye Brown`.
+pub(crate) fn cell_name(modes: &[Mode], index: &[usize]) -> String {
+    let parts: Vec<String> = modes
+        .iter()
+        .zip(index)
+        .map(|(mode, i)| format!("`{}: {}`", mode.name, super::suggest::clip(&mode.label(*i))))
+        .collect();
+    parts.join(", ")
+}
+
+/// The report on values that are not allowed. `place` says where the first one is in the file, if that helps.
+pub(crate) fn bad_value(
+    request: &Request,
+    cell: &str,
+    value: f64,
+    more: usize,
+    place: &str,
+    span: Span,
+) -> Diagnostic {
+    let kind = if value.is_nan() {
+        "not a number (nan)".to_owned()
+    } else if value.is_infinite() {
+        format!("infinite ({value})")
+    } else {
+        format!("negative ({value})")
+    };
+    let place = if place.is_empty() { String::new() } else { format!(", {place}") };
+    let mut report =
+        Diagnostic::new(Code::MBA410, format!("the cell {cell} of `{}` is {kind}", request.name))
+            .at(span, format!("holds this cell{place}"));
+    if more > 0 {
+        report = report.note(format!(
+            "{} not allowed either",
+            match more {
+                1 => format!("{} is", others(1, "value", "values")),
+                n => format!("{} are", others(n, "value", "values")),
+            }
+        ));
+    }
+    report
+        .note("data are amounts: zero or more, and finite")
+        .help("correct the value where the data are made; a value that is not known is not a zero")
+}
