@@ -62,6 +62,11 @@ codes! {
     MBA401 Error Program "file cannot be read";
     // 5xx: plan and runtime
     MBA501 Error Program "over the memory budget";
+    MBA502 Error Outcome "data without mass";
+    MBA503 Error Outcome "data where the model is zero";
+    MBA504 Error Program "table too large to write out";
+    MBA505 Error Program "data and model do not fit together";
+    MBA590 Error Program "not supported yet";
     // 9xx: internal
     MBA901 Error Defect "internal error";
 }
