@@ -1,1 +1,69 @@
-//! Room.
+//! From an energy model to a schedule, before any data are read. Pure.
+//!
+//! ```text
+//! model ─ reduce ─ split ─ separate ─ close ─ choose ─ order ─ fuse ─ lower → schedule
+//! ```
+
+pub mod budget;
+pub mod cost;
+pub mod count;
+pub mod draft;
+pub mod graph;
+pub mod hypergraph;
+mod liveness;
+pub mod options;
+pub mod passes;
+mod print;
+pub mod schedule;
+mod supported;
+
+pub use count::{cells, degrees_of_freedom, parameters};
+pub use options::{Options, Profile};
+pub use passes::PASSES;
+pub use schedule::Schedule;
+
+use crate::model::EnergyModel;
+use crate::text::Diagnostic;
+use draft::Draft;
+
+/// The schedule of a fit of `model` to data of this profile.
+///
+/// # Errors
+/// MBA590 for each part of the model this version cannot compute; MBA501 when the predicted peak
+/// exceeds the budget.
+pub fn compile(model: &EnergyModel, profile: &Profile, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
+    supported::check(model, Some(profile))?;
+    let schedule = sketch(model, Some(profile));
+    budget::check(model, Some(profile), options, &schedule)?;
+    Ok(schedule)
+}
+
+/// The schedule that turns a model of fixed potentials alone into a distribution, without data.
+///
+/// # Errors
+/// As [`compile`]; a free interaction has no value without data and is MBA590 too.
+pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
+    supported::check(model, None)?;
+    let schedule = sketch(model, None);
+    budget::check(model, None, options, &schedule)?;
+    Ok(schedule)
+}
+
+/// The draft after every pass, by the name of the pass; `model` is the state before the first.
+pub fn trace(model: &EnergyModel, data: bool) -> Vec<(&'static str, Draft)> {
+    let mut draft = Draft::new(model, data);
+    let mut states = vec![("model", draft.clone())];
+    for pass in PASSES {
+        (pass.run)(&mut draft);
+        states.push((pass.name, draft.clone()));
+    }
+    states
+}
+
+fn sketch(model: &EnergyModel, profile: Option<&Profile>) -> Schedule {
+    let mut draft = Draft::new(model, profile.is_some());
+    for pass in PASSES {
+        (pass.run)(&mut draft);
+    }
+    passes::lower(&draft, &model.name, profile)
+}

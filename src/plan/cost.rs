@@ -1,0 +1,117 @@
+//! What an instruction is predicted to cost. The constants are fixed, so that the choice of a schedule
+//! depends on the model and on the shape of the data alone.
+
+use super::draft::{Clique, Draft};
+use super::options::Profile;
+use super::schedule::{Buffer, BufferId, Instruction, Match, Step};
+
+/// Operations counted for one exponential or logarithm.
+const TRANSCENDENTAL: f64 = 16.0;
+
+/// Vectors of one number per cell of every generator that acceleration keeps: five differences of
+/// potentials and of residuals each, and the latest potentials, residual and extrapolation.
+pub const HISTORY: f64 = 14.0;
+
+/// Vectors of that kind the certificate keeps: right-hand side, solution, residual, preconditioned
+/// residual, direction, image and marginals.
+pub const CONJUGATE: f64 = 7.0;
+
+/// Operations of one sweep over a junction tree: every generator is a sum and a product over its
+/// clique, every edge a sum over one end and a product over the other, both ways.
+pub fn sweep_operations(draft: &Draft, cliques: &[Clique]) -> f64 {
+    let size = |c: &Clique| draft.cells(&c.node.scope);
+    let updates: f64 = cliques.iter().map(|c| 2.0 * c.generators.len() as f64 * size(c)).sum();
+    let parent = |c: &Clique| c.node.parent.and_then(|p| cliques.get(p));
+    let messages: f64 =
+        cliques.iter().filter_map(|c| parent(c).map(|p| 2.0 * (size(c) + size(p)))).sum();
+    updates + messages
+}
+
+/// Prices an instruction: operations, bytes moved and scratch.
+pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Profile>) -> Step {
+    let cells = |id: &BufferId| buffers.get(id.0).map_or(0.0, |b| b.cells);
+    let all = |ids: &mut dyn Iterator<Item = BufferId>| ids.map(|b| cells(&b)).sum::<f64>();
+    let unique_beliefs = |pairs: &[Match]| {
+        let mut ids: Vec<BufferId> = pairs.iter().map(|m| m.belief).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        all(&mut ids.into_iter())
+    };
+    let (operations, moved, scratch) = match &instruction {
+        Instruction::Load | Instruction::Emit => (0.0, 0.0, 0.0),
+        Instruction::Reduce { tables } => {
+            let stored = profile.map_or(0.0, |p| p.stored as f64);
+            let wide = profile.is_some_and(|p| !p.sparse);
+            let per_cell = tables.len() as f64 + TRANSCENDENTAL;
+            let out = all(&mut tables.iter().copied());
+            // dense data are summed block by block, and a block's partial sums are at most as large
+            let block = if wide { stored.min(BLOCK) * (tables.len() as f64 + 1.0) } else { BLOCK };
+            (stored * per_cell, profile.map_or(0.0, Profile::bytes) + 8.0 * out, block)
+        }
+        Instruction::Derive { from, to } => (cells(from), 8.0 * (cells(from) + cells(to)), 0.0),
+        Instruction::Divide { statistic, .. } => {
+            ((TRANSCENDENTAL + 1.0) * cells(statistic), 16.0 * cells(statistic), 0.0)
+        }
+        Instruction::Open { statistic, .. } => (cells(statistic), 16.0 * cells(statistic), 0.0),
+        Instruction::Join { potential, separator } => {
+            (cells(potential) + TRANSCENDENTAL * cells(separator), 16.0 * cells(potential), cells(separator))
+        }
+        Instruction::Contract { belief, potentials, fixed } => {
+            let terms = (potentials.len() + fixed.len()) as f64;
+            (terms * cells(belief), 8.0 * (2.0 * terms + 1.0) * cells(belief), 0.0)
+        }
+        Instruction::Collect { child, parent, separator } => {
+            let exps = (TRANSCENDENTAL + 4.0) * cells(child);
+            (exps + cells(parent), 8.0 * (6.0 * cells(child) + 2.0 * cells(parent)), 2.0 * cells(separator))
+        }
+        Instruction::Normalise { belief, .. } => {
+            ((TRANSCENDENTAL + 3.0) * cells(belief), 40.0 * cells(belief), 0.0)
+        }
+        Instruction::Distribute { parent, child, .. } => {
+            (cells(parent) + cells(child), 8.0 * (cells(parent) + 2.0 * cells(child)), 0.0)
+        }
+        Instruction::Scale(m) => {
+            let table = cells(&m.statistic);
+            let operations = 2.0 * cells(&m.belief) + (TRANSCENDENTAL + 4.0) * table;
+            (operations, 24.0 * cells(&m.belief) + 40.0 * table, table)
+        }
+        Instruction::Message { from, to, separator } => {
+            let operations = cells(from) + cells(to) + cells(separator);
+            (operations, 8.0 * (cells(from) + 2.0 * cells(to)), cells(separator))
+        }
+        Instruction::Loop(i) => {
+            let operations = i.sweep.iter().map(|s| s.operations).sum();
+            let bytes = i.sweep.iter().map(|s| s.bytes).sum();
+            let inner = i.sweep.iter().chain(&i.inward).chain(&i.check).map(|s| s.scratch);
+            let history = HISTORY * all(&mut i.pairs.iter().map(|m| m.statistic));
+            (operations, bytes, inner.fold(0.0, f64::max) + history)
+        }
+        Instruction::Gap { pairs } => {
+            let beliefs = all(&mut pairs.iter().map(|m| m.belief));
+            let largest = pairs.iter().map(|m| cells(&m.statistic)).fold(0.0, f64::max);
+            (beliefs, 8.0 * beliefs, largest)
+        }
+        Instruction::Adopt { belief, .. } => (0.0, 16.0 * cells(belief), 0.0),
+        Instruction::Divergence { pairs, fixed } => {
+            let tables = all(&mut pairs.iter().map(|m| m.statistic));
+            let energies = all(&mut fixed.iter().map(|(_, b)| *b));
+            (2.0 * (tables + energies), 16.0 * (tables + energies), 0.0)
+        }
+        Instruction::Certify { pairs } => {
+            // one application of the Fisher matrix; how many it takes is not known before the run
+            let tables = all(&mut pairs.iter().map(|m| m.statistic));
+            let touched: f64 = all(&mut pairs.iter().map(|m| m.belief));
+            let resident = if pairs.is_empty() { 0.0 } else { unique_beliefs(pairs).max(forest(buffers)) };
+            (4.0 * touched + 4.0 * tables, 24.0 * touched, CONJUGATE * tables + 2.0 * resident)
+        }
+    };
+    let frees = Vec::new();
+    Step { instruction, pass: "", operations, bytes: moved, live: 0.0, scratch, frees }
+}
+
+/// Cells of a block of the data pass.
+pub const BLOCK: f64 = 65536.0;
+
+fn forest(buffers: &[Buffer]) -> f64 {
+    buffers.iter().filter(|b| b.role == super::schedule::Role::Belief).map(|b| b.cells).sum()
+}

@@ -1,0 +1,174 @@
+//! What the passes work on: the structure of a model on its way to a schedule.
+
+use std::fmt;
+
+use crate::model::{EnergyModel, Potential, Scope};
+
+use super::graph::Node;
+
+/// A clique of an atom's junction tree. Parents come before their children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clique {
+    /// Its modes, its parent within the atom, and what it shares with that parent.
+    pub node: Node,
+    /// Generators of the atom that are updated here, by position in [`Atom::generators`].
+    pub generators: Vec<usize>,
+    /// Fixed potentials that are multiplied in here, by position in the model's interactions.
+    pub fixed: Vec<usize>,
+}
+
+/// One move of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// Match every generator of this clique.
+    Update(usize),
+    /// Tell a neighbour what has changed; the edge is named by its lower end.
+    Message {
+        /// The clique that speaks.
+        from: usize,
+        /// The clique that listens.
+        to: usize,
+        /// The clique whose separator lies between the two.
+        edge: usize,
+    },
+}
+
+/// A convex problem of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Atom {
+    /// Its modes.
+    pub modes: Scope,
+    /// Its generating class, separators included, none inside another.
+    pub generators: Vec<Scope>,
+    /// Fixed potentials inside it, by position in the model's interactions.
+    pub fixed: Vec<usize>,
+    /// The atom it hangs from, and the separator between the two.
+    pub parent: Option<(usize, Scope)>,
+    /// Whether its optimum is a formula.
+    pub closed: bool,
+    /// Its junction tree; empty until one is chosen.
+    pub cliques: Vec<Clique>,
+    /// The moves of a sweep; empty for a closed form.
+    pub sweep: Vec<Move>,
+}
+
+impl Atom {
+    /// An atom nothing is known of yet.
+    pub fn new(modes: Scope, generators: Vec<Scope>, fixed: Vec<usize>) -> Self {
+        Self {
+            modes,
+            generators,
+            fixed,
+            parent: None,
+            closed: false,
+            cliques: Vec::new(),
+            sweep: Vec::new(),
+        }
+    }
+
+    /// Whether it takes sweeps.
+    pub fn iterates(&self) -> bool {
+        !self.closed && !self.generators.is_empty()
+    }
+}
+
+/// The structure of a model on its way to a schedule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// Number of levels of each mode.
+    pub sizes: Vec<usize>,
+    /// Names of the modes, for printing.
+    pub names: Vec<String>,
+    /// The free generating class.
+    pub generators: Vec<Scope>,
+    /// Scopes of the fixed potentials, with their position in the model's interactions.
+    pub fixed: Vec<(usize, Scope)>,
+    /// Whether there is a tensor to fit.
+    pub data: bool,
+    /// Atoms, parents before children. Each root starts a component.
+    pub atoms: Vec<Atom>,
+    /// Statistics to be taken from the data.
+    pub from_data: Vec<Scope>,
+    /// Statistics that are sums over a larger one: `(larger, smaller)`.
+    pub derived: Vec<(Scope, Scope)>,
+}
+
+impl Draft {
+    /// The model before any pass: one atom of everything.
+    pub fn new(model: &EnergyModel, data: bool) -> Self {
+        let fixed = model.interactions.iter().enumerate();
+        let fixed = fixed.filter(|(_, i)| matches!(i.potential, Potential::Fixed(_)));
+        Self {
+            sizes: model.modes.iter().map(|m| m.size()).collect(),
+            names: model.modes.iter().map(|m| m.name.clone()).collect(),
+            generators: model.free_scopes(),
+            fixed: fixed.map(|(k, i)| (k, i.scope.clone())).collect(),
+            data,
+            atoms: Vec::new(),
+            from_data: Vec::new(),
+            derived: Vec::new(),
+        }
+    }
+
+    /// Number of cells of a scope; infinite when it exceeds what a double can hold.
+    pub fn cells(&self, scope: &Scope) -> f64 {
+        scope.iter().map(|m| self.sizes.get(m).copied().unwrap_or(1) as f64).product()
+    }
+
+    /// A scope by the names of its modes: `[hair eye]`.
+    pub fn bracket(&self, scope: &Scope) -> String {
+        let names: Vec<&str> =
+            scope.iter().filter_map(|m| self.names.get(m)).map(String::as_str).collect();
+        format!("[{}]", names.join(" "))
+    }
+
+    /// Several scopes, separated by spaces.
+    pub fn brackets<'a>(&self, scopes: impl IntoIterator<Item = &'a Scope>) -> String {
+        scopes.into_iter().map(|s| self.bracket(s)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The scope of a fixed potential.
+    pub fn fixed_scope(&self, interaction: usize) -> Option<&Scope> {
+        self.fixed.iter().find(|(k, _)| *k == interaction).map(|(_, s)| s)
+    }
+}
+
+impl fmt::Display for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "generators {}", self.brackets(&self.generators))?;
+        if !self.fixed.is_empty() {
+            writeln!(f, "fixed {}", self.brackets(self.fixed.iter().map(|(_, s)| s)))?;
+        }
+        for (i, atom) in self.atoms.iter().enumerate() {
+            write!(f, "atom {i} {}", self.bracket(&atom.modes))?;
+            match &atom.parent {
+                Some((p, s)) => write!(f, " on atom {p} at {}", self.bracket(s))?,
+                None => write!(f, " starts a component")?,
+            }
+            writeln!(f, "{}", if atom.closed { ", closed form" } else { "" })?;
+            writeln!(f, "  generators {}", self.brackets(&atom.generators))?;
+            for (c, clique) in atom.cliques.iter().enumerate() {
+                write!(f, "  clique {c} {}", self.bracket(&clique.node.scope))?;
+                if let Some(p) = clique.node.parent {
+                    write!(f, " on clique {p} at {}", self.bracket(&clique.node.separator))?;
+                }
+                let here = clique.generators.iter().filter_map(|g| atom.generators.get(*g));
+                writeln!(f, " matches {}", self.brackets(here))?;
+            }
+            if !atom.sweep.is_empty() {
+                let moves = atom.sweep.iter().map(|m| match m {
+                    Move::Update(c) => format!("update {c}"),
+                    Move::Message { from, to, .. } => format!("{from}→{to}"),
+                });
+                writeln!(f, "  sweep {}", moves.collect::<Vec<_>>().join(", "))?;
+            }
+        }
+        if !self.from_data.is_empty() {
+            writeln!(f, "from the data {}", self.brackets(&self.from_data))?;
+        }
+        for (large, small) in &self.derived {
+            writeln!(f, "from {} {}", self.bracket(large), self.bracket(small))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! Which tables are alive when, and the peak of what they take.
+
+use super::options::Profile;
+use super::schedule::{Buffer, BufferId, Match, Place, Step};
+
+/// Fills in what each step frees and what is alive while it runs; returns the peak in bytes. A table
+/// lives from the step that first writes it to the step that last touches it; beliefs, separators,
+/// potentials and the statistics of generators live to the end, because they are the result.
+pub fn live(
+    steps: &mut [Step],
+    buffers: &[Buffer],
+    places: &[Place],
+    matches: &[(usize, Match)],
+    profile: Option<&Profile>,
+) -> f64 {
+    let mut kept = vec![false; buffers.len()];
+    let mut keep = |id: BufferId| {
+        if let Some(k) = kept.get_mut(id.0) {
+            *k = true;
+        }
+    };
+    for place in places {
+        keep(place.belief);
+        if let Some((_, s)) = place.parent {
+            keep(s);
+        }
+    }
+    for (_, m) in matches {
+        keep(m.statistic);
+        keep(m.potential);
+    }
+    let mut last = vec![0; buffers.len()];
+    for (i, step) in steps.iter().enumerate() {
+        for id in step.instruction.reads().into_iter().chain(step.instruction.writes()) {
+            if let Some(l) = last.get_mut(id.0) {
+                *l = i;
+            }
+        }
+    }
+    let data = profile.map_or(0.0, Profile::resident_bytes);
+    let mut alive = vec![false; buffers.len()];
+    let mut bytes = data;
+    let mut peak = data;
+    for (i, step) in steps.iter_mut().enumerate() {
+        for id in step.instruction.writes() {
+            if let (Some(a), Some(b)) = (alive.get_mut(id.0), buffers.get(id.0))
+                && !std::mem::replace(a, true)
+            {
+                bytes += b.bytes();
+            }
+        }
+        step.live = bytes + 8.0 * step.scratch;
+        peak = peak.max(step.live);
+        step.frees.clear();
+        for (k, buffer) in buffers.iter().enumerate() {
+            if alive[k] && !kept[k] && last[k] == i {
+                alive[k] = false;
+                bytes -= buffer.bytes();
+                step.frees.push(BufferId(k));
+            }
+        }
+    }
+    peak
+}

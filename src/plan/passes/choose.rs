@@ -1,0 +1,54 @@
+//! Chooses a junction tree for each atom, by predicted cost.
+
+use crate::model::Scope;
+
+use super::super::cost;
+use super::super::draft::{Atom, Clique, Draft};
+use super::super::graph::{Graph, Greed, Node, rooted_at};
+
+/// Compares greedy elimination by fill and by weight, and keeps the tree whose sweep is predicted to
+/// take fewer operations (the first on a tie). A closed form needs no choice: its generator is the
+/// one clique. The tree hangs from a clique that holds the separator towards the parent atom.
+pub fn choose(draft: &mut Draft) {
+    let mut atoms = std::mem::take(&mut draft.atoms);
+    for atom in &mut atoms {
+        let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
+        let graph = Graph::of(&atom.modes, atom.generators.iter().chain(fixed));
+        let candidates = [Greed::Fill, Greed::Weight].map(|greed| {
+            let nodes = graph.eliminate(greed, &draft.sizes).clique_tree();
+            let root = match &atom.parent {
+                Some((_, s)) => nodes.iter().position(|n| s.is_subset(&n.scope)).unwrap_or(0),
+                None => 0,
+            };
+            let cliques = assign(draft, atom, rooted_at(&nodes, root));
+            (cost::sweep_operations(draft, &cliques), cliques)
+        });
+        let [(fill, by_fill), (weight, by_weight)] = candidates;
+        atom.cliques = if weight < fill { by_weight } else { by_fill };
+    }
+    draft.atoms = atoms;
+}
+
+/// Every generator and every fixed potential goes to the smallest clique that holds it.
+fn assign(draft: &Draft, atom: &Atom, nodes: Vec<Node>) -> Vec<Clique> {
+    let mut cliques: Vec<Clique> = nodes
+        .into_iter()
+        .map(|node| Clique { node, generators: Vec::new(), fixed: Vec::new() })
+        .collect();
+    let smallest = |cliques: &[Clique], scope: &Scope| {
+        let holds = cliques.iter().enumerate().filter(|(_, c)| scope.is_subset(&c.node.scope));
+        let size = |c: &Clique| draft.cells(&c.node.scope);
+        holds.min_by(|(_, a), (_, b)| size(a).total_cmp(&size(b))).map(|(i, _)| i)
+    };
+    for (g, scope) in atom.generators.iter().enumerate() {
+        if let Some(c) = smallest(&cliques, scope) {
+            cliques[c].generators.push(g);
+        }
+    }
+    for k in &atom.fixed {
+        if let Some(c) = draft.fixed_scope(*k).and_then(|s| smallest(&cliques, s)) {
+            cliques[c].fixed.push(*k);
+        }
+    }
+    cliques
+}

@@ -1,0 +1,285 @@
+//! From the draft to instructions.
+
+use std::collections::BTreeMap;
+
+use crate::model::Scope;
+
+use super::super::cost::price;
+use super::super::draft::{Atom, Draft, Move};
+use super::super::liveness::live;
+use super::super::options::Profile;
+use super::super::schedule::{
+    Buffer, BufferId, Instruction, Iteration, Match, Place, Role, Schedule, Step,
+};
+
+/// Writes the program down: statistics, one block per atom, the join of each component, and what is
+/// reported. Linear in the size of the draft.
+pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>) -> Schedule {
+    let mut writer = Writer::new(draft, profile);
+    writer.layout();
+    writer.statistics();
+    writer.components();
+    writer.report();
+    let Writer { mut steps, buffers, places, matches, .. } = writer;
+    let peak = live(&mut steps, &buffers, &places, &matches, profile);
+    Schedule {
+        model: model.to_string(),
+        draft: draft.clone(),
+        profile: profile.cloned(),
+        buffers,
+        places,
+        matches: matches.into_iter().map(|(_, m)| m).collect(),
+        steps,
+        peak,
+    }
+}
+
+struct Writer<'a> {
+    draft: &'a Draft,
+    profile: Option<&'a Profile>,
+    buffers: Vec<Buffer>,
+    statistic: BTreeMap<Scope, BufferId>,
+    places: Vec<Place>,
+    /// First place of each atom.
+    base: Vec<usize>,
+    component: Vec<usize>,
+    matches: Vec<(usize, Match)>,
+    steps: Vec<Step>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(draft: &'a Draft, profile: Option<&'a Profile>) -> Self {
+        Self {
+            draft,
+            profile,
+            buffers: Vec::new(),
+            statistic: BTreeMap::new(),
+            places: Vec::new(),
+            base: Vec::new(),
+            component: Vec::new(),
+            matches: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn buffer(&mut self, role: Role, scope: &Scope) -> BufferId {
+        let shape = scope.iter().filter_map(|m| self.draft.sizes.get(m)).copied().collect();
+        let cells = self.draft.cells(scope);
+        self.buffers.push(Buffer { role, scope: scope.clone(), shape, cells });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    fn step(&self, pass: &'static str, instruction: Instruction) -> Step {
+        Step { pass, ..price(instruction, &self.buffers, self.profile) }
+    }
+
+    fn emit(&mut self, pass: &'static str, instruction: Instruction) {
+        let step = self.step(pass, instruction);
+        self.steps.push(step);
+    }
+
+    /// Tables, and the forest of all cliques.
+    fn layout(&mut self) {
+        let draft = self.draft;
+        let derived = draft.derived.iter().map(|(_, small)| small);
+        for scope in draft.from_data.iter().chain(derived) {
+            let id = self.buffer(Role::Statistic, scope);
+            self.statistic.insert(scope.clone(), id);
+        }
+        let mut components = 0;
+        for (a, atom) in draft.atoms.iter().enumerate() {
+            let component = match &atom.parent {
+                Some((p, _)) => self.component.get(*p).copied().unwrap_or(0),
+                None => {
+                    components += 1;
+                    components - 1
+                }
+            };
+            self.component.push(component);
+            let base = self.places.len();
+            self.base.push(base);
+            let mut here = vec![None; atom.generators.len()];
+            for clique in &atom.cliques {
+                let parent = match clique.node.parent {
+                    Some(p) => Some((base + p, &clique.node.separator)),
+                    None => atom.parent.as_ref().map(|(p, s)| (self.holder(*p, s), s)),
+                };
+                let belief = self.buffer(Role::Belief, &clique.node.scope);
+                let parent = parent.map(|(p, s)| (p, self.buffer(Role::Separator, s)));
+                self.places.push(Place { belief, parent, atom: a, component });
+                for g in &clique.generators {
+                    if let Some(slot) = here.get_mut(*g) {
+                        *slot = Some(belief);
+                    }
+                }
+            }
+            for (scope, belief) in atom.generators.iter().zip(here) {
+                let (Some(belief), Some(statistic)) = (belief, self.statistic.get(scope).copied()) else {
+                    continue;
+                };
+                let potential = self.buffer(Role::Potential, scope);
+                self.matches.push((a, Match { statistic, potential, belief }));
+            }
+        }
+    }
+
+    /// The clique of an atom that holds a separator.
+    fn holder(&self, atom: usize, separator: &Scope) -> usize {
+        let cliques = self.draft.atoms.get(atom).map_or(&[][..], |a| &a.cliques);
+        let holds = cliques.iter().position(|c| separator.is_subset(&c.node.scope));
+        self.base.get(atom).copied().unwrap_or(0) + holds.unwrap_or(0)
+    }
+
+    fn statistics(&mut self) {
+        if self.profile.is_none() {
+            return;
+        }
+        self.emit("fuse", Instruction::Load);
+        let tables =
+            self.draft.from_data.iter().filter_map(|s| self.statistic.get(s)).copied().collect();
+        self.emit("fuse", Instruction::Reduce { tables });
+        for (large, small) in &self.draft.derived {
+            if let (Some(from), Some(to)) = (self.statistic.get(large), self.statistic.get(small)) {
+                let (from, to) = (*from, *to);
+                self.emit("fuse", Instruction::Derive { from, to });
+            }
+        }
+    }
+
+    fn of_atom(&self, a: usize) -> Vec<Match> {
+        self.matches.iter().filter(|(b, _)| *b == a).map(|(_, m)| *m).collect()
+    }
+
+    fn components(&mut self) {
+        let draft = self.draft;
+        for (a, atom) in draft.atoms.iter().enumerate() {
+            let separator = atom.parent.as_ref().and_then(|(_, s)| self.statistic.get(s).copied());
+            if atom.iterates() {
+                self.iterate(a, atom);
+                if let Some(separator) = separator {
+                    let scope = self.buffers[separator.0].scope.clone();
+                    let holds = |m: &Match| scope.is_subset(&self.buffers[m.potential.0].scope);
+                    if let Some(m) = self.of_atom(a).into_iter().find(holds) {
+                        self.emit("separate", Instruction::Join { potential: m.potential, separator });
+                    }
+                }
+            } else {
+                for m in self.of_atom(a) {
+                    let Match { statistic, potential, .. } = m;
+                    self.emit("close", Instruction::Divide { statistic, separator, potential });
+                }
+            }
+        }
+        let count = self.component.iter().max().map_or(0, |c| c + 1);
+        for component in 0..count {
+            let atoms: Vec<usize> =
+                (0..draft.atoms.len()).filter(|a| self.component[*a] == component).collect();
+            // a component that is one iterated atom has been calibrated by its loop's last check
+            let done = matches!(atoms.as_slice(), [a] if draft.atoms[*a].iterates());
+            if !done {
+                let places: Vec<usize> =
+                    (0..self.places.len()).filter(|p| self.places[*p].component == component).collect();
+                let steps = self.calibrate("separate", &places);
+                self.steps.extend(steps);
+            }
+        }
+    }
+
+    fn iterate(&mut self, a: usize, atom: &Atom) {
+        let pairs = self.of_atom(a);
+        for m in &pairs {
+            let Match { statistic, potential, .. } = *m;
+            self.emit("choose", Instruction::Open { statistic, potential });
+        }
+        let base = self.base[a];
+        let places: Vec<usize> = (base..base + atom.cliques.len()).collect();
+        let fresh = self.calibrate("choose", &places);
+        self.steps.extend(fresh.clone());
+
+        let mut sweep = Vec::new();
+        for step in &atom.sweep {
+            match *step {
+                Move::Update(c) => {
+                    let belief = self.places[base + c].belief;
+                    for m in pairs.iter().filter(|m| m.belief == belief) {
+                        sweep.push(self.step("order", Instruction::Scale(*m)));
+                    }
+                }
+                Move::Message { from, to, edge } => {
+                    if let Some((_, separator)) = self.places[base + edge].parent {
+                        let from = self.places[base + from].belief;
+                        let to = self.places[base + to].belief;
+                        sweep.push(self.step("order", Instruction::Message { from, to, separator }));
+                    }
+                }
+            }
+        }
+        let mut inward = Vec::new();
+        for c in (1..atom.cliques.len()).rev() {
+            if let Some((p, separator)) = self.places[base + c].parent {
+                let (from, to) = (self.places[base + c].belief, self.places[p].belief);
+                inward.push(self.step("order", Instruction::Message { from, to, separator }));
+            }
+        }
+        let mut check = fresh;
+        check.push(self.step("choose", Instruction::Gap { pairs: pairs.clone() }));
+        let root = self.places[base].belief;
+        let iteration = Iteration { atom: a, sweep, inward, check, root, pairs };
+        self.emit("choose", Instruction::Loop(Box::new(iteration)));
+    }
+
+    /// Beliefs from potentials over a subtree given by its places, parents first.
+    fn calibrate(&self, pass: &'static str, places: &[usize]) -> Vec<Step> {
+        let inside = |p: usize| places.binary_search(&p).is_ok();
+        let mut steps = Vec::new();
+        for p in places {
+            let place = &self.places[*p];
+            let belief = place.belief;
+            let here = self.matches.iter().filter(|(_, m)| m.belief == belief);
+            let potentials = here.map(|(_, m)| m.potential).collect();
+            let clique = self.draft.atoms[place.atom].cliques.get(*p - self.base[place.atom]);
+            let fixed = clique.map_or_else(Vec::new, |c| c.fixed.clone());
+            steps.push(self.step(pass, Instruction::Contract { belief, potentials, fixed }));
+        }
+        let edges: Vec<(BufferId, BufferId, BufferId)> = places
+            .iter()
+            .filter_map(|p| {
+                let (parent, separator) = self.places[*p].parent?;
+                inside(parent)
+                    .then(|| (self.places[*p].belief, self.places[parent].belief, separator))
+            })
+            .collect();
+        for (child, parent, separator) in edges.iter().rev().copied() {
+            steps.push(self.step(pass, Instruction::Collect { child, parent, separator }));
+        }
+        if let Some(root) = places.first().map(|p| &self.places[*p]) {
+            let (belief, component) = (root.belief, root.component);
+            steps.push(self.step(pass, Instruction::Normalise { belief, component }));
+        }
+        for (child, parent, separator) in edges {
+            steps.push(self.step(pass, Instruction::Distribute { parent, child, separator }));
+        }
+        steps
+    }
+
+    fn report(&mut self) {
+        if self.profile.is_some() {
+            let draft = self.draft;
+            let pairs: Vec<Match> = self.matches.iter().map(|(_, m)| *m).collect();
+            self.emit("close", Instruction::Gap { pairs: pairs.clone() });
+            let iterated = self.matches.iter().filter(|(a, _)| draft.atoms[*a].iterates());
+            let iterated: Vec<Match> = iterated.map(|(_, m)| *m).collect();
+            self.emit("choose", Instruction::Certify { pairs: iterated });
+            for (a, m) in self.matches.clone() {
+                if draft.atoms[a].closed {
+                    let Match { statistic, belief, .. } = m;
+                    self.emit("close", Instruction::Adopt { statistic, belief });
+                }
+            }
+            let fixed = draft.fixed.iter().filter_map(|(k, s)| Some((*k, *self.statistic.get(s)?)));
+            let fixed = fixed.collect();
+            self.emit("fuse", Instruction::Divergence { pairs, fixed });
+        }
+        self.emit("order", Instruction::Emit);
+    }
+}

@@ -1,0 +1,35 @@
+//! The passes, one file each, in the order they run.
+
+mod choose;
+mod close;
+mod fuse;
+mod lower;
+mod order;
+mod reduce;
+mod separate;
+mod split;
+
+use super::draft::Draft;
+
+pub use lower::lower;
+
+/// A named step from one draft to the next.
+pub struct Pass {
+    /// What it is called, in plans and in the documentation.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// The pass itself.
+    pub run: fn(&mut Draft),
+}
+
+/// Every pass, in order. The last step, from the draft to instructions, is [`lower`].
+pub const PASSES: &[Pass] = &[
+    Pass { name: "reduce", about: "drop generators contained in others", run: reduce::reduce },
+    Pass { name: "split", about: "split into independent components", run: split::split },
+    Pass { name: "separate", about: "split components at separators inside a generator", run: separate::separate },
+    Pass { name: "close", about: "find the atoms whose optimum is a formula", run: close::close },
+    Pass { name: "choose", about: "choose a junction tree for each atom by predicted cost", run: choose::choose },
+    Pass { name: "order", about: "walk the tree so that messages are shared", run: order::order },
+    Pass { name: "fuse", about: "take every statistic from one pass over the data", run: fuse::fuse },
+];

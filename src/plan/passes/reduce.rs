@@ -1,0 +1,10 @@
+//! Drops generators contained in others.
+
+use super::super::draft::Draft;
+use super::super::hypergraph::maximal;
+
+/// A free table implies every table over fewer of its modes, so contained generators add nothing.
+pub fn reduce(draft: &mut Draft) {
+    draft.generators.retain(|g| !g.is_empty());
+    draft.generators = maximal(&draft.generators);
+}

@@ -1,0 +1,73 @@
+//! A schedule as data.
+
+use serde_json::{Value, json};
+
+use crate::plan::schedule::{Instruction, Match, Schedule, Step};
+
+impl Schedule {
+    /// Everything the plan knows: atoms, tables, and the program with its prices.
+    pub fn json(&self) -> Value {
+        let draft = &self.draft;
+        let atoms: Vec<Value> = draft
+            .atoms
+            .iter()
+            .map(|atom| {
+                json!({
+                    "modes": draft.bracket(&atom.modes),
+                    "generators": atom.generators.iter().map(|g| draft.bracket(g)).collect::<Vec<_>>(),
+                    "closed_form": atom.closed,
+                    "parent": atom.parent.as_ref().map(|(p, _)| *p),
+                    "separator": atom.parent.as_ref().map(|(_, s)| draft.bracket(s)),
+                    "cliques": atom.cliques.iter().map(|c| json!({
+                        "modes": draft.bracket(&c.node.scope),
+                        "cells": draft.cells(&c.node.scope),
+                        "parent": c.node.parent,
+                        "separator": c.node.parent.map(|_| draft.bracket(&c.node.separator)),
+                    })).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        let buffers: Vec<Value> = (0..self.buffers.len())
+            .map(|k| {
+                let buffer = &self.buffers[k];
+                let name = self.table(crate::plan::schedule::BufferId(k));
+                json!({ "table": name, "shape": buffer.shape, "bytes": buffer.bytes() })
+            })
+            .collect();
+        json!({
+            "model": self.model,
+            "iterates": self.iterates(),
+            "peak_bytes": self.peak,
+            "operations_per_sweep": self.sweep_operations(),
+            "bytes_per_sweep": self.sweep_bytes(),
+            "operations_once": self.fixed_operations(),
+            "atoms": atoms,
+            "tables": buffers,
+            "steps": self.steps.iter().map(|s| self.step_json(s)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn step_json(&self, step: &Step) -> Value {
+        let names = |ids: Vec<_>| ids.into_iter().map(|id| self.table(id)).collect::<Vec<_>>();
+        let mut value = json!({
+            "do": step.instruction.word(),
+            "reads": names(step.instruction.reads()),
+            "writes": names(step.instruction.writes()),
+            "pass": step.pass,
+            "operations": step.operations,
+            "bytes": step.bytes,
+            "live_bytes": step.live,
+            "frees": names(step.frees.clone()),
+        });
+        if let (Instruction::Loop(iteration), Some(object)) = (&step.instruction, value.as_object_mut()) {
+            let inner = |steps: &[Step]| steps.iter().map(|s| self.step_json(s)).collect::<Vec<_>>();
+            let matched = |m: &Match| self.table(m.statistic);
+            object.insert("atom".into(), json!(iteration.atom));
+            object.insert("until_matched".into(), json!(iteration.pairs.iter().map(matched).collect::<Vec<_>>()));
+            object.insert("sweep".into(), json!(inner(&iteration.sweep)));
+            object.insert("check".into(), json!(inner(&iteration.check)));
+            object.insert("inward".into(), json!(inner(&iteration.inward)));
+        }
+        value
+    }
+}

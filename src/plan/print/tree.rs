@@ -1,0 +1,98 @@
+//! A schedule as a person reads it.
+
+use std::fmt::Write;
+
+use super::human::{bytes, count};
+use crate::plan::draft::Atom;
+use crate::plan::schedule::Schedule;
+
+impl Schedule {
+    /// What will be done and what it will cost, as an indented tree.
+    pub fn tree(&self) -> String {
+        let mut out = String::new();
+        // writing to a string cannot fail
+        let _ = self.write_tree(&mut out);
+        out
+    }
+
+    fn write_tree(&self, out: &mut String) -> std::fmt::Result {
+        let draft = &self.draft;
+        let closed = draft.atoms.iter().all(|a| !a.iterates());
+        let verdict = if closed { "no iteration needed" } else { "iterates" };
+        writeln!(out, "{}: {verdict}", self.model)?;
+        if let Some(profile) = &self.profile {
+            let kind = if profile.sparse { "non-zero" } else { "stored" };
+            write!(out, "├─ one pass over {} {kind} cells", count(profile.stored as f64))?;
+            if draft.from_data.is_empty() {
+                writeln!(out)?;
+            } else {
+                writeln!(out, " → {}", draft.brackets(&draft.from_data))?;
+            }
+            for (large, small) in &draft.derived {
+                writeln!(out, "│  {} ← {}", draft.bracket(small), draft.bracket(large))?;
+            }
+        }
+        let formulas: Vec<&Atom> =
+            draft.atoms.iter().filter(|a| a.closed && !a.generators.is_empty()).collect();
+        if !formulas.is_empty() {
+            writeln!(out, "├─ closed form: product of marginals over separators")?;
+            for atom in &formulas {
+                let size = count(draft.cells(&atom.modes));
+                write!(out, "│  {} {size} cells", draft.brackets(&atom.generators))?;
+                match &atom.parent {
+                    Some((_, s)) => writeln!(out, " / {}", draft.bracket(s))?,
+                    None => writeln!(out)?,
+                }
+            }
+        }
+        let uniform: Vec<_> = draft
+            .atoms
+            .iter()
+            .filter(|a| a.generators.is_empty() && a.fixed.is_empty())
+            .map(|a| &a.modes)
+            .collect();
+        if !uniform.is_empty() {
+            writeln!(out, "├─ uniform: {}", draft.brackets(uniform))?;
+        }
+        for atom in draft.atoms.iter().filter(|a| a.generators.is_empty() && !a.fixed.is_empty()) {
+            writeln!(out, "├─ known energy: {}, one pass up and down the tree", draft.bracket(&atom.modes))?;
+            self.write_cliques(out, atom)?;
+        }
+        for (a, atom) in draft.atoms.iter().enumerate().filter(|(_, a)| a.iterates()) {
+            write!(out, "├─ iterates: {}", draft.brackets(&atom.generators))?;
+            if !atom.fixed.is_empty() {
+                let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
+                write!(out, " with known energy {}", draft.brackets(fixed))?;
+            }
+            match &atom.parent {
+                Some((_, s)) => writeln!(out, ", joined at {}", draft.bracket(s))?,
+                None => writeln!(out)?,
+            }
+            self.write_cliques(out, atom)?;
+            let of_atom = self.steps.iter().find(|s| match &s.instruction {
+                crate::plan::schedule::Instruction::Loop(i) => i.atom == a,
+                _ => false,
+            });
+            if let Some(step) = of_atom {
+                let (operations, moved) = (count(step.operations), bytes(step.bytes));
+                writeln!(out, "│  per sweep: {operations} operations, {moved} moved")?;
+            }
+        }
+        let moved = self.steps.iter().map(|s| s.bytes).sum::<f64>() - self.sweep_bytes();
+        let operations = count(self.fixed_operations());
+        writeln!(out, "├─ once: {operations} operations, {} moved", bytes(moved))?;
+        writeln!(out, "└─ peak: {}", bytes(self.peak))
+    }
+
+    fn write_cliques(&self, out: &mut String, atom: &Atom) -> std::fmt::Result {
+        for clique in &atom.cliques {
+            let size = count(self.draft.cells(&clique.node.scope));
+            write!(out, "│  clique {} {size} cells", self.draft.bracket(&clique.node.scope))?;
+            if clique.node.parent.is_some() {
+                write!(out, " at {}", self.draft.bracket(&clique.node.separator))?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+}

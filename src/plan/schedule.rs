@@ -1,0 +1,367 @@
+//! The schedule: a small typed program over tables, run exactly as it stands.
+
+use crate::model::Scope;
+
+use super::draft::Draft;
+use super::options::Profile;
+
+/// A table of the schedule, by position in [`Schedule::buffers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BufferId(pub usize);
+
+/// What a table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `P`: a marginal of the data, of total one.
+    Statistic,
+    /// `λ`: the logarithm of a factor of the model, −∞ outside the support.
+    Potential,
+    /// `B`: a marginal of the model over a clique.
+    Belief,
+    /// `S`: a marginal of the model over what two cliques share.
+    Separator,
+}
+
+impl Role {
+    /// The letter that stands for it in a plan.
+    pub fn letter(self) -> char {
+        match self {
+            Role::Statistic => 'P',
+            Role::Potential => 'λ',
+            Role::Belief => 'B',
+            Role::Separator => 'S',
+        }
+    }
+}
+
+/// A table of doubles over a scope.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Buffer {
+    /// What it holds.
+    pub role: Role,
+    /// Its modes.
+    pub scope: Scope,
+    /// Number of levels along each mode.
+    pub shape: Vec<usize>,
+    /// Number of cells, as a double so that absurd sizes do not overflow.
+    pub cells: f64,
+}
+
+impl Buffer {
+    /// Bytes it takes.
+    pub fn bytes(&self) -> f64 {
+        8.0 * self.cells
+    }
+}
+
+/// A clique of the whole model's forest. Parents come before children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its belief.
+    pub belief: BufferId,
+    /// The clique it hangs from, and the table between the two.
+    pub parent: Option<(usize, BufferId)>,
+    /// The atom it belongs to.
+    pub atom: usize,
+    /// The component it belongs to.
+    pub component: usize,
+}
+
+/// A generator of an atom and where it is matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    /// The marginal of the data.
+    pub statistic: BufferId,
+    /// The table that is fitted.
+    pub potential: BufferId,
+    /// The clique's belief.
+    pub belief: BufferId,
+}
+
+/// One instruction. Logarithms are natural; `0/0 = 0` throughout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Instruction {
+    /// Bind the tensor to the modes.
+    Load,
+    /// Sum the data to marginals of total one, in one pass; also Σ p ln p.
+    Reduce {
+        /// The marginals.
+        tables: Vec<BufferId>,
+    },
+    /// Sum a marginal to a smaller one.
+    Derive {
+        /// The larger table.
+        from: BufferId,
+        /// The smaller one.
+        to: BufferId,
+    },
+    /// `λ ← ln P_C − ln P_S`: the closed form.
+    Divide {
+        /// `P_C`.
+        statistic: BufferId,
+        /// `P_S` towards the parent, if any.
+        separator: Option<BufferId>,
+        /// `λ`.
+        potential: BufferId,
+    },
+    /// `λ ← 0` where the marginal is positive, −∞ elsewhere.
+    Open {
+        /// The marginal.
+        statistic: BufferId,
+        /// `λ`.
+        potential: BufferId,
+    },
+    /// `λ ← λ − ln P_S`: an iterated atom joins its parent.
+    Join {
+        /// `λ` of a generator that holds the separator.
+        potential: BufferId,
+        /// `P_S`.
+        separator: BufferId,
+    },
+    /// `B ← Σ λ − Σ E/T`, in logarithms.
+    Contract {
+        /// `B`.
+        belief: BufferId,
+        /// The potentials of the clique.
+        potentials: Vec<BufferId>,
+        /// Fixed energies, by position in the model's interactions.
+        fixed: Vec<usize>,
+    },
+    /// Turn a clique's logarithms into a conditional distribution given the separator and add the
+    /// logarithm of what was divided out to the parent.
+    Collect {
+        /// The child's belief.
+        child: BufferId,
+        /// The parent's belief.
+        parent: BufferId,
+        /// The table between the two.
+        separator: BufferId,
+    },
+    /// Turn a root's logarithms into a distribution; the mass divided out is the component's.
+    Normalise {
+        /// The root's belief.
+        belief: BufferId,
+        /// The component whose mass this is.
+        component: usize,
+    },
+    /// Multiply a conditional distribution by its parent's marginal.
+    Distribute {
+        /// The parent's belief.
+        parent: BufferId,
+        /// The child's belief.
+        child: BufferId,
+        /// The table between the two.
+        separator: BufferId,
+    },
+    /// Iterative proportional fitting of one generator: `B ← B · P/Q`, `λ ← λ + ln(P/Q)`.
+    Scale(Match),
+    /// Pass a clique's marginal to a neighbour: `B' ← B' · S_new/S_old`.
+    Message {
+        /// The clique that speaks.
+        from: BufferId,
+        /// The clique that listens.
+        to: BufferId,
+        /// The table between the two.
+        separator: BufferId,
+    },
+    /// Repeat until the gap is within the tolerance.
+    Loop(Box<Iteration>),
+    /// Measure the marginal gap of generators.
+    Gap {
+        /// The generators.
+        pairs: Vec<Match>,
+    },
+    /// A closed form is exact: the data's own marginal becomes the belief.
+    Adopt {
+        /// `P_C`.
+        statistic: BufferId,
+        /// `B_C`.
+        belief: BufferId,
+    },
+    /// The divergence from the data to the model, in nats.
+    Divergence {
+        /// Every potential with its statistic.
+        pairs: Vec<Match>,
+        /// Fixed energies with the marginal of the data on their scope.
+        fixed: Vec<(usize, BufferId)>,
+    },
+    /// Bound the distance to the optimum.
+    Certify {
+        /// The generators that were iterated.
+        pairs: Vec<Match>,
+    },
+    /// Hand back the calibrated tree.
+    Emit,
+}
+
+/// The loop of an iterated atom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Iteration {
+    /// Which atom.
+    pub atom: usize,
+    /// One sweep.
+    pub sweep: Vec<Step>,
+    /// Messages towards the root, after which the root's mass is that of the atom.
+    pub inward: Vec<Step>,
+    /// Beliefs afresh from the potentials, and their gap.
+    pub check: Vec<Step>,
+    /// The root's belief.
+    pub root: BufferId,
+    /// What is fitted.
+    pub pairs: Vec<Match>,
+}
+
+/// An instruction with its price.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What is done.
+    pub instruction: Instruction,
+    /// The pass that asked for it.
+    pub pass: &'static str,
+    /// Predicted arithmetic operations; per sweep for a loop.
+    pub operations: f64,
+    /// Predicted bytes read and written; per sweep for a loop.
+    pub bytes: f64,
+    /// Predicted bytes of live tables and scratch while it runs.
+    pub live: f64,
+    /// Scratch it needs, in cells.
+    pub scratch: f64,
+    /// Tables nobody reads afterwards.
+    pub frees: Vec<BufferId>,
+}
+
+impl Instruction {
+    /// The word that stands for it in a plan.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Instruction::Load => "load",
+            Instruction::Reduce { .. } => "reduce",
+            Instruction::Derive { .. } => "derive",
+            Instruction::Divide { .. } => "divide",
+            Instruction::Open { .. } => "open",
+            Instruction::Join { .. } => "join",
+            Instruction::Contract { .. } => "contract",
+            Instruction::Collect { .. } => "collect",
+            Instruction::Normalise { .. } => "normalise",
+            Instruction::Distribute { .. } => "distribute",
+            Instruction::Scale(_) => "scale",
+            Instruction::Message { .. } => "message",
+            Instruction::Loop(_) => "loop",
+            Instruction::Gap { .. } => "gap",
+            Instruction::Adopt { .. } => "adopt",
+            Instruction::Divergence { .. } => "divergence",
+            Instruction::Certify { .. } => "certify",
+            Instruction::Emit => "emit",
+        }
+    }
+
+    /// The tables it reads.
+    pub fn reads(&self) -> Vec<BufferId> {
+        let of = |pairs: &[Match]| -> Vec<BufferId> {
+            pairs.iter().flat_map(|m| [m.statistic, m.potential, m.belief]).collect()
+        };
+        match self {
+            Instruction::Load | Instruction::Reduce { .. } | Instruction::Emit => Vec::new(),
+            Instruction::Derive { from, .. } => vec![*from],
+            Instruction::Divide { statistic, separator, .. } => {
+                separator.iter().copied().chain([*statistic]).collect()
+            }
+            Instruction::Open { statistic, .. } => vec![*statistic],
+            Instruction::Join { potential, separator } => vec![*potential, *separator],
+            Instruction::Contract { potentials, .. } => potentials.clone(),
+            Instruction::Collect { child, parent, .. } => vec![*child, *parent],
+            Instruction::Normalise { belief, .. } => vec![*belief],
+            Instruction::Distribute { parent, child, .. } => vec![*parent, *child],
+            Instruction::Scale(m) => of(&[*m]),
+            Instruction::Message { from, to, separator } => vec![*from, *to, *separator],
+            Instruction::Loop(iteration) => {
+                let steps = iteration.sweep.iter().chain(&iteration.inward).chain(&iteration.check);
+                steps.flat_map(|s| s.instruction.reads()).chain(of(&iteration.pairs)).collect()
+            }
+            Instruction::Gap { pairs } => pairs.iter().flat_map(|m| [m.statistic, m.belief]).collect(),
+            Instruction::Certify { pairs } => of(pairs),
+            Instruction::Adopt { statistic, .. } => vec![*statistic],
+            Instruction::Divergence { pairs, fixed } => {
+                let tables = pairs.iter().flat_map(|m| [m.statistic, m.potential]);
+                tables.chain(fixed.iter().map(|(_, b)| *b)).collect()
+            }
+        }
+    }
+
+    /// The tables it writes.
+    pub fn writes(&self) -> Vec<BufferId> {
+        match self {
+            Instruction::Reduce { tables } => tables.clone(),
+            Instruction::Derive { to, .. } => vec![*to],
+            Instruction::Divide { potential, .. }
+            | Instruction::Open { potential, .. }
+            | Instruction::Join { potential, .. } => vec![*potential],
+            Instruction::Contract { belief, .. }
+            | Instruction::Normalise { belief, .. }
+            | Instruction::Adopt { belief, .. } => vec![*belief],
+            Instruction::Collect { child, parent, separator }
+            | Instruction::Distribute { child, parent, separator } => vec![*child, *parent, *separator],
+            Instruction::Scale(m) => vec![m.potential, m.belief],
+            Instruction::Message { to, separator, .. } => vec![*to, *separator],
+            Instruction::Loop(iteration) => {
+                let steps = iteration.sweep.iter().chain(&iteration.inward).chain(&iteration.check);
+                steps.flat_map(|s| s.instruction.writes()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A program for one model and one shape of data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// The model's name.
+    pub model: String,
+    /// The structure the passes found.
+    pub draft: Draft,
+    /// The shape of the data; none when there is nothing to fit.
+    pub profile: Option<Profile>,
+    /// The tables.
+    pub buffers: Vec<Buffer>,
+    /// The cliques of the whole model.
+    pub places: Vec<Place>,
+    /// The generators of all atoms.
+    pub matches: Vec<Match>,
+    /// The program.
+    pub steps: Vec<Step>,
+    /// Predicted peak memory in bytes: data in memory, live tables and scratch.
+    pub peak: f64,
+}
+
+impl Schedule {
+    /// A table as a plan writes it, such as `P[a b]`.
+    pub fn table(&self, id: BufferId) -> String {
+        self.buffers
+            .get(id.0)
+            .map_or_else(String::new, |b| format!("{}{}", b.role.letter(), self.draft.bracket(&b.scope)))
+    }
+
+    /// Whether some atom takes sweeps.
+    pub fn iterates(&self) -> bool {
+        self.draft.atoms.iter().any(super::draft::Atom::iterates)
+    }
+
+    /// Predicted operations of one sweep over every iterated atom.
+    pub fn sweep_operations(&self) -> f64 {
+        self.loops().map(|s| s.operations).sum()
+    }
+
+    /// Predicted bytes moved by one sweep over every iterated atom.
+    pub fn sweep_bytes(&self) -> f64 {
+        self.loops().map(|s| s.bytes).sum()
+    }
+
+    /// Predicted operations of everything that is done once.
+    pub fn fixed_operations(&self) -> f64 {
+        self.steps.iter().map(|s| s.operations).sum::<f64>() - self.sweep_operations()
+    }
+
+    fn loops(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)))
+    }
+}

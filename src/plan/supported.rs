@@ -1,0 +1,55 @@
+//! What this version can compute. Anything else is refused by name, never ignored.
+
+use crate::model::{Algebra, EnergyModel, Potential};
+use crate::text::{Code, Diagnostic};
+
+use super::options::Profile;
+
+/// One diagnostic per part of the model, or of the data, that has no schedule yet.
+pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    let refuse = |what: String| Diagnostic::new(Code::MBA590, format!("{what} not supported yet by this version"));
+    let name = &model.name;
+    for interaction in &model.interactions {
+        let scope = model.bracket(&interaction.scope);
+        match &interaction.potential {
+            Potential::Learned { coefficient, .. } => found.push(
+                refuse(format!("the learned coefficient `{coefficient}` of `{scope}` in `{name}` is"))
+                    .at(interaction.span, "")
+                    .help("use a free table, or a fixed potential with a known coefficient"),
+            ),
+            Potential::Free if profile.is_none() => found.push(
+                Diagnostic::new(Code::MBA590, format!("the free table `{scope}` in `{name}` has no value without data"))
+                    .at(interaction.span, "")
+                    .help(format!("fit `{name}` to data first")),
+            ),
+            _ => {}
+        }
+    }
+    for forbidden in &model.support {
+        let scope = model.bracket(&forbidden.scope);
+        found.push(refuse(format!("forbidden cells over `{scope}` in `{name}` are")).at(forbidden.span, ""));
+    }
+    if !model.latent.is_empty() {
+        let latent = model.bracket(&model.latent);
+        found.push(refuse(format!("the latent modes `{latent}` in `{name}` are")));
+    }
+    if model.algebra != Algebra::Ordinary {
+        let algebra = match model.algebra {
+            Algebra::Tsallis(q) => format!("tsallis({q})"),
+            Algebra::Kaniadakis(k) => format!("kaniadakis({k})"),
+            Algebra::Ordinary => "ordinary".into(),
+        };
+        found.push(refuse(format!("`algebra {algebra}` in `{name}` is")));
+    }
+    let fixed = |i: &crate::model::Interaction| matches!(i.potential, Potential::Fixed(_));
+    let usable = model.temperature.is_finite() && model.temperature > 0.0;
+    if !usable && model.interactions.iter().any(fixed) {
+        let message = format!("the temperature {} of `{name}`, with fixed potentials, is", model.temperature);
+        found.push(refuse(message).help("use a positive temperature"));
+    }
+    if profile.is_some_and(|p| p.masked) {
+        found.push(refuse(format!("fitting `{name}` to data with missing cells is")));
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
