@@ -1,5 +1,25 @@
 //! From results to tables, text and files of numbers.
+//!
+//! Everything here is pure: values and diagnostics go in, text comes out. What the output device can show is passed
+//! in as a [`Style`].
+//!
+//! | module | from | to |
+//! |---|---|---|
+//! | [`diagnostics`] | diagnostics and their sources | reports for people; objects for programs |
+//! | [`text`] | any [`Value`] | text for people |
+//! | [`table`] | [`Rows`], [`Array`] | aligned columns |
+//! | [`number`] | one number, or a column of them | digits worth reading |
+//! | [`json`] | any [`Value`] | JSON with every digit |
 
+pub mod diagnostics;
+mod grid;
+pub mod json;
+pub mod number;
+pub mod style;
+pub mod table;
+pub mod text;
 pub mod value;
 
+pub use style::Style;
+pub use text::show;
 pub use value::{Array, Rows, Value};
