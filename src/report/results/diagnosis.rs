@@ -1,0 +1,92 @@
+//! How a fit went: its status, its certificate, its cost.
+
+use super::FitResult;
+use super::statistics::{df, parameters};
+use crate::report::value::{Rows, Value};
+
+/// Sweeps made.
+pub fn iterations(result: &FitResult) -> Value {
+    Value::Count(result.fit.iterations.into())
+}
+
+/// The status, as a word.
+pub fn status(result: &FitResult) -> Value {
+    Value::Text(result.fit.status.word().into())
+}
+
+/// The largest relative marginal gap, and the bound on what is left to gain.
+pub fn certificate(result: &FitResult) -> Value {
+    let certificate = &result.fit.certificate;
+    let bound = match (certificate.optimality_gap, &certificate.reason) {
+        (Some(gap), _) => Value::Number(gap),
+        (None, Some(reason)) => Value::Null(reason.clone()),
+        (None, None) => Value::Null("no bound applies".into()),
+    };
+    Value::Record(vec![
+        ("marginal_gap".into(), Value::Number(certificate.marginal_gap)),
+        ("optimality_gap".into(), bound),
+    ])
+}
+
+/// Cells of interactions that have no mass in the data.
+pub fn zero_marginals(result: &FitResult) -> Value {
+    let model = &result.fit.model;
+    let mut rows = Rows { columns: vec!["interaction".into(), "levels".into()], ..Rows::default() };
+    for zero in &result.fit.zero_marginals {
+        for cell in &zero.cells {
+            let levels = zero.scope.iter().zip(cell).map(|(m, level)| model.modes[m].label(*level).into_owned());
+            let levels: Vec<String> = levels.collect();
+            rows.rows.push(vec![Value::Text(model.bracket(&zero.scope)), Value::Text(levels.join(", "))]);
+        }
+        if zero.count > zero.cells.len() {
+            rows.notes.push(format!(
+                "{} more of {}",
+                zero.count - zero.cells.len(),
+                model.bracket(&zero.scope)
+            ));
+        }
+    }
+    Value::Table(rows)
+}
+
+/// Predicted and counted work.
+pub fn cost(result: &FitResult) -> Value {
+    let (fit, schedule) = (&result.fit, &result.fit.schedule);
+    let columns = ["quantity", "predicted", "counted"].map(String::from).to_vec();
+    let sweeps = fit.iterations as f64;
+    let fixed_bytes: f64 = schedule.steps.iter().map(|s| s.bytes).sum::<f64>() - schedule.sweep_bytes();
+    let row = |what: &str, predicted: f64, counted: f64| {
+        vec![Value::Text(what.into()), Value::Number(predicted), Value::Number(counted)]
+    };
+    Value::Table(Rows {
+        columns,
+        rows: vec![
+            row("operations", fit.predicted_operations(), fit.counters.operations),
+            row("bytes moved", fixed_bytes + sweeps * schedule.sweep_bytes(), fit.counters.bytes),
+            row("peak bytes", schedule.peak, fit.counters.peak),
+        ],
+        notes: Vec::new(),
+    })
+}
+
+/// What `show f` shows: the fit in a few lines.
+pub fn summary(result: &FitResult) -> Value {
+    let mut parts = vec![
+        ("model".to_string(), Value::Text(result.fit.model.name.clone())),
+        ("data".to_string(), Value::Text(result.tensor.name.clone())),
+        ("status".to_string(), status(result)),
+        ("iterations".to_string(), iterations(result)),
+        ("kl".to_string(), super::divergence::kl(result)),
+        ("deviance".to_string(), super::divergence::deviance(result)),
+        ("df".to_string(), df(result)),
+        ("parameters".to_string(), parameters(result)),
+    ];
+    if result.tensor.counts {
+        parts.push(("p_value".into(), super::statistics::p_value(result)));
+    }
+    if !result.fit.zero_marginals.is_empty() {
+        parts.push(("df_adjusted".into(), super::statistics::df_adjusted(result)));
+    }
+    parts.push(("certificate".into(), certificate(result)));
+    Value::Record(parts)
+}

@@ -1,0 +1,546 @@
+//! Expressions over results: checked before anything runs, evaluated after.
+
+use std::sync::Arc;
+
+use super::arguments::{Given, find_level};
+use super::{FIELDS, FUNCTIONS, FitResult, METHODS, summary};
+use crate::data::Tensor;
+use crate::model::Mode;
+use crate::model::constant::{self, Constant};
+use crate::model::declarations::unknown;
+use crate::report::value::{Array, Rows, Value};
+use crate::text::ast::{Argument, Binary, Expr, ExprKind, Unary};
+use crate::text::{Code, Diagnostic, Span, suggest};
+
+/// Where the names in an expression get their meaning.
+pub trait Environment {
+    /// The fit of this name.
+    fn fit(&self, name: &str) -> Option<FitResult>;
+    /// The names of all fits that are there, or will be.
+    fn fit_names(&self) -> Vec<String>;
+    /// The tensor of this name, read when it is first needed.
+    fn tensor(&self, name: &str, span: Span) -> Result<Arc<Tensor>, Diagnostic>;
+    /// The names of all tensors.
+    fn tensor_names(&self) -> Vec<String>;
+    /// The value of a param.
+    fn param(&self, name: &str) -> Option<Constant>;
+    /// The names of all params.
+    fn param_names(&self) -> Vec<String>;
+    /// The modes a fit is over, when they are known.
+    fn modes_of(&self, fit: &str) -> Option<Vec<String>>;
+    /// The seed of everything random that names none.
+    fn seed(&self) -> u64;
+}
+
+/// What an expression can stand for on the way to a value.
+enum Object {
+    Value(Value),
+    Fit(Box<FitResult>),
+    Tensor(Arc<Tensor>),
+}
+
+/// The value of an expression.
+pub fn evaluate(expr: &Expr, environment: &dyn Environment) -> Result<Value, Diagnostic> {
+    object(expr, environment)?.value(expr)
+}
+
+/// A dense tensor of at most this many cells is shown cell by cell.
+const MAX_SHOWN: usize = 1 << 20;
+
+impl Object {
+    fn value(self, expr: &Expr) -> Result<Value, Diagnostic> {
+        match self {
+            Object::Value(value) => Ok(value),
+            Object::Fit(fit) => Ok(summary(&fit)),
+            Object::Tensor(tensor) => match cells(&tensor) {
+                Some(array) => Ok(Value::Array(array)),
+                None => Err(Diagnostic::new(Code::MBA504, format!("`{}` is too large to show", tensor.name))
+                    .at(expr.span, format!("{} cells", tensor.cells()))
+                    .help("show its `total`, or a marginal of a fit")),
+            },
+        }
+    }
+}
+
+/// Every cell of a tensor, when there are not too many.
+fn cells(tensor: &Tensor) -> Option<Array> {
+    let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
+    let count = sizes.iter().try_fold(1usize, |n, s| n.checked_mul(*s)).filter(|n| *n <= MAX_SHOWN)?;
+    let mut values = vec![0.0; count];
+    super::statistics::for_each_cell(tensor, |cell, x| {
+        values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
+    });
+    Some(Array { modes: tensor.modes.clone(), values: values.into() })
+}
+
+fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnostic> {
+    let value = match &expr.kind {
+        ExprKind::Number(x) | ExprKind::Percent(x) => Value::Number(*x),
+        ExprKind::Text(t) => Value::Text(t.clone()),
+        ExprKind::Truth(t) => Value::Truth(*t),
+        ExprKind::Nan => Value::Number(f64::NAN),
+        ExprKind::Missing => Value::Null("missing".into()),
+        ExprKind::Name(name) => return named(name, expr.span, environment),
+        ExprKind::Unary(op, operand) => unary(*op, &evaluate(operand, environment)?, operand.span)?,
+        ExprKind::Binary(op, left, right) => {
+            binary(*op, (left, evaluate(left, environment)?), (right, evaluate(right, environment)?))?
+        }
+        ExprKind::If(condition, then, otherwise) => {
+            let holds = truth(&evaluate(condition, environment)?, condition.span)?;
+            return object(if holds { then } else { otherwise }, environment);
+        }
+        ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) => {
+            Value::List(items.iter().map(|e| evaluate(e, environment)).collect::<Result<_, _>>()?)
+        }
+        ExprKind::Field(base, name) => match object(base, environment)? {
+            Object::Fit(fit) => match FIELDS.iter().find(|f| f.name == name.name) {
+                Some(field) => (field.read)(&fit),
+                None => return Err(unknown_result(&name.name, name.span)),
+            },
+            Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
+            Object::Value(Value::Record(parts)) => part(&parts, &name.name, name.span)?,
+            Object::Value(Value::Table(rows)) => column(&rows, &name.name, name.span)?,
+            Object::Value(_) => {
+                return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
+                    .at(name.span, "not a fit")
+                    .help("results are asked of fits, as in `f.kl`"));
+            }
+        },
+        ExprKind::Call { callee, arguments, condition } => {
+            return call(callee, arguments, condition, expr.span, environment);
+        }
+        ExprKind::Index(base, arguments) => index(evaluate(base, environment)?, arguments, expr.span, environment)?,
+        ExprKind::With(..) => return Err(crate::model::unsupported("`with`", expr.span)),
+        ExprKind::At(..) => return Err(crate::model::unsupported("observables at another temperature (`at`)", expr.span)),
+    };
+    Ok(Object::Value(value))
+}
+
+fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object, Diagnostic> {
+    if let Some(fit) = environment.fit(name) {
+        return Ok(Object::Fit(Box::new(fit)));
+    }
+    if environment.tensor_names().iter().any(|t| t == name) {
+        return environment.tensor(name, span).map(Object::Tensor);
+    }
+    if let Some(param) = environment.param(name) {
+        return Ok(Object::Value(of_constant(param)));
+    }
+    match constant::builtin(name) {
+        Some(x) => Ok(Object::Value(Value::Number(x))),
+        None => Err(unknown_name(name, span, environment)),
+    }
+}
+
+fn unknown_name(name: &str, span: Span, environment: &dyn Environment) -> Diagnostic {
+    let mut names = environment.fit_names();
+    names.extend(environment.tensor_names());
+    names.extend(environment.param_names());
+    let near = suggest::nearest(name, names.iter().map(String::as_str));
+    let fits = environment.fit_names();
+    let help = if fits.is_empty() {
+        "fit a model first: `fit M to X`".to_string()
+    } else {
+        format!("name one of the fits {}", suggest::list(&fits))
+    };
+    unknown("fit", name, span, near, help)
+}
+
+fn of_constant(constant: Constant) -> Value {
+    match constant {
+        Constant::Number(x) => Value::Number(x),
+        Constant::Truth(t) => Value::Truth(t),
+        Constant::Text(t) => Value::Text(t),
+        Constant::List(items) => Value::List(items.into_iter().map(of_constant).collect()),
+        other => Value::Null(other.kind().into()),
+    }
+}
+
+/// Results of a tensor: name, meaning, computation.
+const TENSOR_FIELDS: &[(&str, fn(&Tensor) -> Value)] = &[
+    ("total", |t| Value::Number(t.total)),
+    ("cells", |t| Value::Count(t.cells())),
+    ("stored", |t| Value::Count(t.stored().into())),
+];
+
+fn tensor_field(tensor: &Tensor, name: &str, span: Span) -> Result<Value, Diagnostic> {
+    match TENSOR_FIELDS.iter().find(|(n, _)| *n == name) {
+        Some((_, read)) => Ok(read(tensor)),
+        None => Err(unknown_tensor_field(name, span)),
+    }
+}
+
+fn unknown_tensor_field(name: &str, span: Span) -> Diagnostic {
+    let names: Vec<&str> = TENSOR_FIELDS.iter().map(|(n, _)| *n).collect();
+    let diagnostic = Diagnostic::new(Code::MBA102, format!("data have no `{name}`"));
+    match suggest::nearest(name, names.iter().copied()) {
+        Some(near) => diagnostic.at(span, format!("did you mean `{near}`?")).replace(span, near, format!("write `{near}`")),
+        None => diagnostic.at(span, "unknown").help(format!(
+            "data have {}; other results are asked of fits",
+            suggest::list(&names)
+        )),
+    }
+}
+
+fn unknown_result(name: &str, span: Span) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code::MBA102, format!("a fit has no result `{name}`"));
+    if let Some(method) = METHODS.iter().find(|m| m.name == name) {
+        return diagnostic.at(span, "needs arguments").help(format!("write `{}`", method.usage));
+    }
+    let names = FIELDS.iter().map(|f| f.name).chain(METHODS.iter().map(|m| m.name));
+    match suggest::nearest(name, names) {
+        Some(near) => diagnostic
+            .at(span, format!("did you mean `{near}`?"))
+            .help(format!("write `{near}`"))
+            .replace(span, near, format!("write `{near}`")),
+        None => {
+            let names: Vec<&str> = FIELDS.iter().map(|f| f.name).collect();
+            diagnostic.at(span, "unknown result").help(format!("the results are {}", suggest::list(&names)))
+        }
+    }
+}
+
+fn part(parts: &[(String, Value)], name: &str, span: Span) -> Result<Value, Diagnostic> {
+    if let Some((_, value)) = parts.iter().find(|(n, _)| n == name) {
+        return Ok(value.clone());
+    }
+    let names: Vec<&str> = parts.iter().map(|(n, _)| n.as_str()).collect();
+    let near = suggest::nearest(name, names.iter().copied());
+    Err(unknown("part", name, span, near, format!("its parts are {}", suggest::list(&names))))
+}
+
+fn column(rows: &Rows, name: &str, span: Span) -> Result<Value, Diagnostic> {
+    if let Some(at) = rows.columns.iter().position(|c| c == name) {
+        return Ok(Value::List(rows.rows.iter().filter_map(|r| r.get(at).cloned()).collect()));
+    }
+    let near = suggest::nearest(name, rows.columns.iter().map(String::as_str));
+    Err(unknown("column", name, span, near, format!("the columns are {}", suggest::list(&rows.columns))))
+}
+
+fn call(
+    callee: &Expr,
+    arguments: &[Argument],
+    condition: &[Argument],
+    span: Span,
+    environment: &dyn Environment,
+) -> Result<Object, Diagnostic> {
+    match &callee.kind {
+        ExprKind::Field(base, name) => {
+            let Object::Fit(fit) = object(base, environment)? else {
+                return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
+                    .at(name.span, "not a fit")
+                    .help("results are asked of fits, as in `f.kl`"));
+            };
+            let Some(method) = METHODS.iter().find(|m| m.name == name.name) else {
+                if FIELDS.iter().any(|f| f.name == name.name) {
+                    return Err(takes_none(&name.name, span));
+                }
+                return Err(unknown_result(&name.name, name.span));
+            };
+            let given = Given { arguments, condition, span, usage: method.usage, environment };
+            (method.call)(&fit, &given).map(Object::Value)
+        }
+        ExprKind::Name(name) => {
+            if let Some(function) = FUNCTIONS.iter().find(|f| f.name == *name) {
+                let mut fits = Vec::new();
+                for argument in arguments {
+                    match object(&argument.value, environment)? {
+                        Object::Fit(fit) => fits.push(*fit),
+                        _ => return Err(not_a_fit(name, function.usage, argument.value.span)),
+                    }
+                }
+                return (function.call)(&fits, span).map(Object::Value);
+            }
+            let mut numbers = Vec::new();
+            for argument in arguments {
+                let value = evaluate(&argument.value, environment)?;
+                numbers.push(number(&value, argument.value.span)?);
+            }
+            match constant::function(name, &numbers, span) {
+                Some(result) => result.map(|x| Object::Value(Value::Number(x))),
+                None => Err(unknown_function(name, callee.span)),
+            }
+        }
+        _ => Err(unknown_function("this", callee.span)),
+    }
+}
+
+fn takes_none(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::MBA105, format!("`{name}` takes no arguments"))
+        .at(span, "called here")
+        .help(format!("write `.{name}`"))
+}
+
+fn not_a_fit(name: &str, usage: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::MBA106, format!("`{name}` takes fits")).at(span, "not a fit").help(format!("write `{usage}`"))
+}
+
+fn unknown_function(name: &str, span: Span) -> Diagnostic {
+    let names = FUNCTIONS.iter().map(|f| f.name).chain(constant::function_names());
+    let diagnostic = Diagnostic::new(Code::MBA102, format!("no function is called `{name}`"));
+    match suggest::nearest(name, names) {
+        Some(near) => diagnostic.at(span, format!("did you mean `{near}`?")).replace(span, near, format!("write `{near}`")),
+        None => {
+            let usages: Vec<&str> = FUNCTIONS.iter().map(|f| f.usage).collect();
+            diagnostic.at(span, "unknown function").help(format!("the functions of fits are {}", suggest::list(&usages)))
+        }
+    }
+}
+
+/// `array[mode: level, …]`: the slice at some levels.
+fn index(
+    base: Value,
+    arguments: &[Argument],
+    span: Span,
+    environment: &dyn Environment,
+) -> Result<Value, Diagnostic> {
+    let array = match base {
+        Value::Array(array) => array,
+        Value::Null(reason) => return Ok(Value::Null(reason)),
+        _ => {
+            return Err(Diagnostic::new(Code::MBA106, "this cannot be indexed")
+                .at(span, "not an array")
+                .help("an array is sliced as in `f.fitted[hair: Black]`"));
+        }
+    };
+    let mut chosen: Vec<Option<usize>> = vec![None; array.modes.len()];
+    for argument in arguments {
+        let Some(name) = &argument.name else {
+            return Err(Diagnostic::new(Code::MBA105, "an index names its mode")
+                .at(argument.value.span, "of which mode?")
+                .help("write `[mode: level]`"));
+        };
+        let Some(axis) = array.modes.iter().position(|m| m.name == name.name) else {
+            let near = suggest::nearest(&name.name, array.modes.iter().map(|m| m.name.as_str()));
+            return Err(unknown("mode", &name.name, name.span, near, "name a mode of the array".into()));
+        };
+        chosen[axis] = Some(find_level(&argument.value, &array.modes[axis], environment)?);
+    }
+    let sizes: Vec<usize> = array.modes.iter().map(Mode::size).collect();
+    let kept: Vec<usize> = (0..sizes.len()).filter(|a| chosen[*a].is_none()).collect();
+    let count: usize = kept.iter().map(|a| sizes[*a]).product();
+    let strides = crate::model::table::strides(&sizes);
+    let offset: usize = chosen.iter().zip(&strides).filter_map(|(c, s)| c.map(|level| level * s)).sum();
+    let mut values = Vec::with_capacity(count);
+    for flat in 0..count {
+        let (mut rest, mut at) = (flat, offset);
+        for axis in kept.iter().rev() {
+            at += rest % sizes[*axis] * strides[*axis];
+            rest /= sizes[*axis];
+        }
+        values.push(array.values[at]);
+    }
+    if kept.is_empty() {
+        return Ok(Value::Number(values[0]));
+    }
+    let modes = kept.iter().map(|a| array.modes[*a].clone()).collect();
+    Ok(Value::Array(Array { modes, values: values.into() }))
+}
+
+// ---------------------------------------------------------------- operators
+
+/// A number, however it is held.
+pub fn number(value: &Value, span: Span) -> Result<f64, Diagnostic> {
+    use num_traits::ToPrimitive;
+    match value {
+        Value::Number(x) => Ok(*x),
+        Value::Count(n) => Ok(n.to_f64().unwrap_or(f64::INFINITY)),
+        Value::Null(reason) => Err(Diagnostic::new(Code::MBA601, "this has no value")
+            .at(span, reason.clone())
+            .help("leave it out, or ask for a result that is defined here")),
+        other => Err(Diagnostic::new(Code::MBA106, format!("expected a number, found {}", kind(other)))
+            .at(span, format!("this is {}", kind(other)))
+            .help("take a part of it that is a number")),
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null(_) => "nothing",
+        Value::Truth(_) => "a truth value",
+        Value::Count(_) | Value::Number(_) => "a number",
+        Value::Text(_) => "a word",
+        Value::Record(_) => "a record",
+        Value::Table(_) => "a table",
+        Value::Array(_) => "an array",
+        Value::List(_) => "a list",
+    }
+}
+
+fn truth(value: &Value, span: Span) -> Result<bool, Diagnostic> {
+    match value {
+        Value::Truth(t) => Ok(*t),
+        other => Err(Diagnostic::new(Code::MBA106, format!("expected a truth value, found {}", kind(other)))
+            .at(span, format!("this is {}", kind(other)))
+            .help("compare it with something")),
+    }
+}
+
+fn unary(op: Unary, value: &Value, span: Span) -> Result<Value, Diagnostic> {
+    Ok(match op {
+        Unary::Negate => Value::Number(-number(value, span)?),
+        Unary::Plus => Value::Number(number(value, span)?),
+        Unary::Not => Value::Truth(!truth(value, span)?),
+    })
+}
+
+fn binary(op: Binary, (left, a): (&Expr, Value), (right, b): (&Expr, Value)) -> Result<Value, Diagnostic> {
+    let both = || Ok::<_, Diagnostic>((number(&a, left.span)?, number(&b, right.span)?));
+    let arithmetic = |f: fn(f64, f64) -> f64| both().map(|(x, y)| Value::Number(f(x, y)));
+    let comparison = |f: fn(&f64, &f64) -> bool| both().map(|(x, y)| Value::Truth(f(&x, &y)));
+    match op {
+        Binary::And => Ok(Value::Truth(truth(&a, left.span)? && truth(&b, right.span)?)),
+        Binary::Or => Ok(Value::Truth(truth(&a, left.span)? || truth(&b, right.span)?)),
+        Binary::Add => arithmetic(|x, y| x + y),
+        Binary::Subtract => arithmetic(|x, y| x - y),
+        Binary::Multiply => arithmetic(|x, y| x * y),
+        Binary::Divide => arithmetic(|x, y| x / y),
+        Binary::Remainder => arithmetic(f64::rem_euclid),
+        Binary::Power => arithmetic(f64::powf),
+        Binary::Below => comparison(f64::lt),
+        Binary::Above => comparison(f64::gt),
+        Binary::AtMost => comparison(f64::le),
+        Binary::AtLeast => comparison(f64::ge),
+        Binary::Equal => Ok(Value::Truth(equal(&a, &b))),
+        Binary::Unequal => Ok(Value::Truth(!equal(&a, &b))),
+        Binary::In => match &b {
+            Value::List(items) => Ok(Value::Truth(items.iter().any(|i| equal(&a, i)))),
+            other => Err(Diagnostic::new(Code::MBA106, format!("expected a list, found {}", kind(other)))
+                .at(right.span, "not a list")
+                .help("write the list as `[1, 2]`")),
+        },
+        Binary::Approximately => Err(Diagnostic::new(Code::MBA106, "`~=` belongs to `expect`")
+            .at(left.span.to(right.span), "not in a test")
+            .help("compare with `==` or `<`")),
+        Binary::Range => Err(Diagnostic::new(Code::MBA106, "a range is not a result")
+            .at(left.span.to(right.span), "here")
+            .help("ranges belong to declarations")),
+    }
+}
+
+/// Equality of values; numbers and exact counts compare as numbers.
+pub fn equal(a: &Value, b: &Value) -> bool {
+    use num_traits::ToPrimitive;
+    match (a, b) {
+        (Value::Count(n), Value::Number(x)) | (Value::Number(x), Value::Count(n)) => n.to_f64() == Some(*x),
+        _ => a == b,
+    }
+}
+
+// ---------------------------------------------------------------- before anything runs
+
+/// Checks the names in an expression, as far as they are known before anything runs.
+pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<Diagnostic>) {
+    match &expr.kind {
+        ExprKind::Name(name) => {
+            let fits = environment.fit_names();
+            let known = fits.contains(name)
+                || environment.tensor_names().contains(name)
+                || environment.param(name).is_some()
+                || constant::builtin(name).is_some();
+            if !known {
+                diagnostics.push(unknown_name(name, expr.span, environment));
+            }
+        }
+        ExprKind::Field(base, field) => {
+            check(base, environment, diagnostics);
+            if let ExprKind::Name(name) = &base.kind {
+                if environment.fit_names().contains(name) {
+                    if !FIELDS.iter().any(|f| f.name == field.name) {
+                        diagnostics.push(unknown_result(&field.name, field.span));
+                    }
+                } else if environment.tensor_names().contains(name)
+                    && !TENSOR_FIELDS.iter().any(|(n, _)| *n == field.name)
+                {
+                    diagnostics.push(unknown_tensor_field(&field.name, field.span));
+                }
+            }
+        }
+        ExprKind::Call { callee, arguments, condition } => {
+            check_call(callee, arguments, condition, expr.span, environment, diagnostics);
+        }
+        ExprKind::Index(base, _) => check(base, environment, diagnostics),
+        ExprKind::Unary(_, operand) => check(operand, environment, diagnostics),
+        ExprKind::Binary(_, a, b) => {
+            check(a, environment, diagnostics);
+            check(b, environment, diagnostics);
+        }
+        ExprKind::If(a, b, c) => [a, b, c].into_iter().for_each(|e| check(e, environment, diagnostics)),
+        ExprKind::With(..) => diagnostics.push(crate::model::unsupported("`with`", expr.span)),
+        ExprKind::At(..) => {
+            diagnostics.push(crate::model::unsupported("observables at another temperature (`at`)", expr.span));
+        }
+        ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) => {
+            items.iter().for_each(|e| check(e, environment, diagnostics));
+        }
+        ExprKind::Number(_)
+        | ExprKind::Percent(_)
+        | ExprKind::Text(_)
+        | ExprKind::Truth(_)
+        | ExprKind::Nan
+        | ExprKind::Missing => {}
+    }
+}
+
+fn check_call(
+    callee: &Expr,
+    arguments: &[Argument],
+    condition: &[Argument],
+    span: Span,
+    environment: &dyn Environment,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    match &callee.kind {
+        ExprKind::Field(base, method) => {
+            check(base, environment, diagnostics);
+            let ExprKind::Name(fit) = &base.kind else { return };
+            if !environment.fit_names().contains(fit) {
+                return;
+            }
+            let Some(found) = METHODS.iter().find(|m| m.name == method.name) else {
+                diagnostics.push(if FIELDS.iter().any(|f| f.name == method.name) {
+                    takes_none(&method.name, span)
+                } else {
+                    unknown_result(&method.name, method.span)
+                });
+                return;
+            };
+            // the methods of probabilities name modes, either before a colon or bare
+            let about_modes = ["marginal", "conditional", "probability", "mutual_information"].contains(&found.name);
+            if let (true, Some(modes)) = (about_modes, environment.modes_of(fit)) {
+                for argument in arguments.iter().chain(condition) {
+                    let mut names = Vec::new();
+                    match &argument.name {
+                        Some(name) => names.push((name.name.clone(), name.span)),
+                        None => crate::model::elaborate::names_in(&argument.value, &mut names),
+                    }
+                    for (name, span) in names {
+                        let is_family = modes.iter().any(|m| m.split('[').next() == Some(&name));
+                        if !is_family && !modes.contains(&name) {
+                            let near = suggest::nearest(&name, modes.iter().map(String::as_str));
+                            let help = format!("the modes of `{fit}` are {}", suggest::list(&modes));
+                            diagnostics.push(unknown("mode", &name, span, near, help));
+                        }
+                    }
+                }
+            }
+        }
+        ExprKind::Name(name) => {
+            let function = FUNCTIONS.iter().find(|f| f.name == *name);
+            if function.is_none() && !constant::function_names().any(|f| f == name) {
+                diagnostics.push(unknown_function(name, callee.span));
+            }
+            for argument in arguments {
+                let errors = diagnostics.len();
+                check(&argument.value, environment, diagnostics);
+                if let (Some(function), ExprKind::Name(fit)) = (function, &argument.value.kind)
+                    && diagnostics.len() == errors
+                    && !environment.fit_names().contains(fit)
+                {
+                    diagnostics.push(not_a_fit(name, function.usage, argument.value.span));
+                }
+            }
+        }
+        _ => diagnostics.push(unknown_function("this", callee.span)),
+    }
+}

@@ -1,0 +1,75 @@
+//! The strength of each interaction: what the fit loses without it.
+
+
+use super::FitResult;
+use super::statistics::tail;
+use crate::model::{EnergyModel, Interaction, Potential, Scope};
+use crate::plan::{self, hypergraph};
+use crate::report::value::{Rows, Value};
+use crate::run::{self, Silent};
+use crate::text::{Code, Diagnostic, Span};
+
+/// For each interaction that no other implies: the KL lost when it is removed and its subsets are kept.
+///
+/// Each row is a fit of its own, in closed form where the smaller model has one.
+pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic> {
+    let [result] = fits else {
+        return Err(Diagnostic::new(Code::MBA105, "`interactions` takes one fit")
+            .at(span, "here")
+            .help("write `interactions(f)`"));
+    };
+    let model = &result.fit.model;
+    let columns =
+        ["interaction", "kl_lost", "deviance", "df", "p_value", "found"].map(String::from).to_vec();
+    let mut rows = Vec::new();
+    for generator in hypergraph::maximal(&model.free_scopes()) {
+        let smaller = without(model, &generator);
+        let mut options = plan::Options::default();
+        options.memory = result.memory;
+        let profile = plan::Profile::of(&result.tensor);
+        let placed = |mut list: Vec<Diagnostic>| match list.pop() {
+            Some(mut first) => {
+                if first.labels.is_empty() {
+                    first = first.at(span, "asked for here");
+                }
+                first
+            }
+            None => Diagnostic::new(Code::MBA901, "a fit failed without a reason").at(span, "here"),
+        };
+        let schedule = plan::compile(&smaller, &profile, &options).map_err(placed)?;
+        let fit = run::execute(&schedule, &smaller, &result.tensor, &result.control, &mut Silent).map_err(placed)?;
+        let lost = (fit.kl - result.fit.kl).max(0.0);
+        let deviance = 2.0 * result.fit.total * lost;
+        let df = plan::degrees_of_freedom(&smaller) - plan::degrees_of_freedom(model);
+        let p = if result.tensor.counts {
+            tail(deviance, &df)
+        } else {
+            Value::Null("the data are not counts".into())
+        };
+        rows.push(vec![
+            Value::Text(model.bracket(&generator)),
+            Value::Number(lost),
+            Value::Number(deviance),
+            Value::Count(df),
+            p,
+            Value::Text(fit.status.word().into()),
+        ]);
+    }
+    Ok(Value::Table(Rows { columns, rows, notes: Vec::new() }))
+}
+
+/// The model with one generator replaced by its largest proper subsets.
+fn without(model: &EnergyModel, generator: &Scope) -> EnergyModel {
+    let mut smaller = model.clone();
+    smaller.interactions.retain(|i| !(matches!(i.potential, Potential::Free) && &i.scope == generator));
+    let span = model.interactions.iter().find(|i| &i.scope == generator).map_or_else(Span::default, |i| i.span);
+    if generator.len() > 1 {
+        smaller.interactions.extend(generator.iter().map(|mode| Interaction {
+            scope: generator.without(mode),
+            potential: Potential::Free,
+            span,
+        }));
+    }
+    smaller
+}
+

@@ -1,0 +1,195 @@
+//! Statistics of counts, as log-linear analysis defines them (Bishop, Fienberg & Holland 1975).
+
+use num_bigint::BigUint;
+use num_traits::{ToPrimitive, Zero};
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+
+use super::divergence::deviance_of;
+use super::{FitResult, Given};
+use crate::data::{Storage, Tensor};
+use crate::plan;
+use crate::report::value::Value;
+use crate::text::Diagnostic;
+
+/// cells − 1 − parameters, exactly.
+pub fn df(result: &FitResult) -> Value {
+    Value::Count(df_of(result))
+}
+
+/// cells − 1 − parameters, exactly.
+pub fn df_of(result: &FitResult) -> BigUint {
+    plan::degrees_of_freedom(&result.fit.model)
+}
+
+/// Free parameters, exactly.
+pub fn parameters(result: &FitResult) -> Value {
+    Value::Count(plan::parameters(&result.fit.model))
+}
+
+/// Cells, exactly.
+pub fn cells(result: &FitResult) -> Value {
+    Value::Count(plan::cells(&result.fit.model))
+}
+
+/// Cells of the support minus the dimension of the model on it.
+pub fn df_adjusted(result: &FitResult) -> Value {
+    match df_adjusted_of(result) {
+        Some(df) => Value::Count(df),
+        None => Value::Null("the model is too large to find its dimension on the support".into()),
+    }
+}
+
+/// Cells of the support minus the dimension of the model on it.
+pub fn df_adjusted_of(result: &FitResult) -> Option<BigUint> {
+    if result.fit.zero_marginals.is_empty() {
+        return Some(df_of(result));
+    }
+    let dimension = result.fit.dimension()?;
+    let cells = result.fit.support_cells();
+    Some(if cells > dimension { cells - dimension } else { BigUint::zero() })
+}
+
+/// The upper tail of χ² with `df` degrees of freedom at `statistic`.
+pub fn tail(statistic: f64, df: &BigUint) -> Value {
+    if df.is_zero() {
+        return Value::Null("there are no degrees of freedom".into());
+    }
+    match df.to_f64().map(ChiSquared::new) {
+        Some(Ok(chi)) if statistic.is_finite() => Value::Number(chi.sf(statistic.max(0.0)).clamp(0.0, 1.0)),
+        _ => Value::Null("not defined for these numbers".into()),
+    }
+}
+
+fn counts(result: &FitResult, value: impl FnOnce() -> Value) -> Value {
+    if result.tensor.counts { value() } else { Value::Null("the data are not counts".into()) }
+}
+
+/// Chance of a deviance at least as large under the model, by χ² with `df`.
+pub fn p_value(result: &FitResult) -> Value {
+    counts(result, || tail(deviance_of(result), &df_of(result)))
+}
+
+/// The same with `df_adjusted`.
+pub fn p_value_adjusted(result: &FitResult) -> Value {
+    counts(result, || match df_adjusted_of(result) {
+        Some(df) => tail(deviance_of(result), &df),
+        None => Value::Null("the model is too large to find its dimension on the support".into()),
+    })
+}
+
+/// Pearson's X² = Σ (x − m)² / m. Cells where x = 0 contribute m, and Σ m is the total, so that only
+/// the cells with data are visited: X² = Σ x² / m − total.
+pub fn pearson(result: &FitResult) -> Value {
+    counts(result, || {
+        let fit = &result.fit;
+        let mut sum = crate::run::sum::Compensated::default();
+        for_each_cell(&result.tensor, |cell, x| {
+            let m = fit.distribution.log_probability(cell).exp() * fit.total;
+            // x (x − m) / m summed over cells with data is X² without the cells that have none
+            sum.add(x * (x - m) / m);
+        });
+        Value::Number(sum.value().max(0.0))
+    })
+}
+
+/// Calls `visit` with the levels and value of every cell that is not zero, in a fixed order.
+pub fn for_each_cell(tensor: &Tensor, mut visit: impl FnMut(&[usize], f64)) {
+    match &*tensor.storage {
+        Storage::Sparse(sparse) => {
+            let mut cell = vec![0; sparse.shape.len()];
+            for (row, x) in sparse.values.iter().enumerate() {
+                for (level, column) in cell.iter_mut().zip(&sparse.coordinates) {
+                    *level = column[row] as usize;
+                }
+                if *x != 0.0 {
+                    visit(&cell, *x);
+                }
+            }
+        }
+        Storage::Dense(dense) => {
+            use crate::data::Element;
+            crate::with_values!(&dense.values, values => {
+                let mut cell = vec![0; dense.shape.len()];
+                let cells: usize = dense.shape.iter().product();
+                for _ in 0..cells {
+                    let at: usize = cell.iter().zip(&dense.strides).map(|(i, s)| i * s).sum();
+                    let x = values[at].to_f64();
+                    if x != 0.0 {
+                        visit(&cell, x);
+                    }
+                    for axis in (0..cell.len()).rev() {
+                        cell[axis] += 1;
+                        if cell[axis] < dense.shape[axis] {
+                            break;
+                        }
+                        cell[axis] = 0;
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Σ x log q = −total × (entropy of the data + KL).
+fn log_likelihood_of_fit(result: &FitResult) -> f64 {
+    -result.fit.total * (result.fit.data_entropy + result.fit.kl)
+}
+
+/// Σ x log q of the counts that were fitted.
+pub fn log_likelihood(result: &FitResult) -> Value {
+    counts(result, || Value::Number(log_likelihood_of_fit(result)))
+}
+
+/// −2ℓ + 2 parameters.
+pub fn aic(result: &FitResult) -> Value {
+    counts(result, || information_criterion(result, 2.0))
+}
+
+/// −2ℓ + parameters × ln(total).
+pub fn bic(result: &FitResult) -> Value {
+    counts(result, || information_criterion(result, result.fit.total.ln()))
+}
+
+fn information_criterion(result: &FitResult, price: f64) -> Value {
+    let parameters = plan::parameters(&result.fit.model).to_f64().unwrap_or(f64::INFINITY);
+    Value::Number(-2.0 * log_likelihood_of_fit(result) + price * parameters)
+}
+
+/// Σ y log q of other data over the same modes; −∞ when they have mass where the model has none.
+pub fn log_likelihood_of(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagnostic> {
+    let [argument] = given.arguments else {
+        return Err(given.wrong("one argument is expected: the name of data"));
+    };
+    let tensor = given.tensor(&argument.value)?;
+    let modes = &result.fit.model.modes;
+    // axes are matched by the names of their modes, whatever their order
+    let axes: Option<Vec<usize>> =
+        modes.iter().map(|m| tensor.modes.iter().position(|t| t.name == m.name && t.size() == m.size())).collect();
+    let axes = axes.filter(|a| a.len() == tensor.modes.len()).ok_or_else(|| {
+        let names = |modes: &[crate::model::Mode]| {
+            let names: Vec<String> = modes.iter().map(|m| format!("{}: {}", m.name, m.size())).collect();
+            names.join(", ")
+        };
+        given.wrong(format!(
+            "`{}` is over ({}), the fit over ({})",
+            tensor.name,
+            names(&tensor.modes),
+            names(modes)
+        ))
+    })?;
+    let mut sum = crate::run::sum::Compensated::default();
+    let mut impossible = false;
+    let mut cell = vec![0; modes.len()];
+    for_each_cell(&tensor, |levels, y| {
+        for (slot, axis) in cell.iter_mut().zip(&axes) {
+            *slot = levels[*axis];
+        }
+        let log = result.fit.distribution.log_probability(&cell);
+        if log == f64::NEG_INFINITY {
+            impossible = true;
+        } else {
+            sum.add(y * log);
+        }
+    });
+    Ok(Value::Number(if impossible { f64::NEG_INFINITY } else { sum.value() }))
+}

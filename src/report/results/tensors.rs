@@ -1,0 +1,73 @@
+//! Results with a value for every cell.
+
+use super::statistics::for_each_cell;
+use super::{FitResult, Given};
+use crate::report::value::{Array, Rows, Value};
+use crate::text::Diagnostic;
+
+fn dense(result: &FitResult) -> Result<Vec<f64>, Value> {
+    let cells = crate::plan::cells(&result.fit.model);
+    let limit = usize::try_from(result.memory / 8).unwrap_or(usize::MAX);
+    let table = result.fit.distribution.dense(limit).ok_or_else(|| {
+        Value::Null(format!("{cells} cells are more than the memory budget holds; ask for a marginal"))
+    })?;
+    Ok(table.values)
+}
+
+/// The expected value of every cell, on the data's own scale.
+pub fn fitted(result: &FitResult) -> Value {
+    match dense(result) {
+        Ok(values) => {
+            let values: Vec<f64> = values.into_iter().map(|q| q * result.fit.total).collect();
+            Value::Array(Array { modes: result.fit.model.modes.clone(), values: values.into() })
+        }
+        Err(null) => null,
+    }
+}
+
+/// (x − m) / √m; 0 where both are 0.
+pub fn residuals(result: &FitResult) -> Value {
+    let expected = match dense(result) {
+        Ok(values) => values,
+        Err(null) => return null,
+    };
+    let total = result.fit.total;
+    let mut residuals: Vec<f64> = expected.iter().map(|q| -(q * total).sqrt()).collect();
+    let sizes: Vec<usize> = result.fit.model.modes.iter().map(crate::model::Mode::size).collect();
+    for_each_cell(&result.tensor, |cell, x| {
+        let at = cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i);
+        let m = expected[at] * total;
+        residuals[at] = if m > 0.0 { (x - m) / m.sqrt() } else { f64::INFINITY };
+    });
+    let values = residuals.into_iter().map(|r| r + 0.0).collect::<Vec<_>>();
+    Value::Array(Array { modes: result.fit.model.modes.clone(), values: values.into() })
+}
+
+/// Records drawn from the fitted distribution, one row per distinct record.
+pub fn sample(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagnostic> {
+    let (mut count, mut seed) = (None, given.environment.seed());
+    for argument in given.arguments {
+        match argument.name.as_ref().map(|n| n.name.as_str()) {
+            None if count.is_none() => count = Some(given.whole(&argument.value, 1)?),
+            Some("seed") => seed = given.whole(&argument.value, 0)? as u64,
+            _ => return Err(given.wrong("these are not its arguments")),
+        }
+    }
+    let count = count.ok_or_else(|| given.wrong("how many records?"))?;
+    let sample = result.fit.distribution.sample(count, seed);
+    let modes = &result.fit.model.modes;
+    let mut rows = Rows::default();
+    rows.columns = modes.iter().map(|m| m.name.clone()).chain(["count".to_string()]).collect();
+    for (row, x) in sample.values.iter().enumerate() {
+        let levels = sample.coordinates.iter().zip(modes);
+        let mut cells: Vec<Value> = levels
+            .map(|(column, mode)| {
+                let level = column[row] as usize;
+                mode.number(level).map_or_else(|| Value::Text(mode.label(level).into_owned()), Value::Number)
+            })
+            .collect();
+        cells.push(Value::Number(*x));
+        rows.rows.push(cells);
+    }
+    Ok(Value::Table(rows))
+}

@@ -1,0 +1,67 @@
+//! The fit as a Boltzmann distribution P = exp(−E/T)/Z, in the gauge E(⊥) = 0 (Sugiyama, Nakahara & Tsuda 2016).
+
+use super::FitResult;
+use crate::report::value::{Rows, Value};
+
+fn defined(x: f64, why: &str) -> Value {
+    if x.is_finite() { Value::Number(x) } else { Value::Null(why.into()) }
+}
+
+const NO_BASELINE: &str = "the cell of all first levels has probability 0, so that energies have no origin";
+
+/// −log p(⊥) in nats.
+pub fn log_z(result: &FitResult) -> Value {
+    defined(result.fit.distribution.log_z(), NO_BASELINE)
+}
+
+/// −T log Z.
+pub fn free_energy(result: &FitResult) -> Value {
+    defined(-result.fit.model.temperature * result.fit.distribution.log_z(), NO_BASELINE)
+}
+
+/// ⟨E⟩ = T (entropy − log Z).
+pub fn energy(result: &FitResult) -> Value {
+    let distribution = &result.fit.distribution;
+    defined(result.fit.model.temperature * (distribution.entropy() - distribution.log_z()), NO_BASELINE)
+}
+
+/// −Σ q log q in nats.
+pub fn entropy(result: &FitResult) -> Value {
+    Value::Number(result.fit.distribution.entropy())
+}
+
+/// Rows of parameters beyond this are cut, and a note says so.
+const MAX_ROWS: usize = 100_000;
+
+fn parameters(result: &FitResult, name: &str, list: impl Iterator<Item = crate::run::Coordinate>) -> Value {
+    let modes = &result.fit.model.modes;
+    let mut rows = Rows { columns: vec!["interaction".into(), "levels".into(), name.into()], ..Rows::default() };
+    for coordinate in list {
+        if rows.rows.len() == MAX_ROWS {
+            rows.notes.push(format!("only the first {MAX_ROWS} are listed"));
+            break;
+        }
+        let levels: Vec<String> = coordinate
+            .scope
+            .iter()
+            .zip(&coordinate.levels)
+            .map(|(m, level)| modes[m].label(*level).into_owned())
+            .collect();
+        rows.rows.push(vec![
+            Value::Text(result.fit.model.bracket(&coordinate.scope)),
+            Value::Text(levels.join(", ")),
+            Value::Number(coordinate.value),
+        ]);
+    }
+    Value::Table(rows)
+}
+
+/// Natural parameters: mixed first differences of log q.
+pub fn theta(result: &FitResult) -> Value {
+    parameters(result, "theta", result.fit.distribution.theta())
+}
+
+/// Expectation parameters: upper cumulative sums of q.
+pub fn eta(result: &FitResult) -> Value {
+    parameters(result, "eta", result.fit.distribution.eta())
+}
