@@ -1,1 +1,20 @@
-//! Room.
+//! From a schedule and data to a result. Deterministic: the same bits for any number of threads.
+
+mod anderson;
+mod certificate;
+pub mod control;
+pub mod distribution;
+mod execute;
+pub mod fit;
+mod iterate;
+pub mod kernel;
+mod machine;
+pub mod marginal;
+pub mod projection;
+mod statistic;
+pub mod sum;
+
+pub use control::{Control, Flow, Observer, Silent};
+pub use distribution::Distribution;
+pub use execute::execute;
+pub use fit::{Certificate, Counters, Fit, Status, ZeroMarginals};

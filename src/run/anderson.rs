@@ -1,0 +1,167 @@
+//! Anderson acceleration of iterative proportional fitting (Walker and Ni 2011,
+//! doi:10.1137/10078356X), safeguarded so that the objective never rises.
+
+use std::collections::VecDeque;
+
+use super::kernel::scale;
+use super::machine::Machine;
+use super::sum::{Compensated, sum};
+use crate::plan::schedule::{Iteration, Match};
+use crate::text::Diagnostic;
+
+/// Differences that are kept.
+const DEPTH: usize = 5;
+
+/// Relative ridge of the least-squares problem.
+const RIDGE: f64 = 1e-10;
+
+/// Largest change of a log potential that can be taken back without overflow.
+const REACH: f64 = 200.0;
+
+/// The fixed-point map is one full sweep on the stacked log potentials y; F(y) = ΣQ − Σ⟨P, y⟩ is what a
+/// sweep lowers. Cells without mass in the data are left out. Work per sweep: O(depth² · cells of
+/// the generators), plus one scaling of each clique and one pass of messages inwards.
+pub(super) struct Anderson {
+    /// P of every cell, the weights of the least-squares problem.
+    weights: Vec<f64>,
+    start: Vec<f64>,
+    last: Option<(Vec<f64>, Vec<f64>)>,
+    residuals: VecDeque<Vec<f64>>,
+    images: VecDeque<Vec<f64>>,
+}
+
+impl Anderson {
+    pub fn new(machine: &Machine, pairs: &[Match]) -> Self {
+        let weights = pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
+        let start = Vec::new();
+        Self { weights, start, last: None, residuals: VecDeque::new(), images: VecDeque::new() }
+    }
+
+    /// Remembers the potentials a sweep starts from.
+    pub fn start(&mut self, machine: &Machine, pairs: &[Match]) {
+        self.start = stacked(machine, pairs);
+    }
+
+    /// Moves the potentials ahead, if that does not raise the objective.
+    pub fn extrapolate(&mut self, machine: &mut Machine, iteration: &Iteration) -> Result<(), Vec<Diagnostic>> {
+        let image = stacked(machine, &iteration.pairs);
+        let residual: Vec<f64> = image.iter().zip(&self.start).map(|(g, y)| g - y).collect();
+        if let Some((image_before, residual_before)) = self.last.take() {
+            if self.residuals.len() == DEPTH {
+                self.residuals.pop_front();
+                self.images.pop_front();
+            }
+            self.residuals.push_back(difference(&residual, &residual_before));
+            self.images.push_back(difference(&image, &image_before));
+        }
+        let step = self.step(&residual);
+        self.last = Some((image, residual));
+        let Some(step) = step else { return Ok(()) };
+        if !step.iter().all(|d| d.abs() <= REACH) {
+            self.forget();
+            return Ok(());
+        }
+        apply(machine, &iteration.pairs, &step, 1.0);
+        for message in &iteration.inward {
+            machine.step(message)?;
+        }
+        let mass = sum(&machine.tables[iteration.root.0]);
+        let linear: Compensated = self.weights.iter().zip(&step).map(|(p, d)| p * d).collect();
+        // F rises by (mass − 1) − ⟨P, step⟩: a sweep leaves a mass of one
+        if mass.is_finite() && mass - 1.0 <= linear.value() {
+            return Ok(());
+        }
+        apply(machine, &iteration.pairs, &step, -1.0);
+        for message in &iteration.inward {
+            machine.step(message)?;
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// −Σ γ_j ΔG_j, where γ brings Σ γ_j ΔF_j nearest to the residual in the metric P.
+    fn step(&self, residual: &[f64]) -> Option<Vec<f64>> {
+        let depth = self.residuals.len();
+        if depth == 0 {
+            return None;
+        }
+        let inner = |a: &[f64], b: &[f64]| -> f64 {
+            self.weights.iter().zip(a).zip(b).map(|((w, a), b)| w * a * b).sum()
+        };
+        let mut matrix = vec![vec![0.0; depth + 1]; depth];
+        for i in 0..depth {
+            for j in 0..=i {
+                let value = inner(&self.residuals[i], &self.residuals[j]);
+                matrix[i][j] = value;
+                matrix[j][i] = value;
+            }
+            matrix[i][depth] = inner(&self.residuals[i], residual);
+        }
+        let trace: f64 = (0..depth).map(|i| matrix[i][i]).sum();
+        for (i, row) in matrix.iter_mut().enumerate() {
+            row[i] += RIDGE * trace / depth as f64;
+        }
+        let gamma = solve(matrix)?;
+        let mut step = vec![0.0; residual.len()];
+        for (image, g) in self.images.iter().zip(gamma) {
+            step.iter_mut().zip(image).for_each(|(s, d)| *s -= g * d);
+        }
+        Some(step)
+    }
+
+    fn forget(&mut self) {
+        self.residuals.clear();
+        self.images.clear();
+        self.last = None;
+    }
+}
+
+/// The log potentials of all generators in one vector; 0 where they are −∞.
+fn stacked(machine: &Machine, pairs: &[Match]) -> Vec<f64> {
+    let cells = pairs.iter().flat_map(|m| &machine.tables[m.potential.0]);
+    cells.map(|l| if l.is_finite() { *l } else { 0.0 }).collect()
+}
+
+fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+/// Adds `sign · step` to the potentials and scales the beliefs to match.
+fn apply(machine: &mut Machine, pairs: &[Match], step: &[f64], sign: f64) {
+    let mut rest = step;
+    for m in pairs {
+        let cells = machine.tables[m.potential.0].len();
+        let (own, tail) = rest.split_at(cells);
+        rest = tail;
+        let factors: Vec<f64> = own.iter().map(|d| (sign * d).exp()).collect();
+        for (l, d) in machine.tables[m.potential.0].iter_mut().zip(own) {
+            *l += sign * d;
+        }
+        let projection = machine.projection(m.belief, m.statistic);
+        scale(&projection, &mut machine.tables[m.belief.0], &factors);
+        machine.count(m.belief, 1.0, 16.0);
+    }
+}
+
+/// Gaussian elimination with partial pivoting on an augmented matrix of a few rows.
+fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
+    let n = rows.len();
+    for k in 0..n {
+        let pivot = (k..n).max_by(|a, b| rows[*a][k].abs().total_cmp(&rows[*b][k].abs()))?;
+        rows.swap(k, pivot);
+        let head = rows[k].clone();
+        if head[k] == 0.0 || !head[k].is_finite() {
+            return None;
+        }
+        for row in rows.iter_mut().skip(k + 1) {
+            let factor = row[k] / head[k];
+            row.iter_mut().zip(&head).skip(k).for_each(|(r, h)| *r -= factor * h);
+        }
+    }
+    let mut x = vec![0.0; n];
+    for k in (0..n).rev() {
+        let known: f64 = (k + 1..n).map(|j| rows[k][j] * x[j]).sum();
+        x[k] = (rows[k][n] - known) / rows[k][k];
+    }
+    x.iter().all(|v| v.is_finite()).then_some(x)
+}

@@ -1,0 +1,158 @@
+//! A distribution on a calibrated clique tree: Q = Π_C B_C / Π_S B_S.
+
+use std::sync::Arc;
+
+use super::sum::{Compensated, entropy};
+use crate::model::{Mode, Scope, Table};
+
+/// A clique of the tree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clique {
+    /// The marginal of the distribution on the clique.
+    pub belief: Table,
+    /// The clique it hangs from, and the marginal on what the two share. Parents come first.
+    pub parent: Option<(usize, Table)>,
+    /// The independent component it belongs to.
+    pub component: usize,
+}
+
+/// A normalised distribution over the cells of its modes, with `0/0 = 0`. Its size is that of its
+/// cliques, whatever the number of cells. Cheap to share, not to clone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Distribution {
+    /// The modes, in the order of the model.
+    pub modes: Vec<Mode>,
+    /// The cliques; every mode is in at least one.
+    pub cliques: Vec<Clique>,
+    /// Free tables as logarithms of factors, −∞ outside the support: ln Q = Σ λ − Σ E/T − Σ ln mass.
+    pub potentials: Vec<Table>,
+    /// Fixed energies.
+    pub energies: Vec<Arc<Table>>,
+    /// What divides the energy.
+    pub temperature: f64,
+    /// ln of the mass of each component before normalisation.
+    pub log_mass: Vec<f64>,
+}
+
+impl Distribution {
+    /// Number of levels of each mode.
+    pub fn shape(&self) -> Vec<usize> {
+        self.modes.iter().map(Mode::size).collect()
+    }
+
+    /// −Σ q ln q in nats. O(cells of the cliques).
+    pub fn entropy(&self) -> f64 {
+        let beliefs = self.cliques.iter().map(|c| entropy(&c.belief.values));
+        let shared = self.cliques.iter().filter_map(|c| c.parent.as_ref());
+        beliefs.chain(shared.map(|(_, s)| -entropy(&s.values))).collect::<Compensated>().value()
+    }
+
+    /// ln q of one cell, −∞ where q is 0 or the cell is outside. O(cliques).
+    pub fn log_probability(&self, cell: &[usize]) -> f64 {
+        let inside = cell.len() == self.modes.len() && cell.iter().zip(&self.modes).all(|(i, m)| *i < m.size());
+        if !inside {
+            return f64::NEG_INFINITY;
+        }
+        let mut total = Compensated::default();
+        for clique in &self.cliques {
+            let own = value_at(&clique.belief, cell);
+            if own == 0.0 {
+                return f64::NEG_INFINITY;
+            }
+            total.add(own.ln());
+            if let Some((_, separator)) = &clique.parent {
+                total.add(-value_at(separator, cell).ln());
+            }
+        }
+        total.value()
+    }
+
+    /// ln Z in the gauge in which the free energy of the cell of first levels is 0: −ln q(⊥) minus the
+    /// fixed energy there over T. Without free tables it is ln Σ exp(−E/T). Infinite when q(⊥) = 0.
+    pub fn log_z(&self) -> f64 {
+        if self.potentials.is_empty() {
+            return self.log_mass.iter().copied().collect::<Compensated>().value();
+        }
+        let bottom = vec![0; self.modes.len()];
+        let fixed: f64 = self.energies.iter().map(|e| value_at(e, &bottom)).sum();
+        -self.log_probability(&bottom) - fixed / self.temperature
+    }
+
+    /// ⟨E⟩ with Q = exp(−E/T)/Z: T (entropy − ln Z).
+    pub fn energy(&self) -> f64 {
+        self.temperature * (self.entropy() - self.log_z())
+    }
+
+    /// −T ln Z.
+    pub fn free_energy(&self) -> f64 {
+        -self.temperature * self.log_z()
+    }
+
+    /// The most probable cell, by max-product on the tree; ties go to the smallest levels seen first.
+    /// O(cells of the cliques).
+    pub fn most_probable(&self) -> Vec<usize> {
+        // the best log probability of everything below a clique, for each cell of its separator
+        let mut best: Vec<Vec<(f64, usize)>> = vec![Vec::new(); self.cliques.len()];
+        let mut above: Vec<Table> = self.cliques.iter().map(|c| log_conditional(c)).collect();
+        for i in (0..self.cliques.len()).rev() {
+            let own = above[i].clone();
+            let parent = self.cliques[i].parent.as_ref();
+            let scope = parent.map_or_else(Scope::empty, |(_, s)| s.scope.clone());
+            let projection = super::projection::Projection::between(&own.scope, &own.shape, &scope);
+            let cells = parent.map_or(1, |(_, s)| s.values.len());
+            let mut found = vec![(f64::NEG_INFINITY, 0); cells];
+            let (length, stride) = projection.inner();
+            projection.runs(|from, onto| {
+                for k in 0..length {
+                    let slot = &mut found[onto + k * stride];
+                    if own.values[from + k] > slot.0 {
+                        *slot = (own.values[from + k], from + k);
+                    }
+                }
+            });
+            if let Some((p, _)) = parent {
+                let values: Vec<f64> = found.iter().map(|(v, _)| *v).collect();
+                let up = &mut above[*p];
+                let onto = super::projection::Projection::between(&up.scope, &up.shape, &scope);
+                super::kernel::combine(&onto, &mut up.values, &values, |a, b| a + b);
+            }
+            best[i] = found;
+        }
+        let mut cell = vec![0; self.modes.len()];
+        for (clique, found) in self.cliques.iter().zip(&best) {
+            let at = clique.parent.as_ref().map_or(0, |(_, s)| index_of(s, &cell));
+            let mut rest = found.get(at).map_or(0, |(_, k)| *k);
+            for (mode, size) in clique.belief.scope.iter().zip(&clique.belief.shape).rev() {
+                cell[mode] = rest % size;
+                rest /= size;
+            }
+        }
+        cell
+    }
+}
+
+fn log_conditional(clique: &Clique) -> Table {
+    let mut table = conditional(clique);
+    table.values.iter_mut().for_each(|v| *v = v.ln());
+    table
+}
+
+/// B_C / B_S, the distribution of a clique given its parent.
+pub(super) fn conditional(clique: &Clique) -> Table {
+    let mut table = clique.belief.clone();
+    if let Some((_, separator)) = &clique.parent {
+        let onto = super::projection::Projection::between(&table.scope, &table.shape, &separator.scope);
+        super::kernel::combine(&onto, &mut table.values, &separator.values, super::kernel::ratio);
+    }
+    table
+}
+
+/// The position, in a table, of a cell given by a level for every mode.
+pub(super) fn index_of(table: &Table, cell: &[usize]) -> usize {
+    table.scope.iter().zip(&table.shape).fold(0, |k, (m, n)| k * n + cell.get(m).copied().unwrap_or(0))
+}
+
+/// The value of a table at a cell given by a level for every mode.
+pub(super) fn value_at(table: &Table, cell: &[usize]) -> f64 {
+    table.values.get(index_of(table, cell)).copied().unwrap_or(0.0)
+}

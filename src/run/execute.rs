@@ -1,0 +1,148 @@
+//! Runs a schedule and hands back what it found.
+
+use std::sync::Arc;
+
+use super::control::{Control, Observer, Silent};
+use super::distribution::{Clique, Distribution};
+use super::fit::{Fit, Status, ZeroMarginals};
+use super::machine::Machine;
+use crate::data::Tensor;
+use crate::model::{EnergyModel, Potential, Table};
+use crate::plan::schedule::BufferId;
+use crate::plan::{Options, Schedule, compile_fixed};
+use crate::text::{Code, Diagnostic};
+
+/// Fits `model` to `tensor` by the program `schedule`, which must have been compiled for this model.
+///
+/// # Errors
+/// MBA502 when the data have no mass, MBA503 when they have mass where fixed potentials leave none, and
+/// MBA505 when the tensor's axes are not the model's modes.
+pub fn execute(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    tensor: &Tensor,
+    control: &Control,
+    observer: &mut dyn Observer,
+) -> Result<Fit, Vec<Diagnostic>> {
+    fits_together(schedule, model, Some(tensor))?;
+    let mut machine = Machine::new(schedule, model, Some(tensor), control);
+    machine.run(observer)?;
+    let zero_marginals = zero_marginals(&machine);
+    let status = status(&machine, !zero_marginals.is_empty());
+    Ok(Fit {
+        model: Arc::new(model.clone()),
+        schedule: Arc::new(schedule.clone()),
+        status,
+        iterations: machine.sweeps,
+        certificate: machine.certificate.clone(),
+        total: machine.total,
+        kl: machine.kl,
+        data_entropy: -machine.negative_entropy,
+        counters: machine.counters,
+        zero_marginals,
+        distribution: distribution(machine),
+    })
+}
+
+impl Distribution {
+    /// The distribution of a model that has no free tables: exp(−E/T)/Z, by one pass up and down its tree.
+    ///
+    /// # Errors
+    /// As [`compile_fixed`]; MBA503 when every cell has infinite energy.
+    pub fn from_fixed(model: &EnergyModel, options: &Options) -> Result<Self, Vec<Diagnostic>> {
+        let schedule = compile_fixed(model, options)?;
+        fits_together(&schedule, model, None)?;
+        let mut machine = Machine::new(&schedule, model, None, &Control::default());
+        machine.run(&mut Silent)?;
+        Ok(distribution(machine))
+    }
+}
+
+fn fits_together(schedule: &Schedule, model: &EnergyModel, tensor: Option<&Tensor>) -> Result<(), Vec<Diagnostic>> {
+    let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
+    let same = schedule.draft.sizes == sizes && schedule.profile.is_some() == tensor.is_some();
+    let bound = tensor.is_none_or(|t| match &*t.storage {
+        crate::data::Storage::Dense(d) => d.shape == sizes,
+        crate::data::Storage::Sparse(s) => s.shape == sizes && s.coordinates.len() == sizes.len(),
+    });
+    if same && bound {
+        return Ok(());
+    }
+    let data = tensor.map_or("no data", |t| t.name.as_str());
+    let message = format!("`{data}` does not have the modes `{}` was planned for", model.name);
+    Err(vec![Diagnostic::new(Code::MBA505, message)])
+}
+
+fn status(machine: &Machine, zeros: bool) -> Status {
+    // at a regular optimum the Newton step vanishes; where it would make cells negative although the
+    // marginals match, potentials are on their way to infinity
+    let drifting = machine.smallest_change.is_some_and(|m| m < -1.0);
+    if machine.interrupted {
+        Status::Interrupted
+    } else if machine.stopped {
+        Status::Stopped
+    } else if zeros || drifting {
+        Status::Boundary
+    } else if machine.schedule.iterates() {
+        Status::Converged
+    } else {
+        Status::ClosedForm
+    }
+}
+
+fn zero_marginals(machine: &Machine) -> Vec<ZeroMarginals> {
+    let mut found: Vec<ZeroMarginals> = Vec::new();
+    for m in &machine.schedule.matches {
+        let buffer = &machine.schedule.buffers[m.statistic.0];
+        let values = &machine.tables[m.statistic.0];
+        let zeros = || values.iter().enumerate().filter(|(_, p)| **p == 0.0).map(|(k, _)| k);
+        let count = zeros().count();
+        // a separator is a generator of both its atoms
+        if count == 0 || found.iter().any(|z| z.scope == buffer.scope) {
+            continue;
+        }
+        let cell = |mut k: usize| {
+            let mut levels: Vec<usize> = buffer.shape.iter().rev().map(|n| {
+                let level = k % n;
+                k /= n;
+                level
+            }).collect();
+            levels.reverse();
+            levels
+        };
+        let cells = zeros().take(ZeroMarginals::LISTED).map(cell).collect();
+        found.push(ZeroMarginals { scope: buffer.scope.clone(), count, cells });
+    }
+    found
+}
+
+fn distribution(mut machine: Machine) -> Distribution {
+    let schedule = machine.schedule;
+    let mut table = |id: BufferId| {
+        let buffer = &schedule.buffers[id.0];
+        let values = std::mem::take(&mut machine.tables[id.0]);
+        Table { scope: buffer.scope.clone(), shape: buffer.shape.clone(), values }
+    };
+    let cliques: Vec<Clique> = schedule
+        .places
+        .iter()
+        .map(|place| Clique {
+            belief: table(place.belief),
+            parent: place.parent.map(|(p, s)| (p, table(s))),
+            component: place.component,
+        })
+        .collect();
+    let potentials = schedule.matches.iter().map(|m| table(m.potential)).collect();
+    let energies = machine.model.interactions.iter().filter_map(|i| match &i.potential {
+        Potential::Fixed(energy) => Some(Arc::clone(energy)),
+        _ => None,
+    });
+    Distribution {
+        modes: machine.model.modes.clone(),
+        cliques,
+        potentials,
+        energies: energies.collect(),
+        temperature: machine.model.temperature,
+        log_mass: machine.log_mass,
+    }
+}

@@ -1,0 +1,205 @@
+//! The few loops everything is made of: sum a table to a smaller one, and combine a small table into a
+//! large one. O(cells of the large table), no allocation for small tables, parallel over fixed blocks
+//! for large ones, so that the bits do not depend on the number of threads.
+
+use rayon::prelude::*;
+
+use super::projection::Projection;
+use super::sum::sum;
+
+/// Cells from which a kernel is worth more than one thread.
+const LARGE: usize = 1 << 16;
+
+/// Blocks a large table is cut into, whatever the number of threads.
+const PARTS: usize = 8;
+
+/// `onto ← Σ from` over the axes that are summed out.
+pub fn marginalise(projection: &Projection, from: &[f64], onto: &mut [f64]) {
+    onto.fill(0.0);
+    if from.len() < LARGE {
+        return accumulate(projection, from, onto);
+    }
+    let parts = projection.split(PARTS);
+    if projection.outermost_stride() == 0 {
+        // each part sums to the same cells: private sums, added in order
+        if onto.len() * PARTS > from.len() {
+            return accumulate(projection, from, onto);
+        }
+        let partial: Vec<Vec<f64>> = parts
+            .par_iter()
+            .map(|(part, start, _)| {
+                let mut own = vec![0.0; onto.len()];
+                accumulate(part, &from[*start..], &mut own);
+                own
+            })
+            .collect();
+        for own in partial {
+            onto.iter_mut().zip(own).for_each(|(o, p)| *o += p);
+        }
+    } else {
+        // the outermost axis is kept, so that the parts fall onto ranges of their own
+        let mut rest = onto;
+        let mut work = Vec::with_capacity(parts.len());
+        let mut taken = 0;
+        for (k, (part, start, base)) in parts.iter().enumerate() {
+            let end = parts.get(k + 1).map_or(taken + rest.len(), |(_, _, next)| *next);
+            debug_assert_eq!(taken, *base);
+            let (own, tail) = rest.split_at_mut(end - taken);
+            work.push((part, *start, own));
+            rest = tail;
+            taken = end;
+        }
+        work.into_par_iter().for_each(|(part, start, own)| accumulate(part, &from[start..], own));
+    }
+}
+
+/// `onto ← onto + Σ from`, one thread.
+pub fn accumulate(projection: &Projection, from: &[f64], onto: &mut [f64]) {
+    let (length, stride) = projection.inner();
+    match stride {
+        0 => projection.runs(|i, o| onto[o] += sum(&from[i..i + length])),
+        1 => projection.runs(|i, o| {
+            onto[o..o + length].iter_mut().zip(&from[i..i + length]).for_each(|(o, f)| *o += f);
+        }),
+        _ => projection.runs(|i, o| {
+            let cells = onto[o..].iter_mut().step_by(stride);
+            cells.zip(&from[i..i + length]).for_each(|(o, f)| *o += f);
+        }),
+    }
+}
+
+/// Largest value of each cell that is summed out; −∞ for none.
+pub fn maximise(projection: &Projection, from: &[f64], onto: &mut [f64]) {
+    onto.fill(f64::NEG_INFINITY);
+    let (length, stride) = projection.inner();
+    projection.runs(|i, o| {
+        if stride == 0 {
+            onto[o] = from[i..i + length].iter().fold(onto[o], |m, f| m.max(*f));
+        } else {
+            let cells = onto[o..].iter_mut().step_by(stride);
+            cells.zip(&from[i..i + length]).for_each(|(o, f)| *o = o.max(*f));
+        }
+    });
+}
+
+/// `large[i] ← f(large[i], small[projection(i)])`.
+pub fn combine(
+    projection: &Projection,
+    large: &mut [f64],
+    small: &[f64],
+    f: impl Fn(f64, f64) -> f64 + Copy + Send + Sync,
+) {
+    if large.len() < LARGE {
+        return combine_one(projection, large, small, f);
+    }
+    let parts = projection.split(PARTS);
+    let mut work = Vec::with_capacity(parts.len());
+    let mut rest = large;
+    let mut taken = 0;
+    for (k, (part, _, base)) in parts.iter().enumerate() {
+        let end = parts.get(k + 1).map_or(taken + rest.len(), |(_, next, _)| *next);
+        let (own, tail) = rest.split_at_mut(end - taken);
+        work.push((part, own, *base));
+        rest = tail;
+        taken = end;
+    }
+    work.into_par_iter().for_each(|(part, own, base)| combine_one(part, own, &small[base..], f));
+}
+
+fn combine_one(projection: &Projection, large: &mut [f64], small: &[f64], f: impl Fn(f64, f64) -> f64) {
+    let (length, stride) = projection.inner();
+    match stride {
+        0 => projection.runs(|i, o| {
+            let s = small[o];
+            large[i..i + length].iter_mut().for_each(|l| *l = f(*l, s));
+        }),
+        1 => projection.runs(|i, o| {
+            let cells = &small[o..o + length];
+            large[i..i + length].iter_mut().zip(cells).for_each(|(l, s)| *l = f(*l, *s));
+        }),
+        _ => projection.runs(|i, o| {
+            let cells = small[o..].iter().step_by(stride);
+            large[i..i + length].iter_mut().zip(cells).for_each(|(l, s)| *l = f(*l, *s));
+        }),
+    }
+}
+
+/// `values[i] ← f(values[i])`.
+pub fn map(values: &mut [f64], f: impl Fn(f64) -> f64 + Copy + Send + Sync) {
+    if values.len() < LARGE {
+        values.iter_mut().for_each(|v| *v = f(*v));
+    } else {
+        values.par_chunks_mut(LARGE / 4).for_each(|chunk| chunk.iter_mut().for_each(|v| *v = f(*v)));
+    }
+}
+
+/// `large ← large · small`.
+pub fn scale(projection: &Projection, large: &mut [f64], small: &[f64]) {
+    combine(projection, large, small, |l, s| l * s);
+}
+
+/// a/b with 0/0 = 0, and ∞ where there is something over nothing.
+#[inline]
+pub fn ratio(a: f64, b: f64) -> f64 {
+    if a == 0.0 { 0.0 } else { a / b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Scope;
+
+    #[test]
+    fn every_subset_of_axes_sums_as_the_definition_says() {
+        let shape = [3usize, 1, 4, 2, 5];
+        let from: Vec<f64> = (0..120).map(|i| f64::from(i * i % 37)).collect();
+        let all = Scope::all(5);
+        for bits in 0..32usize {
+            let onto: Scope = (0..5).filter(|m| bits >> m & 1 == 1).collect();
+            let projection = Projection::between(&all, &shape, &onto);
+            let cells: usize = onto.iter().map(|m| shape[m]).product();
+            let mut want = vec![0.0; cells];
+            let mut place = Vec::new();
+            for (i, value) in from.iter().enumerate() {
+                let mut rest = i;
+                let mut index = [0; 5];
+                for axis in (0..5).rev() {
+                    index[axis] = rest % shape[axis];
+                    rest /= shape[axis];
+                }
+                let o = onto.iter().fold(0, |k, m| k * shape[m] + index[m]);
+                want[o] += value;
+                place.push(o);
+            }
+            let mut got = vec![1.0; cells];
+            marginalise(&projection, &from, &mut got);
+            assert_eq!(got, want);
+            let mut scaled = from.clone();
+            combine(&projection, &mut scaled, &want, |l, s| l - s);
+            for (i, o) in place.iter().enumerate() {
+                assert_eq!(scaled[i], from[i] - want[*o]);
+            }
+        }
+    }
+
+    #[test]
+    fn large_tables_are_cut_without_a_seam() {
+        let shape = [7usize, 41, 9, 43];
+        let cells: usize = shape.iter().product();
+        let from: Vec<f64> = (0..cells).map(|i| (i % 101) as f64).collect();
+        for bits in 0..16usize {
+            let onto: Scope = (0..4).filter(|m| bits >> m & 1 == 1).collect();
+            let projection = Projection::between(&Scope::all(4), &shape, &onto);
+            let small: usize = onto.iter().map(|m| shape[m]).product();
+            let (mut whole, mut cut) = (vec![0.0; small], vec![0.0; small]);
+            accumulate(&projection, &from, &mut whole);
+            marginalise(&projection, &from, &mut cut);
+            assert_eq!(whole, cut, "whole numbers add exactly");
+            let (mut one, mut many) = (from.clone(), from.clone());
+            combine_one(&projection, &mut one, &whole, |l, s| l + s);
+            scale(&projection, &mut many, &vec![2.0; small]);
+            combine(&projection, &mut many, &whole, |l, s| l / 2.0 + s);
+            assert_eq!(one, many);
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! The interpreter of schedules: tables, and one method per instruction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::control::{Control, Observer};
+use super::fit::{Certificate, Counters};
+use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
+use super::projection::Projection;
+use super::statistic::gather;
+use super::sum::{dot, sum};
+use super::{certificate, iterate};
+use crate::data::Tensor;
+use crate::model::{EnergyModel, Potential, Table};
+use crate::plan::schedule::{BufferId, Instruction, Match, Schedule, Step};
+use crate::text::{Code, Diagnostic};
+
+/// What a run has computed so far.
+pub(super) struct Machine<'a> {
+    pub schedule: &'a Schedule,
+    pub model: &'a EnergyModel,
+    pub tensor: Option<&'a Tensor>,
+    pub control: Control,
+    /// The tables that are alive; the others are empty.
+    pub tables: Vec<Vec<f64>>,
+    projections: HashMap<(BufferId, BufferId), Arc<Projection>>,
+    scratch: Vec<f64>,
+    /// ln of the mass of exp(Σ λ − Σ E/T) of each component.
+    pub log_mass: Vec<f64>,
+    pub sweeps: usize,
+    pub stopped: bool,
+    pub interrupted: bool,
+    pub gap: f64,
+    pub negative_entropy: f64,
+    pub total: f64,
+    pub kl: f64,
+    pub certificate: Certificate,
+    /// Smallest relative change the Newton step asks of a cell, where it was computed.
+    pub smallest_change: Option<f64>,
+    pub counters: Counters,
+    live: usize,
+    /// A generator with mass in the data where the model has none.
+    pub infeasible: Option<BufferId>,
+}
+
+impl<'a> Machine<'a> {
+    pub fn new(
+        schedule: &'a Schedule,
+        model: &'a EnergyModel,
+        tensor: Option<&'a Tensor>,
+        control: &Control,
+    ) -> Self {
+        let components = schedule.places.iter().map(|p| p.component + 1).max().unwrap_or(0);
+        let resident = schedule.profile.as_ref().map_or(0.0, |p| p.resident_bytes());
+        Self {
+            schedule,
+            model,
+            tensor,
+            control: *control,
+            tables: vec![Vec::new(); schedule.buffers.len()],
+            projections: HashMap::new(),
+            scratch: Vec::new(),
+            log_mass: vec![0.0; components],
+            sweeps: 0,
+            stopped: false,
+            interrupted: false,
+            gap: 0.0,
+            negative_entropy: 0.0,
+            total: 0.0,
+            kl: 0.0,
+            certificate: Certificate::default(),
+            smallest_change: None,
+            counters: Counters::default(),
+            live: resident as usize,
+            infeasible: None,
+        }
+    }
+
+    /// Runs every step of the schedule.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<(), Vec<Diagnostic>> {
+        let schedule = self.schedule;
+        for step in &schedule.steps {
+            if let Instruction::Loop(iteration) = &step.instruction {
+                iterate::iterate(self, iteration, observer)?;
+            } else {
+                self.step(step)?;
+            }
+            for id in &step.frees {
+                self.live -= 8 * std::mem::take(&mut self.tables[id.0]).len();
+            }
+            if let Some(id) = self.infeasible {
+                return Err(vec![self.no_mass(id)]);
+            }
+        }
+        Ok(())
+    }
+
+    /// One instruction other than a loop.
+    pub fn step(&mut self, step: &Step) -> Result<(), Vec<Diagnostic>> {
+        for id in step.instruction.writes() {
+            self.allocate(id);
+        }
+        self.note(step.scratch as usize);
+        match &step.instruction {
+            Instruction::Load | Instruction::Emit => {}
+            Instruction::Reduce { tables } => self.reduce(tables)?,
+            Instruction::Derive { from, to } => self.sum_to(*from, *to),
+            Instruction::Divide { statistic, separator, potential } => {
+                self.divide(*statistic, *separator, *potential);
+            }
+            Instruction::Open { statistic, potential } => {
+                let (from, onto) = self.two(*statistic, *potential);
+                let open = |p: f64| if p > 0.0 { 0.0 } else { f64::NEG_INFINITY };
+                onto.iter_mut().zip(from).for_each(|(o, p)| *o = open(*p));
+                self.count(*statistic, 1.0, 16.0);
+            }
+            Instruction::Join { potential, separator } => self.join(*potential, *separator),
+            Instruction::Contract { belief, potentials, fixed } => {
+                self.contract(*belief, potentials, fixed);
+            }
+            Instruction::Collect { child, parent, separator } => self.collect(*child, *parent, *separator),
+            Instruction::Normalise { belief, component } => self.normalise(*belief, *component)?,
+            Instruction::Distribute { parent, child, separator } => {
+                self.sum_to(*parent, *separator);
+                self.multiply(*child, *separator);
+            }
+            Instruction::Scale(m) => {
+                let _ = self.scale(*m);
+            }
+            Instruction::Message { from, to, separator } => self.message(*from, *to, *separator),
+            // loops are run by `iterate`, which needs the observer; they do not nest
+            Instruction::Loop(_) => {}
+            Instruction::Gap { pairs } => self.gap = self.measure(pairs),
+            Instruction::Adopt { statistic, belief } => {
+                let (from, onto) = self.two(*statistic, *belief);
+                onto.copy_from_slice(from);
+                self.count(*belief, 0.0, 16.0);
+            }
+            Instruction::Divergence { pairs, fixed } => self.divergence(pairs, fixed),
+            Instruction::Certify { pairs } => certificate::certify(self, pairs),
+        }
+        Ok(())
+    }
+
+    /// Makes room for a table.
+    fn allocate(&mut self, id: BufferId) {
+        let cells: usize = self.schedule.buffers[id.0].shape.iter().product();
+        let table = &mut self.tables[id.0];
+        if table.len() != cells {
+            self.live += 8 * cells;
+            *table = vec![0.0; cells];
+        }
+        self.note(0);
+    }
+
+    /// Records the memory in use, with `scratch` cells beside the tables.
+    pub fn note(&mut self, scratch: usize) {
+        self.counters.peak = self.counters.peak.max((self.live + 8 * scratch) as f64);
+    }
+
+    /// Counts work per cell of a table.
+    pub fn count(&mut self, id: BufferId, operations: f64, bytes: f64) {
+        let cells = self.tables[id.0].len() as f64;
+        self.counters.operations += operations * cells;
+        self.counters.bytes += bytes * cells;
+    }
+
+    /// The map from a table to a smaller one; made once.
+    pub fn projection(&mut self, large: BufferId, small: BufferId) -> Arc<Projection> {
+        let buffers = &self.schedule.buffers;
+        let make = || {
+            let (l, s) = (&buffers[large.0], &buffers[small.0]);
+            Arc::new(Projection::between(&l.scope, &l.shape, &s.scope))
+        };
+        Arc::clone(self.projections.entry((large, small)).or_insert_with(make))
+    }
+
+    /// One table to read and another to write.
+    fn two(&mut self, read: BufferId, write: BufferId) -> (&[f64], &mut [f64]) {
+        // a schedule never reads and writes one table through two operands
+        match self.tables.get_disjoint_mut([read.0, write.0]) {
+            Ok([r, w]) => (r, w),
+            Err(_) => (&[], &mut []),
+        }
+    }
+
+    fn sum_to(&mut self, from: BufferId, to: BufferId) {
+        let projection = self.projection(from, to);
+        let (source, onto) = self.two(from, to);
+        marginalise(&projection, source, onto);
+        self.count(from, 1.0, 8.0);
+    }
+
+    fn multiply(&mut self, large: BufferId, small: BufferId) {
+        let projection = self.projection(large, small);
+        let (factor, onto) = self.two(small, large);
+        scale(&projection, onto, factor);
+        self.count(large, 1.0, 16.0);
+    }
+
+    fn reduce(&mut self, tables: &[BufferId]) -> Result<(), Vec<Diagnostic>> {
+        let Some(tensor) = self.tensor else { return Ok(()) };
+        let buffers = &self.schedule.buffers;
+        let scopes: Vec<_> =
+            tables.iter().map(|id| (&buffers[id.0].scope, self.tables[id.0].len())).collect();
+        let Some(found) = gather(tensor, &scopes) else {
+            let message = format!("`{}` has no mass to fit `{}` to", tensor.name, self.model.name);
+            return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which column holds the values")]);
+        };
+        for (id, table) in tables.iter().zip(found.tables) {
+            self.tables[id.0] = table;
+            self.count(*id, 0.0, 16.0);
+        }
+        self.total = found.total;
+        self.negative_entropy = found.negative_entropy;
+        let width = self.schedule.profile.as_ref().map_or(8.0, |p| p.element_bytes as f64);
+        self.counters.operations += found.read as f64 * (tables.len() as f64 + 1.0);
+        self.counters.bytes += found.read as f64 * width;
+        Ok(())
+    }
+
+    fn divide(&mut self, statistic: BufferId, separator: Option<BufferId>, potential: BufferId) {
+        let (from, onto) = self.two(statistic, potential);
+        onto.copy_from_slice(from);
+        map(onto, f64::ln);
+        self.count(statistic, 1.0, 16.0);
+        if let Some(separator) = separator {
+            self.join(potential, separator);
+        }
+    }
+
+    /// λ − ln P_S where both are finite; a cell outside the support stays outside.
+    fn join(&mut self, potential: BufferId, separator: BufferId) {
+        let projection = self.projection(potential, separator);
+        let (from, onto) = self.two(separator, potential);
+        combine(&projection, onto, from, |l, p| if p > 0.0 { l - p.ln() } else { f64::NEG_INFINITY });
+        self.count(potential, 2.0, 24.0);
+    }
+
+    fn contract(&mut self, belief: BufferId, potentials: &[BufferId], fixed: &[usize]) {
+        self.tables[belief.0].fill(0.0);
+        for potential in potentials {
+            let projection = self.projection(belief, *potential);
+            let (from, onto) = self.two(*potential, belief);
+            combine(&projection, onto, from, |l, p| l + p);
+            self.count(belief, 1.0, 16.0);
+        }
+        for k in fixed {
+            let Some(energy) = self.energy(*k) else { continue };
+            let buffer = &self.schedule.buffers[belief.0];
+            let projection = Projection::between(&buffer.scope, &buffer.shape, &energy.scope);
+            let temperature = self.model.temperature;
+            combine(&projection, &mut self.tables[belief.0], &energy.values, move |l, e| l - e / temperature);
+            self.count(belief, 1.0, 16.0);
+        }
+    }
+
+    /// The table of a fixed potential.
+    pub fn energy(&self, interaction: usize) -> Option<&'a Table> {
+        match &self.model.interactions.get(interaction)?.potential {
+            Potential::Fixed(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    fn collect(&mut self, child: BufferId, parent: BufferId, separator: BufferId) {
+        let down = self.projection(child, separator);
+        let mut message = std::mem::take(&mut self.tables[separator.0]);
+        let mut mass = std::mem::take(&mut self.scratch);
+        mass.resize(message.len(), 0.0);
+        let own = &mut self.tables[child.0];
+        maximise(&down, own, &mut message);
+        combine(&down, own, &message, shifted_exp);
+        marginalise(&down, own, &mut mass);
+        combine(&down, own, &mass, ratio);
+        for (m, z) in message.iter_mut().zip(&mass) {
+            *m = if *m == f64::NEG_INFINITY { *m } else { *m + z.ln() };
+        }
+        let up = self.projection(parent, separator);
+        combine(&up, &mut self.tables[parent.0], &message, |l, m| l + m);
+        self.tables[separator.0] = message;
+        self.scratch = mass;
+        self.count(child, 5.0, 48.0);
+        self.count(parent, 1.0, 16.0);
+    }
+
+    fn normalise(&mut self, belief: BufferId, component: usize) -> Result<(), Vec<Diagnostic>> {
+        let own = &mut self.tables[belief.0];
+        let largest = own.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
+        if !largest.is_finite() {
+            return Err(vec![self.no_mass(belief)]);
+        }
+        map(own, |l| (l - largest).exp());
+        let mass = sum(own);
+        map(own, |b| b / mass);
+        self.log_mass[component] = largest + mass.ln();
+        self.count(belief, 4.0, 40.0);
+        Ok(())
+    }
+
+    /// One generator: match its marginal. Returns the gap before, relative to the largest cell.
+    pub fn scale(&mut self, m: Match) -> f64 {
+        let projection = self.projection(m.belief, m.statistic);
+        let mut fitted = std::mem::take(&mut self.scratch);
+        fitted.resize(self.tables[m.statistic.0].len(), 0.0);
+        marginalise(&projection, &self.tables[m.belief.0], &mut fitted);
+        let (target, potential) = self.two(m.statistic, m.potential);
+        let (mut gap, mut largest, mut lost) = (0.0f64, 0.0f64, false);
+        for ((q, p), l) in fitted.iter_mut().zip(target).zip(potential) {
+            gap = gap.max((*q - p).abs());
+            largest = largest.max(*p);
+            lost |= *p > 0.0 && *q == 0.0;
+            let r = ratio(*p, *q);
+            // a cell outside the support keeps −∞; adding ln 0 again would say the same
+            if r > 0.0 {
+                *l += r.ln();
+            }
+            *q = r;
+        }
+        if lost {
+            self.infeasible = Some(m.statistic);
+        } else {
+            scale(&projection, &mut self.tables[m.belief.0], &fitted);
+        }
+        self.scratch = fitted;
+        self.count(m.belief, 2.0, 24.0);
+        self.count(m.statistic, 4.0, 40.0);
+        if largest > 0.0 { gap / largest } else { 0.0 }
+    }
+
+    /// A neighbour learns the new marginal on what the two share.
+    pub fn message(&mut self, from: BufferId, to: BufferId, separator: BufferId) {
+        let out = self.projection(from, separator);
+        let mut fresh = std::mem::take(&mut self.scratch);
+        fresh.resize(self.tables[separator.0].len(), 0.0);
+        marginalise(&out, &self.tables[from.0], &mut fresh);
+        for (new, old) in fresh.iter_mut().zip(&mut self.tables[separator.0]) {
+            let kept = *new;
+            // nothing over nothing is nothing; a cell that had no mass cannot gain any
+            *new = if *old == 0.0 { 0.0 } else { kept / *old };
+            *old = kept;
+        }
+        let into = self.projection(to, separator);
+        scale(&into, &mut self.tables[to.0], &fresh);
+        self.scratch = fresh;
+        self.count(from, 1.0, 8.0);
+        self.count(to, 1.0, 16.0);
+    }
+
+    /// Largest relative gap over generators, from calibrated beliefs.
+    pub fn measure(&mut self, pairs: &[Match]) -> f64 {
+        let mut worst = 0.0f64;
+        for m in pairs {
+            let projection = self.projection(m.belief, m.statistic);
+            let mut fitted = std::mem::take(&mut self.scratch);
+            fitted.resize(self.tables[m.statistic.0].len(), 0.0);
+            marginalise(&projection, &self.tables[m.belief.0], &mut fitted);
+            let target = &self.tables[m.statistic.0];
+            let gap = fitted.iter().zip(target).fold(0.0f64, |g, (q, p)| g.max((q - p).abs()));
+            let largest = target.iter().fold(0.0f64, |l, p| l.max(*p));
+            if largest > 0.0 {
+                worst = worst.max(gap / largest);
+            }
+            self.scratch = fitted;
+            self.count(m.belief, 1.0, 8.0);
+        }
+        worst
+    }
+
+    /// KL(P ‖ Q) = Σ p ln p − Σ_g ⟨P_g, λ_g⟩ + Σ_f ⟨P_f, E_f⟩/T + ln Z.
+    fn divergence(&mut self, pairs: &[Match], fixed: &[(usize, BufferId)]) {
+        let mut terms = super::sum::Compensated::default();
+        let mut size = self.negative_entropy.abs();
+        let mut add = |term: f64, size: &mut f64| {
+            *size += term.abs();
+            terms.add(term);
+        };
+        add(self.negative_entropy, &mut size);
+        for m in pairs {
+            add(-dot(&self.tables[m.statistic.0], &self.tables[m.potential.0]), &mut size);
+        }
+        for (k, id) in fixed {
+            if let Some(energy) = self.energy(*k) {
+                add(dot(&self.tables[id.0], &energy.values) / self.model.temperature, &mut size);
+            }
+        }
+        for mass in &self.log_mass {
+            add(*mass, &mut size);
+        }
+        let kl = terms.value();
+        // a negative value can only be rounding; anything larger would be a defect worth seeing
+        self.kl = if kl < 0.0 && -kl <= 64.0 * f64::EPSILON * size { 0.0 } else { kl };
+    }
+
+    fn no_mass(&self, id: BufferId) -> Diagnostic {
+        let scope = &self.schedule.buffers[id.0].scope;
+        let name = &self.model.name;
+        let message = format!("the data have mass over `{}` where `{name}` has none", self.model.bracket(scope));
+        let fixed = self.model.interactions.iter().find(|i| {
+            matches!(i.potential, Potential::Fixed(_)) && !i.scope.intersection(scope).is_empty()
+        });
+        let mut diagnostic = Diagnostic::new(Code::MBA503, message)
+            .help("make the fixed potentials finite there, or leave those cells out of the data");
+        if let Some(interaction) = fixed {
+            diagnostic = diagnostic.at(interaction.span, "this energy is infinite or too large");
+        }
+        diagnostic
+    }
+}
+
+/// exp(l − m), and 0 where everything is −∞.
+fn shifted_exp(l: f64, m: f64) -> f64 {
+    if m == f64::NEG_INFINITY { 0.0 } else { (l - m).exp() }
+}
