@@ -1,0 +1,358 @@
+//! The verbs, in text order.
+
+use std::sync::Arc;
+
+use super::bind::{Bound, Origin, Sampling};
+use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
+use crate::data::{self, Storage, Tensor};
+use crate::model::constant;
+use crate::model::declarations::Declarations;
+use crate::report::results::{self, FitResult};
+use crate::report::save;
+use crate::report::value::Value;
+use crate::run::{self, Control, Status};
+use crate::text::ast::{Expr, Fit, FitOption, OptionValue, StatementKind, Text};
+use crate::text::{Code, Diagnostic, format_expression, suggest};
+
+/// The options of a fit: name, and what it is for.
+const OPTIONS: &[(&str, &str)] = &[
+    ("tolerance", "the marginal gap at which a fit ends"),
+    ("max_sweeps", "the most sweeps it may make"),
+    ("seed", "the seed of what is random"),
+];
+
+/// Options of the language that belong to methods this version does not have.
+const LATER: &[&str] = &["restarts", "anneal", "hold_out"];
+
+/// What the options and clauses of a fit say, and what is wrong with them.
+pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
+    let mut control = Control::default();
+    let mut diagnostics = Vec::new();
+    if let Some(method) = &fit.method
+        && method.name != "auto"
+    {
+        diagnostics.push(match method.name.as_str() {
+            "blocks" | "ltr" | "a1gm" => crate::model::unsupported(&format!("`by {}`", method.name), method.span),
+            _ => Diagnostic::new(Code::MBA102, format!("there is no method `{}`", method.name))
+                .at(method.span, "unknown method")
+                .help("write `by auto`, or leave it out")
+                .replace(method.span, "auto", "write `auto`"),
+        });
+    }
+    for (name, weight) in &fit.targets {
+        if let Some(weight) = weight {
+            diagnostics.push(crate::model::unsupported("weights of tensors", weight.span));
+        }
+        let _ = name;
+    }
+    if let Some((second, _)) = fit.targets.get(1) {
+        diagnostics.push(crate::model::unsupported("a joint fit of several tensors", second.span));
+    }
+    for option in &fit.options {
+        if let Err(diagnostic) = apply(option, &mut control, declarations) {
+            diagnostics.push(diagnostic);
+        }
+    }
+    (control, diagnostics)
+}
+
+fn apply(option: &FitOption, control: &mut Control, declarations: &Declarations) -> Result<(), Diagnostic> {
+    let name = option.name.name.as_str();
+    if LATER.contains(&name) {
+        return Err(crate::model::unsupported(&format!("`{name}`"), option.span));
+    }
+    if !OPTIONS.iter().any(|(n, _)| *n == name) {
+        let diagnostic = Diagnostic::new(Code::MBA102, format!("a fit has no option `{name}`"));
+        let names = OPTIONS.iter().map(|(n, _)| *n).chain(LATER.iter().copied());
+        return Err(match suggest::nearest(name, names) {
+            Some(near) => diagnostic
+                .at(option.name.span, format!("did you mean `{near}`?"))
+                .help(format!("write `{near}`"))
+                .replace(option.name.span, near, format!("write `{near}`")),
+            None => {
+                let list: Vec<String> = OPTIONS.iter().map(|(n, about)| format!("`{n}` ({about})")).collect();
+                diagnostic.at(option.name.span, "unknown option").help(format!("the options are {}", list.join(", ")))
+            }
+        });
+    }
+    let [OptionValue::Value(value)] = option.values.as_slice() else {
+        return Err(Diagnostic::new(Code::MBA105, format!("`{name}` takes one number"))
+            .at(option.span, "here")
+            .help(format!("write `{name} 1e-9`")));
+    };
+    match name {
+        "tolerance" => {
+            let x = constant::number(value, &declarations.names())?;
+            if !(x > 0.0 && x < 1.0) {
+                return Err(Diagnostic::new(Code::MBA105, format!("a tolerance of {x}"))
+                    .at(value.span, "must lie between 0 and 1")
+                    .help("it is relative to the largest cell of each marginal; the default is 1e-9"));
+            }
+            control.tolerance = x;
+        }
+        "max_sweeps" => control.max_sweeps = constant::whole(value, 1, &declarations.names())?,
+        _ => {
+            constant::whole(value, 0, &declarations.names())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a path can be saved to, by its ending.
+pub(super) fn check_path(path: &Text) -> Option<Diagnostic> {
+    if save::Format::of(&path.value).is_some() {
+        return None;
+    }
+    Some(
+        Diagnostic::new(Code::MBA409, format!("cannot tell the format of `{}`", path.value))
+            .at(path.span, "unknown ending")
+            .help(format!("end it in {}", save::Format::endings())),
+    )
+}
+
+impl Session {
+    /// Runs the verbs of the main program in text order and tells `sink` what happens.
+    ///
+    /// A verb that fails is reported; those that do not depend on it still run.
+    pub fn run(&mut self, host: &dyn Host, sink: &mut dyn Sink) -> Outcome {
+        let mut outcome = Outcome::default();
+        let statements: Vec<_> = self.main().to_vec();
+        let mut planned = std::mem::take(&mut self.planned).into_iter();
+        let mut done = Vec::new();
+        for statement in &statements {
+            match &statement.kind {
+                StatementKind::Fit(_) => {
+                    if let Some(fit) = planned.next() {
+                        done.push(fit.clone());
+                        self.planned = done.clone();
+                        self.run_fit(&fit, host, sink, &mut outcome);
+                    }
+                }
+                StatementKind::Show(list) => {
+                    for expr in list {
+                        if self.depends_on_failure(expr) {
+                            continue;
+                        }
+                        match results::evaluate(expr, self) {
+                            Ok(value) => {
+                                let label = format_expression(self.sources.slice(expr.span));
+                                sink.event(Event::Show(&label, &value), &self.sources);
+                            }
+                            Err(diagnostic) => self.tell(diagnostic, sink, &mut outcome),
+                        }
+                    }
+                }
+                StatementKind::Save { value, path } => {
+                    if self.depends_on_failure(value) {
+                        continue;
+                    }
+                    match self.save(value, path, host) {
+                        Ok(()) => sink.event(Event::Saved(&path.value), &self.sources),
+                        Err(diagnostic) => self.tell(diagnostic, sink, &mut outcome),
+                    }
+                }
+                StatementKind::Test(test) => {
+                    let result = expectations::run(self, test, host);
+                    if !result.failures.is_empty() {
+                        outcome.fail();
+                    }
+                    sink.event(Event::Test(&result), &self.sources);
+                }
+                _ => {}
+            }
+        }
+        self.planned = done;
+        outcome
+    }
+
+    fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
+        if let Some(diagnostic) = self.level(diagnostic) {
+            outcome.count(&diagnostic);
+            sink.event(Event::Diagnostic(&diagnostic), &self.sources);
+        }
+    }
+
+    fn run_fit(&mut self, planned: &PlannedFit, _host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
+        let Some(schedule) = planned.schedule.clone() else { return };
+        let started = _host.seconds();
+        let known = self.tensors.borrow().contains_key(&planned.tensor);
+        let tensor = match self.read_tensor(&planned.tensor) {
+            Ok(tensor) => tensor,
+            Err(list) => {
+                // what is wrong with the data is said once, at the first fit that needs them
+                if !known {
+                    list.into_iter().for_each(|d| self.tell(d, sink, outcome));
+                }
+                return;
+            }
+        };
+        let fit = {
+            let mut observer = sink.observer(&planned.name, planned.control.tolerance);
+            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut *observer)
+        };
+        let fit = match fit {
+            Ok(fit) => fit,
+            Err(list) => {
+                for diagnostic in list {
+                    let placed = if diagnostic.labels.is_empty() { diagnostic.at(planned.span, "in this fit") } else { diagnostic };
+                    self.tell(placed, sink, outcome);
+                }
+                return;
+            }
+        };
+        let result = FitResult {
+            name: planned.name.clone(),
+            fit: Arc::new(fit),
+            tensor,
+            control: planned.control,
+            memory: self.options.memory,
+            span: planned.span,
+        };
+        sink.event(Event::Fit(&result, _host.seconds() - started), &self.sources);
+        for diagnostic in after(&result) {
+            self.tell(diagnostic, sink, outcome);
+        }
+        if matches!(result.fit.status, Status::Stopped | Status::Interrupted) {
+            outcome.fail();
+        }
+        self.results.insert(planned.name.clone(), result);
+    }
+
+    /// Whether an expression needs a fit or data that already failed and was reported.
+    pub(super) fn depends_on_failure(&self, expr: &Expr) -> bool {
+        names_of(expr).into_iter().any(|name| {
+            let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
+            let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
+            fit_failed || data_failed
+        })
+    }
+
+    /// The cells of a tensor, read once.
+    pub(super) fn read_tensor(&self, name: &str) -> Result<Arc<Tensor>, Vec<Diagnostic>> {
+        if let Some(known) = self.tensors.borrow().get(name) {
+            return known.clone();
+        }
+        let read = match self.bound.get(name) {
+            Some(bound) => self.read_bound(name, bound),
+            None => Err(Vec::new()),
+        };
+        self.tensors.borrow_mut().insert(name.to_string(), read.clone());
+        read
+    }
+
+    fn read_bound(&self, name: &str, bound: &Bound) -> Result<Arc<Tensor>, Vec<Diagnostic>> {
+        match &bound.origin {
+            Origin::Stored(request, header) => {
+                let modes: Vec<_> = bound.modes.iter().filter_map(|m| self.known.get(m).cloned()).collect();
+                data::read(request, header, &modes).map(|loaded| Arc::new(loaded.tensor))
+            }
+            Origin::Sampled(sampling) => self.draw(name, bound, sampling).map(Arc::new),
+        }
+    }
+
+    fn draw(&self, name: &str, bound: &Bound, sampling: &Sampling) -> Result<Tensor, Vec<Diagnostic>> {
+        let model = self.sampled_model(sampling, bound)?;
+        let options = crate::plan::Options { memory: self.options.memory };
+        let distribution = run::Distribution::from_fixed(&model, &options)?;
+        let sample = distribution.sample(sampling.count, sampling.seed.unwrap_or(self.options.seed));
+        let mut modes = model.modes;
+        for (mode, bound_name) in modes.iter_mut().zip(&bound.modes) {
+            mode.name.clone_from(bound_name);
+        }
+        Ok(Tensor {
+            name: name.to_string(),
+            modes,
+            total: sampling.count as f64,
+            counts: true,
+            storage: Arc::new(Storage::Sparse(sample)),
+        })
+    }
+
+    fn save(&self, expr: &Expr, path: &Text, host: &dyn Host) -> Result<(), Diagnostic> {
+        let value: Value = results::evaluate(expr, self)?;
+        let format = save::Format::of(&path.value)
+            .ok_or_else(|| check_path(path).unwrap_or_else(|| Diagnostic::new(Code::MBA901, "no format")))?;
+        let bytes = save::encode(&value, format).map_err(|reason| {
+            Diagnostic::new(Code::MBA409, format!("this cannot be saved to `{}`", path.value))
+                .at(expr.span, reason)
+                .at(path.span, "to this format")
+                .help(format!("save it to a file that ends in {}", save::Format::endings()))
+        })?;
+        host.write(&path.value, &bytes).map_err(|error| {
+            Diagnostic::new(Code::MBA430, format!("`{}` cannot be written", path.value))
+                .at(path.span, "named here")
+                .note(error.to_string())
+                .note("what was there before is unchanged")
+                .help("paths that are written are relative to the current directory")
+        })
+    }
+}
+
+/// Every name an expression mentions, also those that fields and calls hang on.
+pub(super) fn names_of(expr: &Expr) -> Vec<String> {
+    let mut found = Vec::new();
+    crate::model::elaborate::names_in(expr, &mut found);
+    let mut names: Vec<String> = found.into_iter().map(|(n, _)| n).collect();
+    bases(expr, &mut names);
+    names
+}
+
+/// The names that fields and calls hang on.
+fn bases(expr: &Expr, names: &mut Vec<String>) {
+    use crate::text::ast::ExprKind;
+    match &expr.kind {
+        ExprKind::Call { callee, .. } => {
+            if let ExprKind::Field(base, _) = &callee.kind {
+                let mut found = Vec::new();
+                crate::model::elaborate::names_in(base, &mut found);
+                names.extend(found.into_iter().map(|(n, _)| n));
+                bases(base, names);
+            }
+        }
+        ExprKind::Field(base, _) | ExprKind::Index(base, _) | ExprKind::Unary(_, base) => bases(base, names),
+        ExprKind::Binary(_, a, b) => {
+            bases(a, names);
+            bases(b, names);
+        }
+        _ => {}
+    }
+}
+
+/// What is worth saying once a fit has ended.
+fn after(result: &FitResult) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let fit = &result.fit;
+    match fit.status {
+        Status::Stopped => diagnostics.push(
+            Diagnostic::new(Code::MBA510, format!("`{}` stopped before its tolerance", result.name))
+                .at(result.span, format!("marginal gap {:.1e} after {} sweeps", fit.certificate.marginal_gap, fit.iterations))
+                .help("allow more with `{ max_sweeps … }`, or accept a larger `tolerance`"),
+        ),
+        Status::Interrupted => diagnostics.push(
+            Diagnostic::new(Code::MBA511, format!("`{}` was interrupted", result.name))
+                .at(result.span, format!("marginal gap {:.1e} after {} sweeps", fit.certificate.marginal_gap, fit.iterations))
+                .help("its results are those of the last sweep"),
+        ),
+        _ => {}
+    }
+    if let Some(zero) = fit.zero_marginals.first() {
+        let model = &fit.model;
+        let levels: Vec<String> = zero
+            .cells
+            .first()
+            .map(|cell| {
+                let named = zero.scope.iter().zip(cell);
+                named.map(|(m, level)| format!("{} = {}", model.modes[m].name, model.modes[m].label(*level))).collect()
+            })
+            .unwrap_or_default();
+        let count: usize = fit.zero_marginals.iter().map(|z| z.count).sum();
+        let cells = if count == 1 { "a marginal cell is".to_string() } else { format!("{count} marginal cells are") };
+        diagnostics.push(
+            Diagnostic::new(Code::MBA512, format!("{cells} zero: the optimum of `{}` lies on the boundary", result.name))
+                .at(result.span, format!("no data in `{}` at {}", model.bracket(&zero.scope), levels.join(", ")))
+                .note("some parameters are infinite; the fitted values are right")
+                .help("see `zero_marginals`, and `df_adjusted` for degrees of freedom that discount them"),
+        );
+    }
+    diagnostics
+}
