@@ -307,7 +307,7 @@ fn list(array: &Array, style: Style) -> String {
 fn matrices(array: &Array, rows: usize, columns: usize, slices: &[usize], style: Style) -> String {
     let slice_count = slices.iter().fold(1usize, |product, size| product.saturating_mul(*size));
     let shown_rows = Shown::new(rows, ARRAY_ROWS);
-    let shown_slices = slice_count.min((ARRAY_ROWS / rows.min(ARRAY_ROWS).max(1)).max(1));
+    let shown_slices = slice_count.min((ARRAY_ROWS / rows.clamp(1, ARRAY_ROWS)).max(1));
     let at = |row: usize, column: usize, slice: usize| {
         row.saturating_mul(columns).saturating_add(column).saturating_mul(slice_count).saturating_add(slice)
     };
