@@ -24,7 +24,11 @@ const MOST_LABELS: usize = 12;
 /// Spans may be anything: they are cut to their source and widened to whole characters. The cost grows with the number
 /// of diagnostics times the length of the sources they point into, but nothing of a long line is copied or printed
 /// beyond what surrounds a span.
-pub fn render<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, style: Style) -> String {
+pub fn render<'a>(
+    diagnostics: impl IntoIterator<Item = &'a Diagnostic>,
+    sources: &Sources,
+    style: Style,
+) -> String {
     let mut out = String::new();
     let mut lines = LineTables::default();
     let mut counts = Counts::default();
@@ -163,7 +167,11 @@ fn one(diagnostic: &Diagnostic, sources: &Sources, lines: &mut LineTables, style
     let mut tail = |word: &str, text: &str| {
         let paint = Paint::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
         let hanging = word.len() + 4;
-        out.push_str(&format!("  {}: {}\n", style.paint(paint, word), paragraphs(text, hanging, style.width)));
+        out.push_str(&format!(
+            "  {}: {}\n",
+            style.paint(paint, word),
+            paragraphs(text, hanging, style.width)
+        ));
     };
     if known.len() > kept.len() {
         tail("note", &format!("and {} more places", known.len() - kept.len()));
@@ -247,10 +255,11 @@ fn places(
         ordered.sort_by_key(|(_, range)| (range.end, range.start));
         for (i, range) in ordered {
             let colour = if *i == 0 { main } else { Color::Cyan };
-            let mut label = ariadne::Label::new((excerpt.id, range.clone())).with_color(colour);
-            if let Some(said) = labels.get(*i).filter(|label| !label.message.is_empty()) {
-                label = label.with_message(printable(&said.message));
-            }
+            // without a message there would be no underline either
+            let said = labels.get(*i).map_or("", |label| label.message.as_str());
+            let said = if said.is_empty() { "here".into() } else { printable(said) };
+            let label =
+                ariadne::Label::new((excerpt.id, range.clone())).with_color(colour).with_message(said);
             report.add_label(label);
         }
     }
@@ -278,7 +287,9 @@ fn true_position(line: &str, excerpts: &[Excerpt]) -> String {
     let (Some(before), Some(number), Some(after)) = (parts.next(), parts.next(), parts.next()) else {
         return line.to_owned();
     };
-    let Some(excerpt) = number.parse().ok().and_then(|i: usize| excerpts.get(i)) else { return line.to_owned() };
+    let Some(excerpt) = number.parse().ok().and_then(|i: usize| excerpts.get(i)) else {
+        return line.to_owned();
+    };
     let after = after.trim_start_matches(|c: char| c == ':' || c == '?' || c.is_ascii_digit());
     format!("{before}{}:{}:{}{after}", excerpt.name, excerpt.position.0, excerpt.position.1)
 }
@@ -365,7 +376,8 @@ impl Excerpt {
         }
 
         let at = |byte: &usize| found.get(byte).copied().unwrap_or(0);
-        let labels = ends.iter().map(|(i, first, last)| (*i, at(first)..at(last).max(at(first)) + 1)).collect();
+        let labels =
+            ends.iter().map(|(i, first, last)| (*i, at(first)..at(last).max(at(first)) + 1)).collect();
         let first = spans.first().map_or(0, |(_, range)| range.start);
         let line = line_of(first);
         let line_start = starts.get(line).copied().unwrap_or(0);
@@ -431,10 +443,12 @@ impl Lines {
                 style.ellipsis().chars().for_each(|c| self.push(c));
             }
             for (i, c) in content.get(range.clone()).unwrap_or("").char_indices() {
-                while points.next_if(|point| **point < start + range.start + i + c.len_utf8()).is_some_and(|point| {
-                    found.insert(*point, self.characters);
-                    true
-                }) {}
+                while points.next_if(|point| **point < start + range.start + i + c.len_utf8()).is_some_and(
+                    |point| {
+                        found.insert(*point, self.characters);
+                        true
+                    },
+                ) {}
                 self.push(shown(c, style));
             }
             end = range.end;

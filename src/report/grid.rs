@@ -51,7 +51,9 @@ pub(super) fn draw(columns: &[Column], style: Style) -> String {
         let widest = (0..columns.len())
             .filter(|i| columns.get(*i).is_some_and(|column| !column.right))
             .max_by_key(|i| folded.get(*i).copied());
-        let Some(width) = widest.and_then(|i| folded.get_mut(i)).filter(|width| **width > NARROWEST) else { break };
+        let Some(width) = widest.and_then(|i| folded.get_mut(i)).filter(|width| **width > NARROWEST) else {
+            break;
+        };
         *width = width.saturating_sub(excess).max(NARROWEST);
     }
     let indexed: Vec<(&Column, usize)> = columns.iter().zip(folded.iter().copied()).collect();

@@ -152,11 +152,12 @@ pub fn seconds(s: f64) -> String {
         return format!("{} s", special(s.max(0.0)));
     }
     if s < 59.95 {
-        // from the smallest unit up; three significant digits are more than a clock can repeat
-        let units = [(1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")];
-        let (size, unit) =
-            units.into_iter().rev().find(|(size, _)| s >= 0.9995 * size).unwrap_or((1e-9, "ns"));
-        return format!("{} {unit}", three_digits(s / size));
+        // three significant digits are more than a clock can repeat
+        return if s < 0.9995 {
+            format!("{} ms", three_digits(s * 1e3))
+        } else {
+            format!("{} s", three_digits(s))
+        };
     }
     let whole = s.round();
     if whole < 3600.0 {

@@ -22,6 +22,14 @@ const IN_A_LINE: usize = 12;
 pub fn rows(table: &Rows, style: Style) -> String {
     let mut reasons = Reasons::default();
     let shown = Shown::new(table.rows.len(), TABLE_ROWS);
+    // in reading order, so that the footnotes are numbered from left to right and from top to bottom
+    for row in shown.indices().filter_map(|i| table.rows.get(i)) {
+        row.iter().for_each(|value| {
+            if let Value::Null(why) = value {
+                reasons.mark(why);
+            }
+        });
+    }
     let mut columns = Vec::new();
     let mut nested = Vec::new();
     for (i, name) in table.columns.iter().enumerate() {
@@ -29,7 +37,8 @@ pub fn rows(table: &Rows, style: Style) -> String {
         if values.iter().flatten().any(|value| matches!(value, Value::Table(_))) {
             nested.push((name, flatten(table, i)));
         } else {
-            let shown: Vec<Option<&Value>> = shown.indices().map(|row| values.get(row).copied().flatten()).collect();
+            let shown: Vec<Option<&Value>> =
+                shown.indices().map(|row| values.get(row).copied().flatten()).collect();
             columns.push(column(name, &shown, &mut reasons, style));
         }
     }
@@ -47,7 +56,11 @@ pub fn rows(table: &Rows, style: Style) -> String {
         }
     }
     let mut out = grid::draw(&columns, style);
-    for line in reasons.lines(numbered, style).into_iter().chain(table.notes.iter().map(|n| printable(n).into_owned())) {
+    for line in reasons
+        .lines(numbered, style)
+        .into_iter()
+        .chain(table.notes.iter().map(|n| printable(n).into_owned()))
+    {
         out.push_str(&text::folded(&line, style.width));
         out.push('\n');
     }
@@ -113,9 +126,10 @@ fn column(name: &str, values: &[Option<&Value>], reasons: &mut Reasons, style: S
         })
     };
     let decimals = number::decimals(numbers());
-    let right = !values.iter().flatten().any(|value| {
-        !matches!(value, Value::Number(_) | Value::Count(_) | Value::Null(_))
-    });
+    let right = !values
+        .iter()
+        .flatten()
+        .any(|value| !matches!(value, Value::Number(_) | Value::Count(_) | Value::Null(_)));
     let cell = |value: &Option<&Value>| match value {
         None => reasons.mark(""),
         Some(Value::Null(why)) => reasons.mark(why),
@@ -293,7 +307,7 @@ fn list(array: &Array, style: Style) -> String {
 fn matrices(array: &Array, rows: usize, columns: usize, slices: &[usize], style: Style) -> String {
     let slice_count = slices.iter().fold(1usize, |product, size| product.saturating_mul(*size));
     let shown_rows = Shown::new(rows, ARRAY_ROWS);
-    let shown_slices = slice_count.min((ARRAY_ROWS / rows.min(ARRAY_ROWS).max(1)).max(1));
+    let shown_slices = slice_count.min((ARRAY_ROWS / rows.clamp(1, ARRAY_ROWS)).max(1));
     let at = |row: usize, column: usize, slice: usize| {
         row.saturating_mul(columns).saturating_add(column).saturating_mul(slice_count).saturating_add(slice)
     };
@@ -303,7 +317,8 @@ fn matrices(array: &Array, rows: usize, columns: usize, slices: &[usize], style:
     let numbers = (0..shown_slices).flat_map(|slice| {
         shown_rows.indices().flat_map(move |row| wanted().map(move |column| (row, column, slice)))
     });
-    let decimals = number::decimals(numbers.map(|(row, column, slice)| cell_value(array, at(row, column, slice))));
+    let decimals =
+        number::decimals(numbers.map(|(row, column, slice)| cell_value(array, at(row, column, slice))));
 
     let with_gap = |mut cells: Vec<String>| {
         if let Some(gap) = shown_rows.gap() {
@@ -322,7 +337,10 @@ fn matrices(array: &Array, rows: usize, columns: usize, slices: &[usize], style:
                 header: level(array, 1, column),
                 right: true,
                 cells: with_gap(
-                    shown_rows.indices().map(|row| cell_text(array, at(row, column, slice), decimals, style)).collect(),
+                    shown_rows
+                        .indices()
+                        .map(|row| cell_text(array, at(row, column, slice), decimals, style))
+                        .collect(),
                 ),
             };
             wanted().map(column).collect()

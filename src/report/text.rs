@@ -52,7 +52,8 @@ pub(super) fn inline(value: &Value, style: Style) -> String {
         Value::Number(x) => number::number(*x),
         Value::Text(text) => printable(text).into_owned(),
         Value::Record(parts) => {
-            let part = |(name, value): &(String, Value)| format!("{} = {}", printable(name), inline(value, style));
+            let part =
+                |(name, value): &(String, Value)| format!("{} = {}", printable(name), inline(value, style));
             parts.iter().map(part).collect::<Vec<_>>().join(", ")
         }
         Value::Table(rows) => format!("table of {} rows", rows.rows.len()),
@@ -66,7 +67,8 @@ pub(super) fn inline(value: &Value, style: Style) -> String {
 
 /// Names and values in two columns, with deeper parts below their names.
 fn record(parts: &[(String, Value)], indent: usize, style: Style) -> String {
-    let widest = parts.iter().filter(|(_, value)| !is_block(value)).map(|(name, _)| display_width(&printable(name)));
+    let widest =
+        parts.iter().filter(|(_, value)| !is_block(value)).map(|(name, _)| display_width(&printable(name)));
     let widest = widest.max().unwrap_or(0);
     let margin = " ".repeat(indent);
     let mut out = String::new();
