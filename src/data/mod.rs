@@ -61,6 +61,16 @@ pub fn inspect(request: &Request, files: &dyn Files) -> Result<Header, Vec<Diagn
                 .help(format!("list the modes in brackets, such as `{}[hair, eye]`", request.name)),
         ]);
     }
+    if let (Some((_, at)), false) = (&request.key, matches!(request.source, Source::File { .. })) {
+        return Err(vec![
+            Diagnostic::new(
+                Code::MBA409,
+                format!("the source of `{}` holds no arrays to choose from", request.name),
+            )
+            .at(*at, "picks an array of an archive")
+            .help("leave the name of the array out"),
+        ]);
+    }
     match &request.source {
         Source::File { path, span } => {
             let file = open(files, path, *span)?;
