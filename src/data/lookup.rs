@@ -174,10 +174,10 @@ impl Distinct {
 
 /// The number that a level is, if it is one.
 ///
-/// Whole numbers beyond 2⁵³ are identifiers: taken as numbers, different ones would become the same level.
+/// Whole numbers from 2⁵³ on are identifiers: taken as numbers, different ones would become the same level.
 /// Words such as `inf` and `nan` are names.
 fn level_number(text: &str) -> Option<f64> {
     let starts_like_one = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
     let x: f64 = text.parse().ok().filter(|_| starts_like_one)?;
-    (x.is_finite() && x.abs() <= 9_007_199_254_740_992.0).then_some(x)
+    (x.is_finite() && x.abs() < 9_007_199_254_740_992.0).then_some(x)
 }

@@ -99,7 +99,8 @@ pub fn read(request: &Request, header: &Header, modes: &[Mode]) -> Result<Loaded
     if modes.len() != request.axes.len() || header.axes.len() != request.axes.len() {
         return Err(vec![
             Diagnostic::new(Code::MBA901, format!("`{}` was given the modes of other data", request.name))
-                .at(request.span, "these data"),
+                .at(request.span, "these data")
+                .help("this is a defect: please report it with the program"),
         ]);
     }
     header.pending.read(request, modes)
