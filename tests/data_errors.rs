@@ -205,3 +205,21 @@ fn literals() {
     case("zeros", list(vec![list(vec![number(0.0)])]));
     insta::assert_snapshot!(text);
 }
+
+/// A code that no mistake leads to would be a promise nobody keeps.
+#[test]
+fn every_code_has_a_page_and_a_case() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    let corpus: String = ["files", "arrays", "archives", "tables", "lists_of_cells", "literals"]
+        .iter()
+        .map(|name| std::fs::read_to_string(folder.join(format!("data_errors__{name}.snap"))).unwrap())
+        .collect();
+    for code in
+        mba::text::Code::ALL.iter().filter(|c| c.name().starts_with("MBA4") || c.name().starts_with("MBA20"))
+    {
+        let page = code.page();
+        assert!(page.starts_with(&format!("# {code}: {}\n", code.title())), "{code}");
+        assert!(page.contains("```mba\n") && page.contains("\n## What to do\n"), "{code}");
+        assert!(corpus.contains(&format!(" {code}: ")), "no case leads to {code}");
+    }
+}

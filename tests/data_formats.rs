@@ -252,6 +252,26 @@ fn more_levels_can_come_from_elsewhere() {
 }
 
 #[test]
+fn two_tables_can_share_a_mode() {
+    let files = Memory::with("a.csv", "m\n2\n10\n").and("b.csv", "m\n1\n2\n").and("c.csv", "m\nx\n2\n");
+    let header = |path: &str| inspect(&from_file(path, &["m"]), &files).unwrap();
+    let (a, b, c) = (header("a.csv"), header("b.csv"), header("c.csv"));
+    let with = |x: &mba::data::Header, y: &mba::data::Header| Mode {
+        levels: mba::data::unite(&x.axes[0].levels, &y.axes[0].levels),
+        ..x.modes()[0].clone()
+    };
+    let numbers = with(&a, &b);
+    assert_eq!(labels(&numbers), ["1", "2", "10"]);
+    assert_eq!(numbers.number(2), Some(10.0));
+    let names = with(&a, &c);
+    assert_eq!(labels(&names), ["2", "10", "x"]);
+    for (path, header) in [("a.csv", &a), ("c.csv", &c)] {
+        let loaded = read(&from_file(path, &["m"]), header, std::slice::from_ref(&names)).unwrap();
+        assert_eq!(loaded.tensor.total, 2.0);
+    }
+}
+
+#[test]
 fn cells_with_indices() {
     let text = "# three cells\n2 1 0.5 # and a remark\n1\t2\t2\n\n2 1 1\n1 1 0\n";
     let files = Memory::with("x.tns", text).and("y.tns", format!("2\n2 3\n{text}"));
