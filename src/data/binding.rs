@@ -209,7 +209,7 @@ pub(crate) fn column(
     columns: &[String],
     path: &str,
     path_at: Span,
-) -> Result<usize, Diagnostic> {
+) -> Checked<usize> {
     let lower = wanted.to_lowercase();
     let exact: Vec<usize> = positions(columns, |c| c == wanted);
     let ignoring_case = exact.is_empty();
@@ -265,7 +265,7 @@ pub(crate) fn column(
                 .help("give every column of the file a name of its own")
         }
     };
-    Err(report)
+    Err(vec![report])
 }
 
 fn positions(columns: &[String], matches: impl Fn(&str) -> bool) -> Vec<usize> {

@@ -138,8 +138,9 @@ fn merge_keys<K: Key>(mut keys: Vec<K>, mut values: Vec<f64>, weighted: bool, pa
     // the place in the file makes equal keys different, so that an unstable sort has one outcome
     let mut order: Vec<(K, usize)> = keys.into_iter().zip(0..).collect();
     order.par_sort_unstable();
-    let mut distinct = Vec::new();
-    let mut sums = Vec::new();
+    // most lists of cells name a cell once, so the room they take is known
+    let mut distinct = Vec::with_capacity(order.len());
+    let mut sums = Vec::with_capacity(order.len());
     let mut entries = order.into_iter().peekable();
     while let Some((key, at)) = entries.next() {
         let mut sum = Compensated::default();

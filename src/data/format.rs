@@ -135,11 +135,17 @@ pub(crate) fn inspect_file(request: &Request, file: &Opened<'_>) -> Checked<Head
         } else {
             format!("`{}` is empty", file.path)
         };
-        return Err(vec![Diagnostic::new(Code::MBA403, message).at(file.span, "no bytes to read")]);
+        return Err(vec![Diagnostic::new(Code::MBA403, message).at(file.span, "no bytes to read").help(
+            if file.path == "-" {
+                "pipe the data into the command"
+            } else {
+                "check how the file was written: it has no content"
+            },
+        )]);
     }
     let format = match request.format {
         Some(format) => format,
-        None => recognise(file).map_err(|d| vec![d])?,
+        None => recognise(file)?,
     };
     if request.key.is_some() && format != Format::Npz {
         let span = request.key.as_ref().map_or(file.span, |k| k.1);
@@ -159,7 +165,7 @@ pub(crate) fn inspect_file(request: &Request, file: &Opened<'_>) -> Checked<Head
     }
 }
 
-fn recognise(file: &Opened<'_>) -> Result<Format, Diagnostic> {
+fn recognise(file: &Opened<'_>) -> Checked<Format> {
     let bytes = file.content.bytes();
     let ending = file.path.rsplit(['/', '\\']).next().and_then(|name| name.rsplit_once('.'));
     let ending = ending.map(|(_, e)| e.to_lowercase()).unwrap_or_default();
@@ -174,13 +180,13 @@ fn recognise(file: &Opened<'_>) -> Result<Format, Diagnostic> {
         .find(|(name, magic, _)| *name == ending || (!magic.is_empty() && bytes.starts_with(magic)));
     let unknown = Diagnostic::new(Code::MBA402, format!("the format of `{}` is not known", file.path));
     if let Some((name, _, way_out)) = elsewhere {
-        return Err(unknown.at(file.span, format!("looks like `.{name}`")).help(*way_out));
+        return Err(vec![unknown.at(file.span, format!("looks like `.{name}`")).help(*way_out)]);
     }
     let start = bytes.get(..bytes.len().min(4096)).unwrap_or(bytes);
     let wide = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
     if start.contains(&0) && !wide {
         let help = format!("{}; name one with `format`", formats_in_words());
-        return Err(unknown.at(file.span, "not text, and not an array or archive").help(help));
+        return Err(vec![unknown.at(file.span, "not text, and not an array or archive").help(help)]);
     }
     Ok(Format::Table)
 }

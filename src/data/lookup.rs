@@ -174,10 +174,30 @@ impl Distinct {
 
 /// The number that a level is, if it is one.
 ///
-/// Whole numbers beyond 2⁵³ are identifiers: taken as numbers, different ones would become the same level.
+/// Whole numbers from 2⁵³ on are identifiers: taken as numbers, different ones would become the same level.
 /// Words such as `inf` and `nan` are names.
 fn level_number(text: &str) -> Option<f64> {
     let starts_like_one = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
     let x: f64 = text.parse().ok().filter(|_| starts_like_one)?;
-    (x.is_finite() && x.abs() <= 9_007_199_254_740_992.0).then_some(x)
+    (x.is_finite() && x.abs() < 9_007_199_254_740_992.0).then_some(x)
+}
+
+/// The levels of a mode that two tensors bring levels to: those of the first, then what the second adds.
+///
+/// Numbers are kept in numeric order. Levels that are not lists stay as they are in the first tensor; whether
+/// they suit the second one shows when it is read.
+pub fn unite(first: &Levels, second: &Levels) -> Levels {
+    let (Levels::Listed(a), Levels::Listed(b)) = (first, second) else { return first.clone() };
+    let mut levels: IndexSet<Level> = a.iter().chain(b.iter()).cloned().collect();
+    let number = |level: &Level| match level {
+        Level::Number(x) => Some(*x),
+        Level::Name(_) => None,
+    };
+    if levels.iter().all(|l| number(l).is_some()) {
+        levels.sort_by(|x, y| number(x).unwrap_or(0.0).total_cmp(&number(y).unwrap_or(0.0)));
+        return Levels::Listed(Arc::new(levels));
+    }
+    // a number in one table and the same text in the other are one level, and a list has one kind of level
+    let names = levels.iter().map(|l| Level::Name(l.label().into_owned())).collect();
+    Levels::Listed(Arc::new(names))
 }

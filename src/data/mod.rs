@@ -38,6 +38,7 @@ pub mod tensor;
 pub use files::{Content, Files};
 pub use format::{Format, Loaded};
 pub use header::{Amount, Binding, BoundAxis, Column, ElementType, Header, Layout, Profile, Role};
+pub use lookup::unite;
 pub use request::{Axis, Counting, Declared, Literal, Request, Source};
 pub use tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};
 
@@ -59,6 +60,16 @@ pub fn inspect(request: &Request, files: &dyn Files) -> Result<Header, Vec<Diagn
             Diagnostic::new(Code::MBA202, format!("`{}` lists no modes", request.name))
                 .at(request.span, "needs at least one mode")
                 .help(format!("list the modes in brackets, such as `{}[hair, eye]`", request.name)),
+        ]);
+    }
+    if let (Some((_, at)), false) = (&request.key, matches!(request.source, Source::File { .. })) {
+        return Err(vec![
+            Diagnostic::new(
+                Code::MBA409,
+                format!("the source of `{}` holds no arrays to choose from", request.name),
+            )
+            .at(*at, "picks an array of an archive")
+            .help("leave the name of the array out"),
         ]);
     }
     match &request.source {
@@ -89,7 +100,8 @@ pub fn read(request: &Request, header: &Header, modes: &[Mode]) -> Result<Loaded
     if modes.len() != request.axes.len() || header.axes.len() != request.axes.len() {
         return Err(vec![
             Diagnostic::new(Code::MBA901, format!("`{}` was given the modes of other data", request.name))
-                .at(request.span, "these data"),
+                .at(request.span, "these data")
+                .help("this is a defect: please report it with the program"),
         ]);
     }
     header.pending.read(request, modes)

@@ -5,8 +5,14 @@ pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     let wanted = name.to_lowercase();
     candidates
         .into_iter()
-        .map(|c| (strsim::jaro_winkler(&wanted, &c.to_lowercase()), c))
-        .filter(|(score, _)| *score >= 0.8)
+        .filter_map(|c| {
+            let candidate = c.to_lowercase();
+            let length = wanted.chars().count().max(candidate.chars().count());
+            // one slip is likely even in a word too short for the measure of likeness
+            let slip = length >= 3 && strsim::osa_distance(&wanted, &candidate) <= 1;
+            let score = strsim::jaro_winkler(&wanted, &candidate);
+            (slip || score >= 0.8).then_some((if slip { score + 1.0 } else { score }, c))
+        })
         // the first of equals, so that the answer follows the order of the file
         .fold(None, |best: Option<(f64, &str)>, x| match best {
             Some(b) if b.0 >= x.0 => Some(b),

@@ -56,7 +56,7 @@ pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> us
             let mut s = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
             for (i, x) in values.iter().enumerate() {
                 let x = x.to_f64();
-                if !(x >= 0.0 && x < f64::INFINITY) {
+                if !(0.0..f64::INFINITY).contains(&x) {
                     s.bad += 1;
                     let place = logical(block * BLOCK + i);
                     if s.first.is_none_or(|(p, _)| place < p) {

@@ -33,13 +33,12 @@ pub(crate) fn inspect(request: &Request, coords: &Opened<'_>, values: &Opened<'_
     problems.extend(binding::columns_named(request, &what));
     let open = |file: &Opened<'_>| {
         Array::new(file.content.buffer(), 0)
-            .map_err(|f| npy::report(f, &format!("`{}`", file.path), file.span))
+            .map_err(|f| vec![npy::report(f, &format!("`{}`", file.path), file.span)])
     };
     let (coords_array, values_array) = match (open(coords), open(values)) {
         (Ok(c), Ok(v)) if problems.is_empty() => (c, v),
         (c, v) => {
-            problems.extend(c.err());
-            problems.extend(v.err());
+            problems.extend(c.err().into_iter().chain(v.err()).flatten());
             return Err(problems);
         }
     };

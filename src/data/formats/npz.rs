@@ -16,16 +16,18 @@ use crate::text::{Code, Diagnostic};
 ///
 /// A compressed array is unpacked here and kept, since unpacking twice would cost more than keeping it.
 pub(crate) fn inspect(request: &Request, file: &Opened<'_>) -> Checked<Header> {
-    let (array, what, in_place) = find(request, file).map_err(|d| vec![d])?;
+    let (array, what, in_place) = find(request, file)?;
     npy::header(request, array, "npz", what, file.span, in_place && file.content.is_mapped())
 }
 
-fn find(request: &Request, file: &Opened<'_>) -> Result<(Array, String, bool), Diagnostic> {
+fn find(request: &Request, file: &Opened<'_>) -> Checked<(Array, String, bool)> {
     let damaged = |reason: &str| {
-        Diagnostic::new(Code::MBA404, format!("`{}` is not an archive that can be read", file.path))
-            .at(file.span, "read as `npz`")
-            .note(reason.trim_end_matches('.').to_lowercase())
-            .help("copy or save the file again, for example with `numpy.savez`")
+        vec![
+            Diagnostic::new(Code::MBA404, format!("`{}` is not an archive that can be read", file.path))
+                .at(file.span, "read as `npz`")
+                .note(reason.trim_end_matches('.').to_lowercase())
+                .help("copy or save the file again, for example with `numpy.savez`"),
+        ]
     };
     if !file.content.bytes().starts_with(b"PK") {
         return Err(damaged("it does not begin like an archive"));
@@ -40,19 +42,23 @@ fn find(request: &Request, file: &Opened<'_>) -> Result<(Array, String, bool), D
     let all = || list(names.iter().map(|(_, n)| n.as_str()));
     let (index, name) = match (&request.key, names.as_slice()) {
         (_, []) => {
-            return Err(Diagnostic::new(Code::MBA403, format!("`{}` holds no arrays", file.path))
-                .at(file.span, "an archive without `.npy` entries")
-                .help("save the arrays again, for example with `numpy.savez`"));
+            return Err(vec![
+                Diagnostic::new(Code::MBA403, format!("`{}` holds no arrays", file.path))
+                    .at(file.span, "an archive without `.npy` entries")
+                    .help("save the arrays again, for example with `numpy.savez`"),
+            ]);
         }
         (None, [(index, name)]) => (*index, name),
         (None, several) => {
             let example = several.first().map_or("", |(_, n)| n.as_str());
-            return Err(Diagnostic::new(
-                Code::MBA406,
-                format!("`{}` holds {}", file.path, count(several.len(), "array", "arrays")),
-            )
-            .at(file.span, format!("holds {}", all()))
-            .help(format!("say which one to read, such as `\"{example}\"`")));
+            return Err(vec![
+                Diagnostic::new(
+                    Code::MBA406,
+                    format!("`{}` holds {}", file.path, count(several.len(), "array", "arrays")),
+                )
+                .at(file.span, format!("holds {}", all()))
+                .help(format!("say which one to read, such as `\"{example}\"`")),
+            ]);
         }
         (Some((key, span)), _) => {
             match names.iter().find(|(_, n)| n == key.strip_suffix(".npy").unwrap_or(key)) {
@@ -62,32 +68,32 @@ fn find(request: &Request, file: &Opened<'_>) -> Result<(Array, String, bool), D
                         Diagnostic::new(Code::MBA406, format!("`{}` holds no array `{key}`", file.path))
                             .at(*span, "no array of this name")
                             .at(file.span, format!("holds {}", all()));
-                    return Err(match closest(key, names.iter().map(|(_, n)| n.as_str())) {
+                    return Err(vec![match closest(key, names.iter().map(|(_, n)| n.as_str())) {
                         Some(near) => report
                             .replace(*span, format!("\"{near}\""), format!("replace `{key}` by `{near}`"))
                             .help(format!("did you mean `{near}`?")),
                         None => report.help("name one of these arrays"),
-                    });
+                    }]);
                 }
             }
         }
     };
     let what = format!("`{name}` in `{}`", file.path);
+    let fault = |f: Fault| vec![npy::report(f, &what, file.span)];
     let mut entry = archive.by_index(index).map_err(|e| damaged(&e.to_string()))?;
     if entry.compression() == CompressionMethod::Stored {
         let start = usize::try_from(entry.data_start()).unwrap_or(usize::MAX);
         drop(entry);
-        let array = Array::new(file.content.buffer(), start).map_err(|f| npy::report(f, &what, file.span))?;
+        let array = Array::new(file.content.buffer(), start).map_err(fault)?;
         let in_place = array.in_place();
         return Ok((array, what, in_place));
     }
     // the header first: it says how much is to be unpacked, so that a small file cannot fill the memory
     let mut bytes = Vec::new();
-    let mut take = |bytes: &mut Vec<u8>, until: usize| -> Result<(), Diagnostic> {
+    let mut take = |bytes: &mut Vec<u8>, until: usize| -> Checked<()> {
         let more = until.saturating_sub(bytes.len()) as u64;
         (&mut entry).take(more).read_to_end(bytes).map(drop).map_err(|e| damaged(&e.to_string()))
     };
-    let fault = |f: Fault| npy::report(f, &what, file.span);
     take(&mut bytes, 12)?;
     let head = npy::preamble_len(&bytes).map_err(fault)?;
     take(&mut bytes, head)?;

@@ -45,6 +45,7 @@ struct Table {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Cause {
     Length,
+    Quote,
     Encoding(usize),
     Empty(usize),
     Unknown(usize),
@@ -168,8 +169,8 @@ impl Table {
         let mut find = |wanted: &str, at: Span, mode: Option<&str>| -> usize {
             match binding::column(wanted, at, mode, &columns, path, file.span) {
                 Ok(column) => column,
-                Err(report) => {
-                    problems.push(report);
+                Err(reports) => {
+                    problems.extend(reports);
                     usize::MAX
                 }
             }
@@ -237,14 +238,22 @@ impl Table {
         if !reader.read_byte_record(&mut record).unwrap_or(false) {
             return 0;
         }
+        let mut last = 0;
         while reader.read_byte_record(&mut record).unwrap_or(false) {
             rows += 1;
+            last = record.position().map_or(0, csv::Position::byte);
             if record.len() == self.columns.len() {
                 each(&record, bad);
             } else {
                 let fields = count(record.len(), "field", "fields");
                 bad.add(Cause::Length, fields.as_bytes(), || self.line(&record));
             }
+        }
+        // a quotation mark that is never closed swallows the rest of the file without a word
+        let last = usize::try_from(last).unwrap_or(usize::MAX);
+        let tail = self.text().get(last..).unwrap_or_default().trim_ascii();
+        if tail.contains(&b'\n') && tail.iter().filter(|b| **b == b'"').count() % 2 == 1 {
+            bad.add(Cause::Quote, b"", || line_at(self.text(), last));
         }
         rows
     }
@@ -375,6 +384,12 @@ impl Table {
                 .at(self.span, "rows differ in length");
                 report.help("give every row as many fields as there are columns; a field that holds the delimiter or a line end is quoted")
             }
+            Cause::Quote => Diagnostic::new(
+                Code::MBA407,
+                format!("a quotation mark on line {line} of `{path}` is not closed"),
+            )
+            .at(self.span, "everything after it would be one field")
+            .help("close the quotation mark; inside a quoted field it is written twice"),
             Cause::Encoding(_) => not_utf8(path, self.span, &format!("line {line}")),
             Cause::Empty(i) => {
                 let (column, span) = place(i);
