@@ -6,4 +6,5 @@ pub mod model;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod session;
 pub mod text;

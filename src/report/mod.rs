@@ -10,11 +10,15 @@
 //! | [`table`] | [`Rows`], [`Array`] | aligned columns |
 //! | [`number`] | one number, or a column of them | digits worth reading |
 //! | [`json`] | any [`Value`] | JSON with every digit |
+//! | [`results`] | a fit and an expression | a [`Value`] |
+//! | [`save`] | a [`Value`] | the bytes of a file |
 
 pub mod diagnostics;
 mod grid;
 pub mod json;
 pub mod number;
+pub mod results;
+pub mod save;
 pub mod style;
 pub mod table;
 pub mod text;

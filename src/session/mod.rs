@@ -524,7 +524,7 @@ impl Session {
         if model.modes.len() != bound.modes.len() {
             let names: Vec<&str> = model.modes.iter().map(|m| m.name.as_str()).collect();
             return Err(vec![
-                Diagnostic::new(Code::MBA205, format!("`{}` has other modes than the data", model.name))
+                Diagnostic::new(Code::MBA225, format!("`{}` has other modes than the data", model.name))
                     .at(sampling.span, format!("the model spans {}", suggest::list(&names)))
                     .help("list the modes of the model in the data statement"),
             ]);
@@ -632,7 +632,7 @@ fn different_modes(fit: &Fit, tensor: &str, extra: &[&str], lacking: &[&str], sp
     if !lacking.is_empty() {
         parts.push(format!("`{tensor}` has no {}", suggest::list(lacking)));
     }
-    Diagnostic::new(Code::MBA205, format!("`{model}` and `{tensor}` have different modes"))
+    Diagnostic::new(Code::MBA225, format!("`{model}` and `{tensor}` have different modes"))
         .at(fit.targets.first().map_or(span, |(i, _)| i.span), parts.join("; "))
         .help(format!("change the modes after `over` in `{model}`, or leave them out to span those of the data"))
 }

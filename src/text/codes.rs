@@ -100,6 +100,9 @@ codes! {
     MBA323 Warning Program "inert temperature";
     MBA324 Warning Program "mode in no interaction";
     MBA390 Error Program "not supported by this version";
+    MBA225 Error Program "model and data have different modes";
+    MBA308 Error Program "model cannot be sampled";
+    MBA391 Warning Program "plots are not drawn";
     // 4xx: data and masks
     MBA401 Error Program "file cannot be read";
     MBA402 Error Program "format is not known";
@@ -120,6 +123,7 @@ codes! {
     MBA422 Error Outcome "a value lies outside every bin";
     MBA423 Error Outcome "a coordinate is out of range";
     MBA490 Error Program "missing cells are not supported";
+    MBA430 Error Outcome "file cannot be written";
     // 5xx: plan and runtime
     MBA501 Error Program "over the memory budget";
     MBA502 Error Outcome "data without mass";
@@ -127,6 +131,14 @@ codes! {
     MBA504 Error Program "table too large to write out";
     MBA505 Error Program "data and model do not fit together";
     MBA590 Error Program "not supported yet";
+    MBA510 Error Outcome "fit stopped before its tolerance";
+    MBA511 Error Outcome "fit was interrupted";
+    MBA512 Warning Outcome "zero marginal";
+    MBA601 Error Outcome "expectation does not hold";
+    MBA602 Error Outcome "nothing to test";
+    MBA603 Error Outcome "test of a fit that did not converge";
+    MBA604 Error Outcome "snapshot has moved";
+    MBA605 Error Outcome "snapshot file is damaged";
     // 9xx: internal
     MBA901 Error Defect "internal error";
 }
