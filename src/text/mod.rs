@@ -3,13 +3,18 @@
 pub mod ast;
 pub mod codes;
 pub mod diagnostic;
+pub mod format;
 pub mod grammar;
 pub mod parse;
+mod scan;
 pub mod span;
 pub mod suggest;
 mod syntax_errors;
+pub mod tokens;
 
 pub use codes::Code;
 pub use diagnostic::{Diagnostic, Fix, Label, Severity};
+pub use format::{format, format_expression};
 pub use parse::{parse, parse_expression};
 pub use span::{Source, SourceId, Sources, Span};
+pub use tokens::{Highlight, Token, TokenKind, highlight, tokenize};

@@ -4,6 +4,7 @@
 //! reported on its own and left out, and everything else is read.
 
 use pest::Parser;
+use pest::error::Error;
 use pest::iterators::{Pair, Pairs};
 use pest::pratt_parser::{Assoc, Op, PrattParser};
 
@@ -11,34 +12,40 @@ use super::ast::*;
 use super::codes::Code;
 use super::diagnostic::Diagnostic;
 use super::grammar::{MbaParser, Rule};
+use super::scan::{self, Scan};
 use super::span::{SourceId, Span};
 use super::syntax_errors;
 use std::sync::LazyLock;
 
-/// Brackets deeper than this are refused, so that no later recursion can exhaust the stack.
-const MAX_DEPTH: usize = 200;
-/// Operators in one expression beyond this are refused, for the same reason.
+/// Operators and operands beyond this, an expression with those around it, are refused: a syntax
+/// tree is no deeper than that, and no later recursion can exhaust the stack.
 const MAX_OPERATORS: usize = 1000;
 
 /// Parses a whole file. Always returns what could be read; the diagnostics say what could not.
 ///
 /// Cost: linear in the length of the text.
 pub fn parse(source: SourceId, text: &str) -> (Program, Vec<Diagnostic>) {
-    let mut builder = Builder { source, text, diagnostics: Vec::new() };
-    let program = builder.program();
-    (program, builder.diagnostics)
+    let scan = scan::scan(source, text);
+    let mut builder = Builder { source, scan: &scan, diagnostics: scan.diagnostics.clone(), operators: 0 };
+    let mut program = builder.program();
+    let mut diagnostics = builder.diagnostics;
+    diagnostics.sort_by_key(|d| d.span().map(|s| s.start));
+    program.comments = comments(source, text, &scan);
+    attach_docs(&mut program.statements, &program.comments, text);
+    (program, diagnostics)
 }
 
 /// Parses a text that is one expression.
 pub fn parse_expression(source: SourceId, text: &str) -> Result<Expr, Vec<Diagnostic>> {
-    let mut builder = Builder { source, text, diagnostics: Vec::new() };
-    if !builder.shallow_enough() {
+    let scan = scan::scan(source, text);
+    let mut builder = Builder { source, scan: &scan, diagnostics: scan.diagnostics.clone(), operators: 0 };
+    if !builder.diagnostics.is_empty() {
         return Err(builder.diagnostics);
     }
-    let expr = match MbaParser::parse(Rule::only_expression, text) {
+    let expr = match MbaParser::parse(Rule::only_expression, &scan.text) {
         Ok(pairs) => pairs.flatten().find(|p| p.as_rule() == Rule::expression).map(|p| builder.expression(p)),
         Err(error) => {
-            builder.diagnostics.push(syntax_errors::explain(source, text, 0, text.len(), &error));
+            builder.refuse(0, scan.text.len(), &error);
             None
         }
     };
@@ -50,8 +57,10 @@ pub fn parse_expression(source: SourceId, text: &str) -> Result<Expr, Vec<Diagno
 
 struct Builder<'t> {
     source: SourceId,
-    text: &'t str,
+    scan: &'t Scan,
     diagnostics: Vec<Diagnostic>,
+    /// Operators, operands and postfixes of the expression being read and those around it.
+    operators: usize,
 }
 
 static PRATT: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
@@ -99,113 +108,66 @@ fn binary(rule: Rule) -> Binary {
     }
 }
 
-/// The end of the last character of `text` that is neither blank nor part of a comment.
-fn end_of_matter(text: &str) -> usize {
-    if !text.contains('#') {
-        return text.trim_end().len();
-    }
-    let (mut end, mut in_string, mut in_comment, mut escaped) = (0, false, false, false);
-    for (at, c) in text.char_indices() {
-        if in_comment {
-            in_comment = c != '\n';
-            continue;
-        }
-        if in_string {
-            in_string = c != '"' || escaped;
-            escaped = c == '\\' && !escaped;
-        } else if c == '#' {
-            in_comment = true;
-            continue;
-        } else if c == '"' {
-            in_string = true;
-        }
-        if !c.is_whitespace() {
-            end = at + c.len_utf8();
-        }
-    }
-    end
-}
-
 impl Builder<'_> {
     fn span(&self, pair: &Pair<'_, Rule>) -> Span {
         let start = pair.as_span().start();
-        Span::new(self.source, start, start + end_of_matter(pair.as_str()))
+        self.at(start, start + pair.as_str().trim_end_matches(is_blank).len())
     }
 
-    /// Refuses brackets nested beyond [`MAX_DEPTH`].
-    fn shallow_enough(&mut self) -> bool {
-        let (mut depth, mut in_string, mut in_comment, mut escaped) = (0usize, false, false, false);
-        for (at, c) in self.text.bytes().enumerate() {
-            match c {
-                b'\n' => (in_comment, in_string, escaped) = (false, false, false),
-                _ if in_comment => {}
-                _ if in_string => {
-                    in_string = c != b'"' || escaped;
-                    escaped = c == b'\\' && !escaped;
-                }
-                b'#' => in_comment = true,
-                b'"' => in_string = true,
-                b'(' | b'[' | b'{' => {
-                    depth += 1;
-                    if depth > MAX_DEPTH {
-                        let span = Span::new(self.source, at, at + 1);
-                        self.diagnostics.push(
-                            Diagnostic::new(Code::MBA004, "brackets are nested too deeply")
-                                .at(span, format!("more than {MAX_DEPTH} brackets are open here"))
-                                .help("split the expression, or name its parts with `param`"),
-                        );
-                        return false;
-                    }
-                }
-                b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-        true
+    /// The span in the user's text of a piece of what the scan left of it.
+    fn at(&self, start: usize, end: usize) -> Span {
+        let (start, end) = self.scan.original(start, end);
+        Span::new(self.source, start, end)
     }
 
     fn program(&mut self) -> Program {
-        let comments = comments(self.source, self.text);
-        if !self.shallow_enough() {
-            return Program { statements: Vec::new(), comments };
-        }
-        let mut statements = Vec::new();
-        match MbaParser::parse(Rule::program, self.text) {
+        let mut program = Program::default();
+        let scan = self.scan;
+        match MbaParser::parse(Rule::program, &scan.text) {
             Ok(pairs) => {
                 let top = pairs.into_iter().flat_map(Pair::into_inner);
                 for pair in top.filter(|p| p.as_rule() == Rule::statements).flat_map(Pair::into_inner) {
                     if pair.as_rule() == Rule::broken {
                         self.broken(Rule::only_statement, &pair);
                     } else if let Some(statement) = self.statement(pair) {
-                        statements.push(statement);
+                        program.statements.push(statement);
                     }
                 }
             }
-            Err(error) => self.diagnostics.push(syntax_errors::explain(
-                self.source,
-                self.text,
-                0,
-                self.text.len(),
-                &error,
-            )),
+            Err(error) => self.refuse(0, scan.text.len(), &error),
         }
-        attach_docs(&mut statements, &comments, self.text);
-        Program { statements, comments }
+        program
+    }
+
+    /// Explains why a piece of what the scan left, parsed by itself, was refused.
+    fn refuse(&mut self, start: usize, end: usize, error: &Error<Rule>) {
+        let scan = self.scan;
+        let mut diagnostic = syntax_errors::explain(self.source, &scan.text, start, end, error);
+        for label in &mut diagnostic.labels {
+            label.span = self.at(label.span.start, label.span.end);
+        }
+        for (span, _) in diagnostic.fix.iter_mut().flat_map(|fix| &mut fix.edits) {
+            *span = self.at(span.start, span.end);
+        }
+        self.diagnostics.push(diagnostic);
     }
 
     /// Reports what is wrong with a statement or item that was taken as broken.
     fn broken(&mut self, rule: Rule, pair: &Pair<'_, Rule>) {
         let start = pair.as_span().start();
-        let matter = &pair.as_str()[..end_of_matter(pair.as_str())];
-        if matter.trim().is_empty() {
+        let matter = pair.as_str().trim_end_matches(is_blank);
+        if matter.trim_matches(is_blank).is_empty() {
             return;
         }
-        let diagnostic = match MbaParser::parse(rule, matter) {
-            Err(error) => syntax_errors::explain(self.source, self.text, start, start + matter.len(), &error),
+        let end = start + matter.len();
+        match MbaParser::parse(rule, matter) {
+            Err(error) => self.refuse(start, end, &error),
             // it parses alone, so what is wrong is what it stands next to
-            Ok(_) => syntax_errors::unfinished(self.source, start, start + matter.len()),
-        };
-        self.diagnostics.push(diagnostic);
+            Ok(_) => {
+                let span = self.at(start, end);
+                self.diagnostics.push(syntax_errors::unfinished(span));
+            }
+        }
     }
 
     fn statement(&mut self, pair: Pair<'_, Rule>) -> Option<Statement> {
@@ -678,15 +640,13 @@ impl Builder<'_> {
                 _ => operands.push(part),
             }
         }
-        if operands.len() > MAX_OPERATORS {
-            self.diagnostics.push(
-                Diagnostic::new(Code::MBA004, "expression is too long")
-                    .at(whole, format!("more than {MAX_OPERATORS} operators and operands"))
-                    .help("name its parts with `param`"),
-            );
-            return Expr { kind: ExprKind::Nan, span: whole };
+        let weight = operands.len() + settings.len();
+        if self.operators + weight > MAX_OPERATORS {
+            return self.too_long(whole);
         }
+        self.operators += weight;
         let source = self.source;
+        let scan = self.scan;
         let this = std::cell::RefCell::new(&mut *self);
         let mut expr = PRATT
             .map_primary(|p| this.borrow_mut().postfix(p))
@@ -696,7 +656,8 @@ impl Builder<'_> {
                     Rule::plus => Unary::Plus,
                     _ => Unary::Not,
                 };
-                let span = Span::new(source, op.as_span().start(), operand.span.end);
+                let (start, _) = scan.original(op.as_span().start(), op.as_span().end());
+                let span = Span::new(source, start, operand.span.end);
                 Expr { kind: ExprKind::Unary(kind, Box::new(operand)), span }
             })
             .map_infix(|left, op, right| {
@@ -724,13 +685,29 @@ impl Builder<'_> {
             };
             expr = Expr { kind, span };
         }
+        self.operators -= weight;
         expr
     }
 
+    fn too_long(&mut self, span: Span) -> Expr {
+        self.diagnostics.push(
+            Diagnostic::new(Code::MBA004, "expression is too long")
+                .at(span, format!("more than {MAX_OPERATORS} operators and operands"))
+                .help("name its parts with `param`"),
+        );
+        Expr { kind: ExprKind::Nan, span }
+    }
+
     fn postfix(&mut self, pair: Pair<'_, Rule>) -> Expr {
+        let whole = self.span(&pair);
         let mut inner = pair.into_inner();
+        let weight = inner.len();
+        if self.operators + weight > MAX_OPERATORS {
+            return self.too_long(whole);
+        }
+        self.operators += weight;
         let Some(primary) = inner.next() else {
-            return Expr { kind: ExprKind::Missing, span: Span::default() };
+            return Expr { kind: ExprKind::Missing, span: whole };
         };
         let mut expr = self.primary(primary);
         for part in inner {
@@ -749,6 +726,7 @@ impl Builder<'_> {
             };
             expr = Expr { kind, span };
         }
+        self.operators -= weight;
         expr
     }
 
@@ -841,7 +819,7 @@ impl Builder<'_> {
 
     fn ident(&self, pair: Pair<'_, Rule>) -> Ident {
         let span = self.span(&pair);
-        Ident { name: pair.as_str().trim_end().to_string(), span }
+        Ident { name: pair.as_str().trim_end_matches(is_blank).to_string(), span }
     }
 
     fn text(&self, pair: Pair<'_, Rule>) -> Text {
@@ -849,6 +827,11 @@ impl Builder<'_> {
         let raw = pair.into_inner().next().map_or("", |p| p.as_str());
         Text { value: unescape(raw), span }
     }
+}
+
+/// What the grammar takes for white space between tokens.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n' | '\u{FEFF}')
 }
 
 /// The inner pairs, keywords left out.
@@ -882,36 +865,24 @@ fn unescape(raw: &str) -> String {
 }
 
 /// Every comment of a text, in order.
-fn comments(source: SourceId, text: &str) -> Vec<Comment> {
-    let mut comments = Vec::new();
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let (mut in_string, mut escaped) = (false, false);
-        for (at, c) in line.bytes().enumerate() {
-            if in_string {
-                in_string = c != b'"' || escaped;
-                escaped = c == b'\\' && !escaped;
-            } else if c == b'"' {
-                in_string = true;
-            } else if c == b'#' {
-                let body = line[at..].trim_end();
-                let doc = body.starts_with("##");
-                comments.push(Comment {
-                    text: body[if doc { 2 } else { 1 }..].to_string(),
-                    doc,
-                    span: Span::new(source, start + at, start + at + body.len()),
-                });
-                break;
-            }
-        }
-        start += line.len();
-    }
-    comments
+fn comments(source: SourceId, text: &str, scan: &Scan) -> Vec<Comment> {
+    let comment = |(start, end): &(usize, usize)| {
+        let body = text.get(*start..*end)?.strip_prefix('#')?;
+        let doc = body.strip_prefix('#');
+        let span = Span::new(source, *start, *end);
+        Some(Comment { text: doc.unwrap_or(body).to_string(), doc: doc.is_some(), span })
+    };
+    scan.comments.iter().filter_map(comment).collect()
 }
 
 /// Gives each statement the doc comments on the lines right above it.
 fn attach_docs(statements: &mut [Statement], comments: &[Comment], text: &str) {
-    let mut docs = comments.iter().filter(|c| c.doc).peekable();
+    let own_line = |c: &&Comment| {
+        let before = text.get(..c.span.start).unwrap_or("");
+        let line = before.rfind('\n').map_or(before, |i| before.get(i..).unwrap_or(""));
+        line.chars().all(|c| is_blank(c) || c == '\n')
+    };
+    let mut docs = comments.iter().filter(|c| c.doc).filter(own_line).peekable();
     for statement in statements {
         let mut lines: Vec<&Comment> = Vec::new();
         while let Some(comment) = docs.next_if(|c| c.span.start < statement.span.start) {
@@ -932,27 +903,6 @@ fn attach_docs(statements: &mut [Statement], comments: &[Comment], text: &str) {
         if near {
             let strip = |c: &&Comment| c.text.strip_prefix(' ').unwrap_or(&c.text).to_string();
             statement.docs = lines.iter().map(strip).collect();
-        }
-    }
-}
-
-#[cfg(test)]
-mod scratch {
-    #[test]
-    fn t() {
-        let t = std::fs::read_to_string("/tmp/a.mba").unwrap();
-        let (p, d) = super::parse(Default::default(), &t);
-        for s in &p.statements {
-            println!("{:?}", &t[s.span.start..s.span.end]);
-        }
-        for d in d {
-            println!(
-                "{} {} {:?} {:?}",
-                d.code,
-                d.message,
-                d.labels.iter().map(|l| (&t[l.span.start..l.span.end], &l.message)).collect::<Vec<_>>(),
-                d.help
-            );
         }
     }
 }

@@ -62,8 +62,13 @@ pub(super) fn explain(
     let found = token_at(&matter[position..]);
     let span = Span::new(source, start + position, start + position + found.len());
     // an empty place is shown as the end of what stands before it
-    let shown =
-        if found.is_empty() { Span::new(source, end.saturating_sub(1).max(start), end) } else { span };
+    let shown = if matches!(found, "" | "\n") {
+        let before = matter.get(..position).unwrap_or("").trim_end();
+        let last = before.chars().next_back().map_or(0, char::len_utf8);
+        Span::new(source, start + before.len() - last, start + before.len())
+    } else {
+        span
+    };
 
     if position == 0
         && let Some(diagnostic) = unknown_beginning(expected, found, span)
@@ -108,69 +113,26 @@ pub(super) fn explain(
 }
 
 /// Something that parses alone but not where it stands: two statements on one line, or an open brace.
-pub(super) fn unfinished(source: SourceId, start: usize, end: usize) -> Diagnostic {
+pub(super) fn unfinished(span: Span) -> Diagnostic {
     Diagnostic::new(Code::MBA001, "this does not end where it should")
-        .at(Span::new(source, start, end), "followed by something on the same line")
+        .at(span, "followed by something on the same line")
         .help("put what follows on a line of its own, or separate the two by `;`")
 }
 
-/// Problems visible without a grammar: an open string or bracket, a character of no meaning.
+/// Characters of no meaning, which are best explained one by one.
 fn lexical(source: SourceId, matter: &str, start: usize) -> Option<Diagnostic> {
-    let mut open: Vec<(usize, char)> = Vec::new();
-    let mut chars = matter.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
+    let mut in_string = false;
+    let mut escaped = false;
+    for (at, c) in matter.char_indices() {
+        if in_string {
+            in_string = c != '"' || escaped;
+            escaped = c == '\\' && !escaped;
+            continue;
+        }
         let here = |len: usize| Span::new(source, start + at, start + at + len);
+        let follows = |sign: &str| matter.get(at..).is_some_and(|rest| rest.starts_with(sign));
         match c {
-            '#' => while chars.next_if(|(_, c)| *c != '\n').is_some() {},
-            '"' => {
-                let mut closed = false;
-                while let Some((_, c)) = chars.next_if(|(_, c)| *c != '\n') {
-                    match c {
-                        '\\' => {
-                            chars.next();
-                        }
-                        '"' => {
-                            closed = true;
-                            break;
-                        }
-                        _ => {}
-                    }
-                }
-                if !closed {
-                    return Some(
-                        Diagnostic::new(Code::MBA002, "this string is never closed")
-                            .at(here(1), "opened here")
-                            .help("close it with `\"` on the same line"),
-                    );
-                }
-            }
-            '(' | '[' | '{' => open.push((at, c)),
-            ')' | ']' | '}' => {
-                let wanted = match c {
-                    ')' => '(',
-                    ']' => '[',
-                    _ => '{',
-                };
-                match open.pop() {
-                    Some((_, o)) if o == wanted => {}
-                    Some((at_open, o)) => {
-                        let opened = Span::new(source, start + at_open, start + at_open + 1);
-                        return Some(
-                            Diagnostic::new(Code::MBA002, format!("`{o}` is closed by `{c}`"))
-                                .at(here(1), "this closes")
-                                .at(opened, "what was opened here")
-                                .help("brackets close in the reverse order of opening"),
-                        );
-                    }
-                    None => {
-                        return Some(
-                            Diagnostic::new(Code::MBA002, format!("`{c}` closes nothing"))
-                                .at(here(1), "nothing is open here")
-                                .help("remove it, or open it earlier"),
-                        );
-                    }
-                }
-            }
+            '"' => in_string = true,
             '\'' | '`' | '“' | '”' | '‘' | '’' => {
                 return Some(
                     Diagnostic::new(Code::MBA001, format!("`{c}` does not quote a string"))
@@ -178,7 +140,7 @@ fn lexical(source: SourceId, matter: &str, start: usize) -> Option<Diagnostic> {
                         .help("strings are written with `\"`"),
                 );
             }
-            '&' if matter[at..].starts_with("&&") => {
+            '&' if follows("&&") => {
                 return Some(
                     Diagnostic::new(Code::MBA001, "unexpected `&&`").at(here(2), "write `and`").replace(
                         here(2),
@@ -187,7 +149,7 @@ fn lexical(source: SourceId, matter: &str, start: usize) -> Option<Diagnostic> {
                     ),
                 );
             }
-            '|' if matter[at..].starts_with("||") => {
+            '|' if follows("||") => {
                 return Some(
                     Diagnostic::new(Code::MBA001, "unexpected `||`").at(here(2), "write `or`").replace(
                         here(2),
@@ -213,17 +175,7 @@ fn lexical(source: SourceId, matter: &str, start: usize) -> Option<Diagnostic> {
             _ => {}
         }
     }
-    let (at, c) = open.first()?;
-    let close = match c {
-        '(' => ')',
-        '[' => ']',
-        _ => '}',
-    };
-    Some(
-        Diagnostic::new(Code::MBA002, format!("`{c}` is never closed"))
-            .at(Span::new(source, start + at, start + at + 1), "opened here")
-            .help(format!("add the missing `{close}`")),
-    )
+    None
 }
 
 fn unknown_beginning(expected: &[Rule], found: &str, span: Span) -> Option<Diagnostic> {
