@@ -37,6 +37,12 @@ pub fn live(
             }
         }
     }
+    let mut ending: Vec<Vec<BufferId>> = vec![Vec::new(); steps.len()];
+    for (k, l) in last.iter().enumerate() {
+        if let (false, Some(list)) = (kept[k], ending.get_mut(*l)) {
+            list.push(BufferId(k));
+        }
+    }
     let data = profile.map_or(0.0, Profile::resident_bytes);
     let mut alive = vec![false; buffers.len()];
     let mut bytes = data;
@@ -52,12 +58,9 @@ pub fn live(
         step.live = bytes + 8.0 * step.scratch;
         peak = peak.max(step.live);
         step.frees.clear();
-        for (k, buffer) in buffers.iter().enumerate() {
-            if alive[k] && !kept[k] && last[k] == i {
-                alive[k] = false;
-                bytes -= buffer.bytes();
-                step.frees.push(BufferId(k));
-            }
+        for id in ending.get(i).into_iter().flatten() {
+            bytes -= buffers.get(id.0).map_or(0.0, Buffer::bytes);
+            step.frees.push(*id);
         }
     }
     peak

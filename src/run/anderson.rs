@@ -88,15 +88,11 @@ impl Anderson {
         let inner = |a: &[f64], b: &[f64]| -> f64 {
             self.weights.iter().zip(a).zip(b).map(|((w, a), b)| w * a * b).sum()
         };
-        let mut matrix = vec![vec![0.0; depth + 1]; depth];
-        for i in 0..depth {
-            for j in 0..=i {
-                let value = inner(&self.residuals[i], &self.residuals[j]);
-                matrix[i][j] = value;
-                matrix[j][i] = value;
-            }
-            matrix[i][depth] = inner(&self.residuals[i], residual);
-        }
+        let row = |a: &Vec<f64>| -> Vec<f64> {
+            let gram = self.residuals.iter().map(|b| inner(a, b));
+            gram.chain([inner(a, residual)]).collect()
+        };
+        let mut matrix: Vec<Vec<f64>> = self.residuals.iter().map(row).collect();
         let trace: f64 = (0..depth).map(|i| matrix[i][i]).sum();
         for (i, row) in matrix.iter_mut().enumerate() {
             row[i] += RIDGE * trace / depth as f64;

@@ -93,7 +93,7 @@ impl Distribution {
     pub fn most_probable(&self) -> Vec<usize> {
         // the best log probability of everything below a clique, for each cell of its separator
         let mut best: Vec<Vec<(f64, usize)>> = vec![Vec::new(); self.cliques.len()];
-        let mut above: Vec<Table> = self.cliques.iter().map(|c| log_conditional(c)).collect();
+        let mut above: Vec<Table> = self.cliques.iter().map(log_conditional).collect();
         for i in (0..self.cliques.len()).rev() {
             let own = above[i].clone();
             let parent = self.cliques[i].parent.as_ref();

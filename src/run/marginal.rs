@@ -16,7 +16,7 @@ impl Distribution {
     ///
     /// # Errors
     /// MBA504 when the result, or a table on the way, has more than [`WIDEST`] cells.
-    pub fn marginal(&self, scope: &Scope) -> Result<Table, Diagnostic> {
+    pub fn marginal(&self, scope: &Scope) -> Result<Table, Box<Diagnostic>> {
         let wanted: Scope = scope.iter().filter(|m| *m < self.modes.len()).collect();
         let mut result = self.blank(&wanted, 1.0)?;
         let below = self.modes_below();
@@ -26,7 +26,7 @@ impl Distribution {
                 continue;
             }
             let top = self.lowest_above(root, &here, &below);
-            let table = self.gathered(top, true, &here, &below)?;
+            let table = self.gathered(top, &here, &below)?;
             let projection = Projection::between(&result.scope, &result.shape, &table.scope);
             scale(&projection, &mut result.values, &table.values);
         }
@@ -53,22 +53,20 @@ impl Distribution {
     ///
     /// # Errors
     /// As [`Distribution::marginal`].
-    pub fn mutual_information(&self, a: &Scope, b: &Scope) -> Result<f64, Diagnostic> {
+    pub fn mutual_information(&self, a: &Scope, b: &Scope) -> Result<f64, Box<Diagnostic>> {
         let of = |scope: &Scope| self.marginal(scope).map(|t| entropy(&t.values));
         Ok((of(a)? + of(b)? - of(&a.union(b))?).max(0.0))
     }
 
-    fn blank(&self, scope: &Scope, value: f64) -> Result<Table, Diagnostic> {
+    fn blank(&self, scope: &Scope, value: f64) -> Result<Table, Box<Diagnostic>> {
         let shape: Vec<usize> = scope.iter().map(|m| self.modes[m].size()).collect();
         let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= WIDEST);
         if cells.is_none() {
             let names: Vec<&str> = scope.iter().map(|m| self.modes[m].name.as_str()).collect();
             let size: f64 = shape.iter().map(|n| *n as f64).product();
-            return Err(Diagnostic::new(
-                Code::MBA504,
-                format!("a table over `[{}]` would have {size:.3e} cells", names.join(" ")),
-            )
-            .help("ask for fewer modes, for single cells, or for a sample"));
+            let message = format!("a table over `[{}]` would have {size:.3e} cells", names.join(" "));
+            let help = "ask for fewer modes, for single cells, or for a sample";
+            return Err(Box::new(Diagnostic::new(Code::MBA504, message).help(help)));
         }
         Ok(Table::filled(scope.clone(), shape, value))
     }
@@ -84,44 +82,53 @@ impl Distribution {
         below
     }
 
-    fn children(&self, i: usize) -> impl Iterator<Item = usize> + '_ {
-        let of = move |k: &usize| matches!(&self.cliques[*k].parent, Some((p, _)) if *p == i);
-        (i + 1..self.cliques.len()).filter(of)
-    }
-
     /// The lowest clique whose subtree holds all wanted modes. Its belief is a marginal, so nothing above
     /// it matters.
     fn lowest_above(&self, root: usize, wanted: &Scope, below: &[Scope]) -> usize {
         let mut top = root;
-        while let Some(next) = self.children(top).find(|c| wanted.is_subset(&below[*c])) {
-            top = next;
+        for (i, clique) in self.cliques.iter().enumerate().skip(root + 1) {
+            // parents come first, so that one pass follows the path all the way down
+            if matches!(&clique.parent, Some((p, _)) if *p == top) && wanted.is_subset(&below[i]) {
+                top = i;
+            }
         }
         top
     }
 
-    /// The belief (at the top) or conditional of a subtree over its separator and its wanted modes.
-    fn gathered(&self, i: usize, top: bool, wanted: &Scope, below: &[Scope]) -> Result<Table, Diagnostic> {
-        let clique = &self.cliques[i];
-        let mut own = if top { clique.belief.clone() } else { conditional(clique) };
-        for child in self.children(i) {
-            let shared = self.cliques[child].parent.as_ref().map_or_else(Scope::empty, |(_, s)| s.scope.clone());
-            // a conditional that holds nothing wanted sums to one
-            if below[child].intersection(wanted).is_subset(&shared) {
+    /// The marginal over `wanted`, all of which lie in the subtree of `top`: leaves first, each clique
+    /// hands its parent a table over their separator and the wanted modes below.
+    fn gathered(&self, top: usize, wanted: &Scope, below: &[Scope]) -> Result<Table, Box<Diagnostic>> {
+        let mut messages: Vec<Vec<Table>> = vec![Vec::new(); self.cliques.len()];
+        for i in (top + 1..self.cliques.len()).rev() {
+            let clique = &self.cliques[i];
+            let Some((parent, separator)) = &clique.parent else { continue };
+            let here = below[i].intersection(wanted);
+            // a conditional that holds nothing wanted sums to one; other branches are not under `top`
+            if here.is_subset(&separator.scope) || *parent < top {
                 continue;
             }
-            let message = self.gathered(child, false, wanted, below)?;
-            let joint = own.scope.union(&message.scope);
-            let mut product = self.blank(&joint, 1.0)?;
+            let kept = here.union(&separator.scope);
+            let own = std::mem::take(&mut messages[i]);
+            let message = self.absorbed(conditional(clique), own, &kept)?;
+            messages[*parent].push(message);
+        }
+        let own = std::mem::take(&mut messages[top]);
+        self.absorbed(self.cliques[top].belief.clone(), own, wanted)
+    }
+
+    /// A table times messages, summed to `kept`.
+    fn absorbed(&self, own: Table, messages: Vec<Table>, kept: &Scope) -> Result<Table, Box<Diagnostic>> {
+        let mut own = own;
+        for message in messages {
+            let mut product = self.blank(&own.scope.union(&message.scope), 1.0)?;
             for factor in [&own, &message] {
                 let projection = Projection::between(&product.scope, &product.shape, &factor.scope);
                 scale(&projection, &mut product.values, &factor.values);
             }
             own = product;
         }
-        let above = clique.parent.as_ref().filter(|_| !top).map(|(_, s)| s.scope.clone());
-        let kept = own.scope.intersection(&wanted.union(&above.unwrap_or_default()));
-        let mut table = self.blank(&kept, 0.0)?;
-        let projection = Projection::between(&own.scope, &own.shape, &kept);
+        let mut table = self.blank(&own.scope.intersection(kept), 0.0)?;
+        let projection = Projection::between(&own.scope, &own.shape, &table.scope);
         marginalise(&projection, &own.values, &mut table.values);
         Ok(table)
     }

@@ -3,6 +3,7 @@
 mod anderson;
 mod certificate;
 pub mod control;
+pub mod coordinates;
 pub mod distribution;
 mod execute;
 pub mod fit;
@@ -11,9 +12,12 @@ pub mod kernel;
 mod machine;
 pub mod marginal;
 pub mod projection;
+pub mod sample;
 mod statistic;
 pub mod sum;
+pub mod support;
 
+pub use coordinates::Coordinate;
 pub use control::{Control, Flow, Observer, Silent};
 pub use distribution::Distribution;
 pub use execute::execute;
