@@ -1,6 +1,7 @@
 //! `mba`.
 #![deny(unsafe_code)]
 
+pub mod command;
 pub mod data;
 pub mod model;
 pub mod plan;

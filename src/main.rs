@@ -1,1 +1,7 @@
-fn main() {}
+//! The `mba` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mba::command::main()
+}

@@ -77,7 +77,11 @@ fn random_hypergraphs_agree_with_the_full_tensor() {
             let gap = worst(&q, &want);
             assert!(gap < 1e-8, "{shape:?} {scopes:?}: {gap} {:?} after {}", fit.status, fit.iterations);
             assert!((fit.kl - kl(&x, &q)).abs() < 1e-12, "{} {}", fit.kl, kl(&x, &q));
-            assert!(fit.status == Status::Stopped || fit.certificate.marginal_gap <= 1e-12, "{:?}", fit.certificate);
+            assert!(
+                fit.status == Status::Stopped || fit.certificate.marginal_gap <= 1e-12,
+                "{:?}",
+                fit.certificate
+            );
             assert!(fit.counters.peak <= fit.schedule.peak, "{} {}", fit.counters.peak, fit.schedule.peak);
             for scope in &scopes {
                 let total: f64 = x.iter().sum();

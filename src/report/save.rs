@@ -49,7 +49,9 @@ pub fn encode(value: &Value, format: Format) -> Result<Vec<u8>, String> {
             Ok(bytes)
         }
         Format::Npy => match value {
-            Value::Array(array) => npy(array.modes.iter().map(crate::model::Mode::size).collect(), array.values.to_vec()),
+            Value::Array(array) => {
+                npy(array.modes.iter().map(crate::model::Mode::size).collect(), array.values.to_vec())
+            }
             Value::Number(x) => npy(Vec::new(), vec![*x]),
             _ => Err("only arrays and numbers are saved as `.npy`".into()),
         },
@@ -106,7 +108,10 @@ fn field(value: &Value) -> String {
     }
 }
 
-fn each_cell(array: &Array, mut visit: impl FnMut(&[usize], f64) -> Result<(), String>) -> Result<(), String> {
+fn each_cell(
+    array: &Array,
+    mut visit: impl FnMut(&[usize], f64) -> Result<(), String>,
+) -> Result<(), String> {
     let mut cell = vec![0; array.modes.len()];
     for x in array.values.iter() {
         visit(&cell, *x)?;

@@ -39,8 +39,7 @@ fn newton(machine: &mut Machine, pairs: &[Match]) -> Result<f64, String> {
         return Ok(0.0);
     }
     let fisher = Fisher::new(machine, pairs);
-    let target: Vec<f64> =
-        pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
+    let target: Vec<f64> = pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
     let fitted = fisher.marginals(machine);
     let inverse: Vec<f64> = fitted.iter().map(|q| if *q > 0.0 { 1.0 / q } else { 0.0 }).collect();
     let size = |r: &[f64]| -> f64 { r.iter().zip(&inverse).map(|(r, i)| r * r * i).sum() };

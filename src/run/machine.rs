@@ -205,7 +205,9 @@ impl<'a> Machine<'a> {
             tables.iter().map(|id| (&buffers[id.0].scope, self.tables[id.0].len())).collect();
         let Some(found) = gather(tensor, &scopes) else {
             let message = format!("`{}` has no mass to fit `{}` to", tensor.name, self.model.name);
-            return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which column holds the values")]);
+            return Err(vec![
+                Diagnostic::new(Code::MBA502, message).help("check which column holds the values"),
+            ]);
         };
         for (id, table) in tables.iter().zip(found.tables) {
             self.tables[id.0] = table;
@@ -395,10 +397,12 @@ impl<'a> Machine<'a> {
     fn no_mass(&self, id: BufferId) -> Diagnostic {
         let scope = &self.schedule.buffers[id.0].scope;
         let name = &self.model.name;
-        let message = format!("the data have mass over `{}` where `{name}` has none", self.model.bracket(scope));
-        let fixed = self.model.interactions.iter().find(|i| {
-            matches!(i.potential, Potential::Fixed(_)) && !i.scope.intersection(scope).is_empty()
-        });
+        let message =
+            format!("the data have mass over `{}` where `{name}` has none", self.model.bracket(scope));
+        let fixed =
+            self.model.interactions.iter().find(|i| {
+                matches!(i.potential, Potential::Fixed(_)) && !i.scope.intersection(scope).is_empty()
+            });
         let mut diagnostic = Diagnostic::new(Code::MBA503, message)
             .help("make the fixed potentials finite there, or leave those cells out of the data");
         if let Some(interaction) = fixed {

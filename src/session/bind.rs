@@ -266,20 +266,26 @@ fn sampling(expr: &Expr, declarations: &Declarations) -> Option<Result<Sampling,
     let ExprKind::Call { callee, arguments, .. } = &expr.kind else { return None };
     match &callee.kind {
         ExprKind::Name(name) if name == "sample" => Some(sample_call(arguments, expr.span, declarations)),
-        ExprKind::Name(name) => Some(Err(Diagnostic::new(
-            Code::MBA102,
-            format!("no data come from `{name}`"),
-        )
-        .at(callee.span, match suggest::nearest(name, ["sample"]) {
-            Some(_) => "did you mean `sample`?",
-            None => "unknown function",
-        })
-        .help("data are a file, a literal, or `sample(model, n, seed: 1)`"))),
+        ExprKind::Name(name) => {
+            Some(Err(Diagnostic::new(Code::MBA102, format!("no data come from `{name}`"))
+                .at(
+                    callee.span,
+                    match suggest::nearest(name, ["sample"]) {
+                        Some(_) => "did you mean `sample`?",
+                        None => "unknown function",
+                    },
+                )
+                .help("data are a file, a literal, or `sample(model, n, seed: 1)`")))
+        }
         _ => None,
     }
 }
 
-fn sample_call(arguments: &[Argument], span: Span, declarations: &Declarations) -> Result<Sampling, Diagnostic> {
+fn sample_call(
+    arguments: &[Argument],
+    span: Span,
+    declarations: &Declarations,
+) -> Result<Sampling, Diagnostic> {
     let usage = || {
         Diagnostic::new(Code::MBA105, "these are not the arguments of `sample`")
             .at(span, "here")

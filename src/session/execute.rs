@@ -32,7 +32,9 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
         && method.name != "auto"
     {
         diagnostics.push(match method.name.as_str() {
-            "blocks" | "ltr" | "a1gm" => crate::model::unsupported(&format!("`by {}`", method.name), method.span),
+            "blocks" | "ltr" | "a1gm" => {
+                crate::model::unsupported(&format!("`by {}`", method.name), method.span)
+            }
             _ => Diagnostic::new(Code::MBA102, format!("there is no method `{}`", method.name))
                 .at(method.span, "unknown method")
                 .help("write `by auto`, or leave it out")
@@ -71,7 +73,9 @@ fn apply(option: &FitOption, control: &mut Control, declarations: &Declarations)
                 .replace(option.name.span, near, format!("write `{near}`")),
             None => {
                 let list: Vec<String> = OPTIONS.iter().map(|(n, about)| format!("`{n}` ({about})")).collect();
-                diagnostic.at(option.name.span, "unknown option").help(format!("the options are {}", list.join(", ")))
+                diagnostic
+                    .at(option.name.span, "unknown option")
+                    .help(format!("the options are {}", list.join(", ")))
             }
         });
     }
@@ -172,7 +176,13 @@ impl Session {
         }
     }
 
-    fn run_fit(&mut self, planned: &PlannedFit, _host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    fn run_fit(
+        &mut self,
+        planned: &PlannedFit,
+        _host: &dyn Host,
+        sink: &mut dyn Sink,
+        outcome: &mut Outcome,
+    ) {
         let Some(schedule) = planned.schedule.clone() else { return };
         let started = _host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
@@ -194,7 +204,11 @@ impl Session {
             Ok(fit) => fit,
             Err(list) => {
                 for diagnostic in list {
-                    let placed = if diagnostic.labels.is_empty() { diagnostic.at(planned.span, "in this fit") } else { diagnostic };
+                    let placed = if diagnostic.labels.is_empty() {
+                        diagnostic.at(planned.span, "in this fit")
+                    } else {
+                        diagnostic
+                    };
                     self.tell(placed, sink, outcome);
                 }
                 return;
@@ -325,12 +339,24 @@ fn after(result: &FitResult) -> Vec<Diagnostic> {
     match fit.status {
         Status::Stopped => diagnostics.push(
             Diagnostic::new(Code::MBA510, format!("`{}` stopped before its tolerance", result.name))
-                .at(result.span, format!("marginal gap {:.1e} after {} sweeps", fit.certificate.marginal_gap, fit.iterations))
+                .at(
+                    result.span,
+                    format!(
+                        "marginal gap {:.1e} after {} sweeps",
+                        fit.certificate.marginal_gap, fit.iterations
+                    ),
+                )
                 .help("allow more with `{ max_sweeps … }`, or accept a larger `tolerance`"),
         ),
         Status::Interrupted => diagnostics.push(
             Diagnostic::new(Code::MBA511, format!("`{}` was interrupted", result.name))
-                .at(result.span, format!("marginal gap {:.1e} after {} sweeps", fit.certificate.marginal_gap, fit.iterations))
+                .at(
+                    result.span,
+                    format!(
+                        "marginal gap {:.1e} after {} sweeps",
+                        fit.certificate.marginal_gap, fit.iterations
+                    ),
+                )
                 .help("its results are those of the last sweep"),
         ),
         _ => {}
@@ -342,16 +368,22 @@ fn after(result: &FitResult) -> Vec<Diagnostic> {
             .first()
             .map(|cell| {
                 let named = zero.scope.iter().zip(cell);
-                named.map(|(m, level)| format!("{} = {}", model.modes[m].name, model.modes[m].label(*level))).collect()
+                named
+                    .map(|(m, level)| format!("{} = {}", model.modes[m].name, model.modes[m].label(*level)))
+                    .collect()
             })
             .unwrap_or_default();
         let count: usize = fit.zero_marginals.iter().map(|z| z.count).sum();
-        let cells = if count == 1 { "a marginal cell is".to_string() } else { format!("{count} marginal cells are") };
+        let cells =
+            if count == 1 { "a marginal cell is".to_string() } else { format!("{count} marginal cells are") };
         diagnostics.push(
-            Diagnostic::new(Code::MBA512, format!("{cells} zero: the optimum of `{}` lies on the boundary", result.name))
-                .at(result.span, format!("no data in `{}` at {}", model.bracket(&zero.scope), levels.join(", ")))
-                .note("some parameters are infinite; the fitted values are right")
-                .help("see `zero_marginals`, and `df_adjusted` for degrees of freedom that discount them"),
+            Diagnostic::new(
+                Code::MBA512,
+                format!("{cells} zero: the optimum of `{}` lies on the boundary", result.name),
+            )
+            .at(result.span, format!("no data in `{}` at {}", model.bracket(&zero.scope), levels.join(", ")))
+            .note("some parameters are infinite; the fitted values are right")
+            .help("see `zero_marginals`, and `df_adjusted` for degrees of freedom that discount them"),
         );
     }
     diagnostics

@@ -16,12 +16,23 @@ pub(super) fn code(ident: &Ident) -> Result<Code, Diagnostic> {
     ident.name.parse().map_err(|()| {
         let names: Vec<&str> = Code::ALL.iter().map(|c| c.name()).collect();
         let near = suggest::nearest(&ident.name, names.iter().copied());
-        crate::model::declarations::unknown("code", &ident.name, ident.span, near, "`mba explain` lists the codes".into())
+        crate::model::declarations::unknown(
+            "code",
+            &ident.name,
+            ident.span,
+            near,
+            "`mba explain` lists the codes".into(),
+        )
     })
 }
 
 /// Checks the names of an expectation before anything runs.
-pub(super) fn check(condition: &Expr, within: Option<&Expr>, session: &Session, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(
+    condition: &Expr,
+    within: Option<&Expr>,
+    session: &Session,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     match &condition.kind {
         ExprKind::Binary(Binary::Approximately, a, b) => {
             results::check(a, session, diagnostics);
@@ -63,7 +74,9 @@ pub(super) fn run(session: &Session, test: &Test, host: &dyn Host) -> TestOutcom
                 );
             }
             for fit in fits_in(expr, session) {
-                if matches!(fit.fit.status, Status::Stopped | Status::Interrupted) && !unfinished.contains(&fit.name) {
+                if matches!(fit.fit.status, Status::Stopped | Status::Interrupted)
+                    && !unfinished.contains(&fit.name)
+                {
                     unfinished.push(fit.name.clone());
                     outcome.failures.push(
                         Diagnostic::new(Code::MBA603, format!("`{}` did not converge", fit.name))
@@ -73,12 +86,16 @@ pub(super) fn run(session: &Session, test: &Test, host: &dyn Host) -> TestOutcom
                 }
             }
         }
-        if !outcome.failures.is_empty() && matches!(outcome.failures.last(), Some(d) if d.code == Code::MBA602) {
+        if !outcome.failures.is_empty()
+            && matches!(outcome.failures.last(), Some(d) if d.code == Code::MBA602)
+        {
             continue;
         }
         let result = match &item.kind {
             TestItemKind::Expect { condition, within } => expect(condition, within.as_ref(), session),
-            TestItemKind::ExpectError { code: wanted, program } => expect_error(wanted, program, session, host),
+            TestItemKind::ExpectError { code: wanted, program } => {
+                expect_error(wanted, program, session, host)
+            }
             TestItemKind::Snapshot { value, label, within } => {
                 match snapshot::compare(session, test, value, label.as_ref(), within.as_ref(), &stored) {
                     Ok(true) => Ok(()),
@@ -105,7 +122,12 @@ fn expect(condition: &Expr, within: Option<&Expr>, session: &Session) -> Result<
     let compared = |op: Binary| {
         matches!(
             op,
-            Binary::Equal | Binary::Unequal | Binary::AtMost | Binary::AtLeast | Binary::Below | Binary::Above
+            Binary::Equal
+                | Binary::Unequal
+                | Binary::AtMost
+                | Binary::AtLeast
+                | Binary::Below
+                | Binary::Above
         )
     };
     match &condition.kind {
@@ -119,14 +141,17 @@ fn expect(condition: &Expr, within: Option<&Expr>, session: &Session) -> Result<
             })?;
             match worst {
                 None => Ok(()),
-                Some((x, y)) => Err(Diagnostic::new(Code::MBA601, format!("`{}` is {}, not {}", text(a), number::digits(x), number::digits(y)))
-                    .at(condition.span, format!("off by {:.3e}", (x - y).abs()))
-                    .note(match (absolute, relative) {
-                        (a, r) if a == r => format!("the tolerance is {a:e}, absolute and relative"),
-                        (a, 0.0) => format!("the tolerance is {a:e}"),
-                        (_, r) => format!("the tolerance is {}%", r * 100.0),
-                    })
-                    .help("correct the model or the expectation")),
+                Some((x, y)) => Err(Diagnostic::new(
+                    Code::MBA601,
+                    format!("`{}` is {}, not {}", text(a), number::digits(x), number::digits(y)),
+                )
+                .at(condition.span, format!("off by {:.3e}", (x - y).abs()))
+                .note(match (absolute, relative) {
+                    (a, r) if a == r => format!("the tolerance is {a:e}, absolute and relative"),
+                    (a, 0.0) => format!("the tolerance is {a:e}"),
+                    (_, r) => format!("the tolerance is {}%", r * 100.0),
+                })
+                .help("correct the model or the expectation")),
             }
         }
         ExprKind::Binary(op, a, b) if compared(*op) => {
@@ -177,7 +202,12 @@ pub(super) fn tolerance(within: Option<&Expr>, session: &Session) -> Result<(f64
 }
 
 /// The worst pair of numbers that differ by more than the tolerance.
-pub(super) fn difference(a: &Value, b: &Value, absolute: f64, relative: f64) -> Result<Option<(f64, f64)>, String> {
+pub(super) fn difference(
+    a: &Value,
+    b: &Value,
+    absolute: f64,
+    relative: f64,
+) -> Result<Option<(f64, f64)>, String> {
     use num_traits::ToPrimitive;
     let mut pairs: Vec<(f64, f64)> = Vec::new();
     fn collect(a: &Value, b: &Value, pairs: &mut Vec<(f64, f64)>) -> Result<(), String> {
@@ -227,13 +257,24 @@ pub(super) fn difference(a: &Value, b: &Value, absolute: f64, relative: f64) -> 
     let excess = |(x, y): &(f64, f64)| {
         let off = (x - y).abs() - (absolute + relative * y.abs());
         // equal infinities agree; anything else that is not a number does not
-        if x == y { f64::NEG_INFINITY } else if off.is_nan() { f64::INFINITY } else { off }
+        if x == y {
+            f64::NEG_INFINITY
+        } else if off.is_nan() {
+            f64::INFINITY
+        } else {
+            off
+        }
     };
     Ok(pairs.into_iter().filter(|p| excess(p) > 0.0).max_by(|p, q| excess(p).total_cmp(&excess(q))))
 }
 
 /// `expect error CODE in "program"`: the program, read by itself, has that error.
-fn expect_error(wanted: &Ident, program: &Text, session: &Session, host: &dyn Host) -> Result<(), Diagnostic> {
+fn expect_error(
+    wanted: &Ident,
+    program: &Text,
+    session: &Session,
+    host: &dyn Host,
+) -> Result<(), Diagnostic> {
     let wanted_code = code(wanted)?;
     let path = session.units.first().map_or("", |u| u.path.as_str());
     let options = Options { settings: Vec::new(), ..session.options.clone() };
@@ -249,7 +290,14 @@ fn expect_error(wanted: &Ident, program: &Text, session: &Session, host: &dyn Ho
     let names: Vec<&str> = found.iter().map(|d| d.code.name()).collect();
     Err(Diagnostic::new(Code::MBA601, format!("no {wanted_code} in this program"))
         .at(wanted.span, "expected")
-        .at(program.span, if names.is_empty() { "nothing is reported".into() } else { format!("reported: {}", suggest::list(&names)) })
+        .at(
+            program.span,
+            if names.is_empty() {
+                "nothing is reported".into()
+            } else {
+                format!("reported: {}", suggest::list(&names))
+            },
+        )
         .help("correct the code or the program"))
 }
 

@@ -19,12 +19,7 @@ pub struct Unit {
 }
 
 /// Reads a main text and everything it uses, each file once; the main text comes first.
-pub fn load(
-    path: &str,
-    text: &str,
-    sources: &mut Sources,
-    host: &dyn Host,
-) -> (Vec<Unit>, Vec<Diagnostic>) {
+pub fn load(path: &str, text: &str, sources: &mut Sources, host: &dyn Host) -> (Vec<Unit>, Vec<Diagnostic>) {
     let mut loader = Loader { sources, host, units: Vec::new(), open: Vec::new(), diagnostics: Vec::new() };
     loader.unit(Key::File(path.to_string()), path, path, text);
     let (mut units, diagnostics) = (loader.units, loader.diagnostics);
@@ -75,9 +70,10 @@ impl Loader<'_> {
                     .at(span, format!("did you mean `{near}`?"))
                     .help(format!("write `use {near}`"))
                     .replace(span, near, format!("write `{near}`")),
-                None => diagnostic
-                    .at(span, "unknown module")
-                    .help(format!("its modules are {}; a file is named as `use \"file.mba\"`", suggest::list(&names))),
+                None => diagnostic.at(span, "unknown module").help(format!(
+                    "its modules are {}; a file is named as `use \"file.mba\"`",
+                    suggest::list(&names)
+                )),
             });
             return;
         };
@@ -118,7 +114,8 @@ impl Loader<'_> {
         }
         let read = |unit: &Unit| match key {
             Key::Library(name) => {
-                unit.path.is_empty() && self.sources.get(unit.source).is_some_and(|s| s.name == format!("stdlib/{name}.mba"))
+                unit.path.is_empty()
+                    && self.sources.get(unit.source).is_some_and(|s| s.name == format!("stdlib/{name}.mba"))
             }
             Key::File(path) => &unit.path == path,
         };

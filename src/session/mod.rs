@@ -315,7 +315,8 @@ impl Session {
             if entry.is_template() {
                 diagnostics.extend(self.check_template(entry));
             } else if !fitted.contains(&name.as_str()) {
-                let (model, found) = elaborate(&self.declarations, &self.known, entry, None, self.any_span(entry).as_deref());
+                let (model, found) =
+                    elaborate(&self.declarations, &self.known, entry, None, self.any_span(entry).as_deref());
                 diagnostics.extend(found);
                 if let Some(model) = model {
                     diagnostics.extend(lint::lint(&model, &entry.declaration));
@@ -326,7 +327,8 @@ impl Session {
 
     /// The modes to check an unused model over: those of the only tensor, when there is one.
     fn any_span(&self, entry: &crate::model::declarations::ModelEntry) -> Option<Vec<String>> {
-        let declares = |i: &crate::text::ast::ModelItem| matches!(i.kind, crate::text::ast::ModelItemKind::Mode(_));
+        let declares =
+            |i: &crate::text::ast::ModelItem| matches!(i.kind, crate::text::ast::ModelItemKind::Mode(_));
         if entry.declaration.over.is_some() || entry.declaration.items.iter().any(declares) {
             return None;
         }
@@ -358,9 +360,18 @@ impl Session {
                 let family = crate::model::family::Family::find(name).is_some();
                 if !family && !self.declarations.models.contains_key(name) {
                     let names = crate::model::family::FAMILIES.iter().map(|f| f.name);
-                    let near = suggest::nearest(name, names.chain(self.declarations.models.keys().map(String::as_str)));
+                    let near = suggest::nearest(
+                        name,
+                        names.chain(self.declarations.models.keys().map(String::as_str)),
+                    );
                     let help = format!("declare it: `model {name}(…)`");
-                    diagnostics.push(crate::model::declarations::unknown("family", name, call.name.span, near, help));
+                    diagnostics.push(crate::model::declarations::unknown(
+                        "family",
+                        name,
+                        call.name.span,
+                        near,
+                        help,
+                    ));
                 }
             }
         }
@@ -446,8 +457,8 @@ impl Session {
             // the names in the model can be wrong even when the data cannot be had
             (Ok(entry), None) => {
                 let declared = target.and_then(|t| self.declarations.tensors.get(&t.name));
-                let modes: Option<Vec<String>> = declared
-                    .map(|d| d.declaration.axes.iter().map(|a| a.mode.name.clone()).collect());
+                let modes: Option<Vec<String>> =
+                    declared.map(|d| d.declaration.axes.iter().map(|a| a.mode.name.clone()).collect());
                 let (_, found) =
                     elaborate(&self.declarations, &self.known, &entry, Some(&fit.model), modes.as_deref());
                 diagnostics.extend(found);
@@ -486,7 +497,9 @@ impl Session {
         match plan::compile(model, &profile, &plan::Options { memory: self.options.memory }) {
             Ok(schedule) => Some(Arc::new(schedule)),
             Err(list) => {
-                diagnostics.extend(list.into_iter().map(|d| if d.labels.is_empty() { d.at(span, "in this fit") } else { d }));
+                diagnostics.extend(
+                    list.into_iter().map(|d| if d.labels.is_empty() { d.at(span, "in this fit") } else { d }),
+                );
                 None
             }
         }
@@ -504,7 +517,11 @@ impl Session {
     }
 
     /// The model a sample is drawn from, its modes in the order of the tensor's.
-    fn sampled_model(&self, sampling: &bind::Sampling, bound: &Bound) -> Result<EnergyModel, Vec<Diagnostic>> {
+    fn sampled_model(
+        &self,
+        sampling: &bind::Sampling,
+        bound: &Bound,
+    ) -> Result<EnergyModel, Vec<Diagnostic>> {
         let entry = self
             .declarations
             .model(&sampling.model.name.name, sampling.model.name.span)
@@ -513,12 +530,17 @@ impl Session {
             elaborate(&self.declarations, &self.known, entry, Some(&sampling.model), Some(&bound.modes));
         let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
         let Some(model) = model else { return Err(errors) };
-        if let Some(free) = model.interactions.iter().find(|i| matches!(i.potential, crate::model::Potential::Free)) {
+        if let Some(free) =
+            model.interactions.iter().find(|i| matches!(i.potential, crate::model::Potential::Free))
+        {
             return Err(vec![
-                Diagnostic::new(Code::MBA308, format!("`{}` cannot be sampled: it has free tables", model.name))
-                    .at(sampling.span, "sampled here")
-                    .at(free.span, "known only after a fit")
-                    .help("give its interactions energies, as in `[a b] = …`; a fit is sampled as `f.sample(n)`"),
+                Diagnostic::new(
+                    Code::MBA308,
+                    format!("`{}` cannot be sampled: it has free tables", model.name),
+                )
+                .at(sampling.span, "sampled here")
+                .at(free.span, "known only after a fit")
+                .help("give its interactions energies, as in `[a b] = …`; a fit is sampled as `f.sample(n)`"),
             ]);
         }
         if model.modes.len() != bound.modes.len() {
@@ -543,10 +565,15 @@ impl Session {
                 .tensors
                 .values()
                 .any(|t| t.declaration.axes.iter().any(|a| &a.mode.name == name));
-            let in_model = self.declarations.models.values().any(|m| {
-                m.declaration.over.iter().flatten().any(|r| &r.name.name == name)
-            });
-            if !in_data && !in_model && (self.declarations.tensors.is_empty() && !self.declarations.models.is_empty()) {
+            let in_model = self
+                .declarations
+                .models
+                .values()
+                .any(|m| m.declaration.over.iter().flatten().any(|r| &r.name.name == name));
+            if !in_data
+                && !in_model
+                && (self.declarations.tensors.is_empty() && !self.declarations.models.is_empty())
+            {
                 continue;
             }
             if !in_data && !in_model {
@@ -634,7 +661,9 @@ fn different_modes(fit: &Fit, tensor: &str, extra: &[&str], lacking: &[&str], sp
     }
     Diagnostic::new(Code::MBA225, format!("`{model}` and `{tensor}` have different modes"))
         .at(fit.targets.first().map_or(span, |(i, _)| i.span), parts.join("; "))
-        .help(format!("change the modes after `over` in `{model}`, or leave them out to span those of the data"))
+        .help(format!(
+            "change the modes after `over` in `{model}`, or leave them out to span those of the data"
+        ))
 }
 
 /// The model with its visible modes in the order of the tensor's.
@@ -672,10 +701,9 @@ fn in_order_of(model: EnergyModel, modes: &[String]) -> EnergyModel {
                 potential: match &i.potential {
                     Potential::Free => Potential::Free,
                     Potential::Fixed(t) => Potential::Fixed(table(t)),
-                    Potential::Learned { coefficient, statistic } => Potential::Learned {
-                        coefficient: coefficient.clone(),
-                        statistic: table(statistic),
-                    },
+                    Potential::Learned { coefficient, statistic } => {
+                        Potential::Learned { coefficient: coefficient.clone(), statistic: table(statistic) }
+                    }
                 },
                 span: i.span,
             })
@@ -738,7 +766,8 @@ impl Environment for Session {
     }
     fn modes_of(&self, fit: &str) -> Option<Vec<String>> {
         let planned = self.planned.iter().find(|p| p.name == fit)?;
-        (!planned.model.modes.is_empty()).then(|| planned.model.modes.iter().map(|m| m.name.clone()).collect())
+        (!planned.model.modes.is_empty())
+            .then(|| planned.model.modes.iter().map(|m| m.name.clone()).collect())
     }
     fn seed(&self) -> u64 {
         self.options.seed

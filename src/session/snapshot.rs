@@ -65,7 +65,8 @@ impl Store {
                 open = Some(key.to_string());
                 continue;
             }
-            let parsed = content.split_once(" = ").and_then(|(k, v)| Some((k, serde_json::from_str(v).ok()?)));
+            let parsed =
+                content.split_once(" = ").and_then(|(k, v)| Some((k, serde_json::from_str(v).ok()?)));
             match (parsed, open.as_ref().and_then(|k| store.entries.get_mut(k))) {
                 (Some((key, value)), Some(entry)) => {
                     entry.insert(key.to_string(), value);
@@ -162,7 +163,10 @@ fn of_array(entry: &mut Entry, name: &str, values: &[f64]) {
     }
     entry.insert(format!("{name}.cells"), values.len().to_string().into());
     entry.insert(format!("{name}.sum"), json::value(&Value::Number(values.iter().sum())));
-    entry.insert(format!("{name}.sum_of_squares"), json::value(&Value::Number(values.iter().map(|x| x * x).sum())));
+    entry.insert(
+        format!("{name}.sum_of_squares"),
+        json::value(&Value::Number(values.iter().map(|x| x * x).sum())),
+    );
     let step = values.len().div_ceil(MAX_KEPT / 4);
     entry.insert(format!("{name}.every_{step}th"), list(values.iter().copied().step_by(step).collect()));
 }

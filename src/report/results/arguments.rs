@@ -66,7 +66,10 @@ impl Given<'_> {
                 ExprKind::Name(name) => {
                     let indices = indices
                         .iter()
-                        .map(|a| constant::number(&a.value, &Params(self.environment)).map(crate::model::mode::number_label))
+                        .map(|a| {
+                            constant::number(&a.value, &Params(self.environment))
+                                .map(crate::model::mode::number_label)
+                        })
                         .collect::<Result<Vec<_>, _>>()?;
                     format!("{name}[{}]", indices.join(", "))
                 }
@@ -78,7 +81,11 @@ impl Given<'_> {
     }
 
     /// The levels chosen by named arguments `mode: level`.
-    pub fn levels(&self, arguments: &[Argument], result: &FitResult) -> Result<Vec<(usize, usize)>, Diagnostic> {
+    pub fn levels(
+        &self,
+        arguments: &[Argument],
+        result: &FitResult,
+    ) -> Result<Vec<(usize, usize)>, Diagnostic> {
         arguments
             .iter()
             .map(|argument| {
@@ -109,7 +116,11 @@ impl Given<'_> {
 }
 
 /// The position of a level in a mode, given by name or number.
-pub fn find_level(expr: &Expr, mode: &crate::model::Mode, environment: &dyn Environment) -> Result<usize, Diagnostic> {
+pub fn find_level(
+    expr: &Expr,
+    mode: &crate::model::Mode,
+    environment: &dyn Environment,
+) -> Result<usize, Diagnostic> {
     let level = match &expr.kind {
         ExprKind::Name(name) | ExprKind::Text(name) => Level::Name(name.clone()),
         ExprKind::Truth(t) => Level::Name(t.to_string()),
@@ -137,7 +148,9 @@ pub fn find_level(expr: &Expr, mode: &crate::model::Mode, environment: &dyn Envi
     let label = level.label();
     let diagnostic = Diagnostic::new(Code::MBA101, format!("`{}` has no level `{label}`", mode.name));
     Err(match suggest::nearest(&label, labels.iter().map(String::as_str)) {
-        Some(near) => diagnostic.at(expr.span, format!("did you mean `{near}`?")).help(format!("write `{near}`")),
+        Some(near) => {
+            diagnostic.at(expr.span, format!("did you mean `{near}`?")).help(format!("write `{near}`"))
+        }
         None => {
             let shown: Vec<&str> = labels.iter().take(12).map(String::as_str).collect();
             let more = if labels.len() > shown.len() { " …" } else { "" };

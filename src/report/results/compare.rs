@@ -23,8 +23,9 @@ pub fn compare(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic> {
         .at(span, format!("`{}` and `{}`", first.tensor.name, other.tensor.name))
         .help("compare fits of the same data"));
     }
-    let columns =
-        ["model", "parameters", "kl", "deviance", "df", "p_value", "aic", "bic", "tests"].map(String::from).to_vec();
+    let columns = ["model", "parameters", "kl", "deviance", "df", "p_value", "aic", "bic", "tests"]
+        .map(String::from)
+        .to_vec();
     let rows = fits
         .iter()
         .map(|fit| {
@@ -47,7 +48,8 @@ pub fn compare(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic> {
 /// Whether the model of `small` is contained in the model of `large`.
 fn is_nested(small: &FitResult, large: &FitResult) -> bool {
     let (a, b): (Vec<Scope>, Vec<Scope>) = (small.fit.model.free_scopes(), large.fit.model.free_scopes());
-    let contained = |inner: &[Scope], outer: &[Scope]| inner.iter().all(|s| outer.iter().any(|l| s.is_subset(l)));
+    let contained =
+        |inner: &[Scope], outer: &[Scope]| inner.iter().all(|s| outer.iter().any(|l| s.is_subset(l)));
     let only_free = |f: &FitResult| f.fit.model.interactions.len() == f.fit.model.free_scopes().len();
     only_free(small) && only_free(large) && contained(&a, &b) && !contained(&b, &a)
 }

@@ -34,7 +34,8 @@ pub fn zero_marginals(result: &FitResult) -> Value {
     let mut rows = Rows { columns: vec!["interaction".into(), "levels".into()], ..Rows::default() };
     for zero in &result.fit.zero_marginals {
         for cell in &zero.cells {
-            let levels = zero.scope.iter().zip(cell).map(|(m, level)| model.modes[m].label(*level).into_owned());
+            let levels =
+                zero.scope.iter().zip(cell).map(|(m, level)| model.modes[m].label(*level).into_owned());
             let levels: Vec<String> = levels.collect();
             rows.rows.push(vec![Value::Text(model.bracket(&zero.scope)), Value::Text(levels.join(", "))]);
         }

@@ -109,9 +109,13 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
         ExprKind::Call { callee, arguments, condition } => {
             return call(callee, arguments, condition, expr.span, environment);
         }
-        ExprKind::Index(base, arguments) => index(evaluate(base, environment)?, arguments, expr.span, environment)?,
+        ExprKind::Index(base, arguments) => {
+            index(evaluate(base, environment)?, arguments, expr.span, environment)?
+        }
         ExprKind::With(..) => return Err(crate::model::unsupported("`with`", expr.span)),
-        ExprKind::At(..) => return Err(crate::model::unsupported("observables at another temperature (`at`)", expr.span)),
+        ExprKind::At(..) => {
+            return Err(crate::model::unsupported("observables at another temperature (`at`)", expr.span));
+        }
     };
     Ok(Object::Value(value))
 }
@@ -174,11 +178,14 @@ fn unknown_tensor_field(name: &str, span: Span) -> Diagnostic {
     let names: Vec<&str> = TENSOR_FIELDS.iter().map(|(n, _)| *n).collect();
     let diagnostic = Diagnostic::new(Code::MBA102, format!("data have no `{name}`"));
     match suggest::nearest(name, names.iter().copied()) {
-        Some(near) => diagnostic.at(span, format!("did you mean `{near}`?")).replace(span, near, format!("write `{near}`")),
-        None => diagnostic.at(span, "unknown").help(format!(
-            "data have {}; other results are asked of fits",
-            suggest::list(&names)
-        )),
+        Some(near) => diagnostic.at(span, format!("did you mean `{near}`?")).replace(
+            span,
+            near,
+            format!("write `{near}`"),
+        ),
+        None => diagnostic
+            .at(span, "unknown")
+            .help(format!("data have {}; other results are asked of fits", suggest::list(&names))),
     }
 }
 
@@ -272,17 +279,25 @@ fn takes_none(name: &str, span: Span) -> Diagnostic {
 }
 
 fn not_a_fit(name: &str, usage: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(Code::MBA106, format!("`{name}` takes fits")).at(span, "not a fit").help(format!("write `{usage}`"))
+    Diagnostic::new(Code::MBA106, format!("`{name}` takes fits"))
+        .at(span, "not a fit")
+        .help(format!("write `{usage}`"))
 }
 
 fn unknown_function(name: &str, span: Span) -> Diagnostic {
     let names = FUNCTIONS.iter().map(|f| f.name).chain(constant::function_names());
     let diagnostic = Diagnostic::new(Code::MBA102, format!("no function is called `{name}`"));
     match suggest::nearest(name, names) {
-        Some(near) => diagnostic.at(span, format!("did you mean `{near}`?")).replace(span, near, format!("write `{near}`")),
+        Some(near) => diagnostic.at(span, format!("did you mean `{near}`?")).replace(
+            span,
+            near,
+            format!("write `{near}`"),
+        ),
         None => {
             let usages: Vec<&str> = FUNCTIONS.iter().map(|f| f.usage).collect();
-            diagnostic.at(span, "unknown function").help(format!("the functions of fits are {}", suggest::list(&usages)))
+            diagnostic
+                .at(span, "unknown function")
+                .help(format!("the functions of fits are {}", suggest::list(&usages)))
         }
     }
 }
@@ -468,7 +483,8 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         ExprKind::If(a, b, c) => [a, b, c].into_iter().for_each(|e| check(e, environment, diagnostics)),
         ExprKind::With(..) => diagnostics.push(crate::model::unsupported("`with`", expr.span)),
         ExprKind::At(..) => {
-            diagnostics.push(crate::model::unsupported("observables at another temperature (`at`)", expr.span));
+            diagnostics
+                .push(crate::model::unsupported("observables at another temperature (`at`)", expr.span));
         }
         ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) => {
             items.iter().for_each(|e| check(e, environment, diagnostics));
@@ -506,7 +522,8 @@ fn check_call(
                 return;
             };
             // the methods of probabilities name modes, either before a colon or bare
-            let about_modes = ["marginal", "conditional", "probability", "mutual_information"].contains(&found.name);
+            let about_modes =
+                ["marginal", "conditional", "probability", "mutual_information"].contains(&found.name);
             if let (true, Some(modes)) = (about_modes, environment.modes_of(fit)) {
                 for argument in arguments.iter().chain(condition) {
                     let mut names = Vec::new();

@@ -1,6 +1,5 @@
 //! The strength of each interaction: what the fit loses without it.
 
-
 use super::FitResult;
 use super::statistics::tail;
 use crate::model::{EnergyModel, Interaction, Potential, Scope};
@@ -19,13 +18,11 @@ pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic>
             .help("write `interactions(f)`"));
     };
     let model = &result.fit.model;
-    let columns =
-        ["interaction", "kl_lost", "deviance", "df", "p_value", "found"].map(String::from).to_vec();
+    let columns = ["interaction", "kl_lost", "deviance", "df", "p_value", "found"].map(String::from).to_vec();
     let mut rows = Vec::new();
     for generator in hypergraph::maximal(&model.free_scopes()) {
         let smaller = without(model, &generator);
-        let mut options = plan::Options::default();
-        options.memory = result.memory;
+        let options = plan::Options { memory: result.memory };
         let profile = plan::Profile::of(&result.tensor);
         let placed = |mut list: Vec<Diagnostic>| match list.pop() {
             Some(mut first) => {
@@ -37,7 +34,8 @@ pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic>
             None => Diagnostic::new(Code::MBA901, "a fit failed without a reason").at(span, "here"),
         };
         let schedule = plan::compile(&smaller, &profile, &options).map_err(placed)?;
-        let fit = run::execute(&schedule, &smaller, &result.tensor, &result.control, &mut Silent).map_err(placed)?;
+        let fit = run::execute(&schedule, &smaller, &result.tensor, &result.control, &mut Silent)
+            .map_err(placed)?;
         let lost = (fit.kl - result.fit.kl).max(0.0);
         let deviance = 2.0 * result.fit.total * lost;
         let df = plan::degrees_of_freedom(&smaller) - plan::degrees_of_freedom(model);
@@ -62,7 +60,8 @@ pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic>
 fn without(model: &EnergyModel, generator: &Scope) -> EnergyModel {
     let mut smaller = model.clone();
     smaller.interactions.retain(|i| !(matches!(i.potential, Potential::Free) && &i.scope == generator));
-    let span = model.interactions.iter().find(|i| &i.scope == generator).map_or_else(Span::default, |i| i.span);
+    let span =
+        model.interactions.iter().find(|i| &i.scope == generator).map_or_else(Span::default, |i| i.span);
     if generator.len() > 1 {
         smaller.interactions.extend(generator.iter().map(|mode| Interaction {
             scope: generator.without(mode),
@@ -72,4 +71,3 @@ fn without(model: &EnergyModel, generator: &Scope) -> EnergyModel {
     }
     smaller
 }
-

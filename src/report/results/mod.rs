@@ -19,7 +19,7 @@ mod thermodynamics;
 
 pub use arguments::Given;
 pub use diagnosis::summary;
-pub use evaluate::{Environment, check, evaluate};
+pub use evaluate::{Environment, check, evaluate, number};
 
 use std::sync::Arc;
 
@@ -82,7 +82,11 @@ pub struct Function {
 /// Every result without arguments.
 pub const FIELDS: &[Field] = &[
     Field { name: "kl", about: "KL(P ‖ Q) of the normalised distributions, in nats", read: divergence::kl },
-    Field { name: "divergence", about: "KL on the data's own scale: kl × total", read: divergence::divergence },
+    Field {
+        name: "divergence",
+        about: "KL on the data's own scale: kl × total",
+        read: divergence::divergence,
+    },
     Field { name: "deviance", about: "2 × divergence; G² for counts", read: divergence::deviance },
     Field { name: "df", about: "degrees of freedom: cells − 1 − parameters", read: statistics::df },
     Field {
@@ -91,46 +95,126 @@ pub const FIELDS: &[Field] = &[
         read: statistics::df_adjusted,
     },
     Field { name: "parameters", about: "free parameters of the model", read: statistics::parameters },
-    Field { name: "p_value", about: "chance of a deviance at least as large, by χ² with df", read: statistics::p_value },
+    Field {
+        name: "p_value",
+        about: "chance of a deviance at least as large, by χ² with df",
+        read: statistics::p_value,
+    },
     Field {
         name: "p_value_adjusted",
         about: "the same with df_adjusted",
         read: statistics::p_value_adjusted,
     },
     Field { name: "pearson", about: "Pearson's X²", read: statistics::pearson },
-    Field { name: "log_likelihood", about: "Σ x log q of the counts, in nats", read: statistics::log_likelihood },
+    Field {
+        name: "log_likelihood",
+        about: "Σ x log q of the counts, in nats",
+        read: statistics::log_likelihood,
+    },
     Field { name: "aic", about: "−2 log_likelihood + 2 parameters", read: statistics::aic },
     Field { name: "bic", about: "−2 log_likelihood + parameters × ln(total)", read: statistics::bic },
-    Field { name: "log_z", about: "log of the partition function, E(⊥) = 0, in nats", read: thermodynamics::log_z },
+    Field {
+        name: "log_z",
+        about: "log of the partition function, E(⊥) = 0, in nats",
+        read: thermodynamics::log_z,
+    },
     Field { name: "free_energy", about: "−T log_z", read: thermodynamics::free_energy },
     Field { name: "energy", about: "mean energy ⟨E⟩", read: thermodynamics::energy },
-    Field { name: "entropy", about: "entropy of the fitted distribution, in nats", read: thermodynamics::entropy },
+    Field {
+        name: "entropy",
+        about: "entropy of the fitted distribution, in nats",
+        read: thermodynamics::entropy,
+    },
     Field { name: "theta", about: "natural parameters, one row each", read: thermodynamics::theta },
     Field { name: "eta", about: "expectation parameters, one row each", read: thermodynamics::eta },
-    Field { name: "fitted", about: "expected value of every cell, on the data's own scale", read: tensors::fitted },
+    Field {
+        name: "fitted",
+        about: "expected value of every cell, on the data's own scale",
+        read: tensors::fitted,
+    },
     Field { name: "reconstruction", about: "the same as fitted", read: tensors::fitted },
-    Field { name: "residuals", about: "Pearson residuals (x − m) / √m of every cell", read: tensors::residuals },
+    Field {
+        name: "residuals",
+        about: "Pearson residuals (x − m) / √m of every cell",
+        read: tensors::residuals,
+    },
     Field { name: "total", about: "sum of the data", read: divergence::total },
     Field { name: "cells", about: "number of cells", read: statistics::cells },
     Field { name: "iterations", about: "sweeps made; 0 in closed form", read: diagnosis::iterations },
-    Field { name: "status", about: "closed_form, converged, boundary, stopped or interrupted", read: diagnosis::status },
-    Field { name: "certificate", about: "marginal gap, and a bound on the distance to the optimum in nats", read: diagnosis::certificate },
-    Field { name: "zero_marginals", about: "cells of interactions with no mass in the data", read: diagnosis::zero_marginals },
-    Field { name: "cost", about: "operations, bytes and peak memory: predicted and counted", read: diagnosis::cost },
+    Field {
+        name: "status",
+        about: "closed_form, converged, boundary, stopped or interrupted",
+        read: diagnosis::status,
+    },
+    Field {
+        name: "certificate",
+        about: "marginal gap, and a bound on the distance to the optimum in nats",
+        read: diagnosis::certificate,
+    },
+    Field {
+        name: "zero_marginals",
+        about: "cells of interactions with no mass in the data",
+        read: diagnosis::zero_marginals,
+    },
+    Field {
+        name: "cost",
+        about: "operations, bytes and peak memory: predicted and counted",
+        read: diagnosis::cost,
+    },
 ];
 
 /// Every result with arguments.
 pub const METHODS: &[Method] = &[
-    Method { name: "marginal", usage: "f.marginal(a, b)", about: "fitted probability over some modes", call: probabilities::marginal },
-    Method { name: "conditional", usage: "f.conditional(a | b: x)", about: "fitted probability of some modes given others", call: probabilities::conditional },
-    Method { name: "probability", usage: "f.probability(a: x, b: y)", about: "fitted probability of levels", call: probabilities::probability },
-    Method { name: "mutual_information", usage: "f.mutual_information(a, b)", about: "mutual information of two modes or groups `(a, b)`, in nats", call: probabilities::mutual_information },
-    Method { name: "log_likelihood", usage: "f.log_likelihood(Y)", about: "Σ y log q of other data, in nats", call: statistics::log_likelihood_of },
-    Method { name: "sample", usage: "f.sample(n, seed: 1)", about: "n records drawn from the fitted distribution, counted", call: tensors::sample },
+    Method {
+        name: "marginal",
+        usage: "f.marginal(a, b)",
+        about: "fitted probability over some modes",
+        call: probabilities::marginal,
+    },
+    Method {
+        name: "conditional",
+        usage: "f.conditional(a | b: x)",
+        about: "fitted probability of some modes given others",
+        call: probabilities::conditional,
+    },
+    Method {
+        name: "probability",
+        usage: "f.probability(a: x, b: y)",
+        about: "fitted probability of levels",
+        call: probabilities::probability,
+    },
+    Method {
+        name: "mutual_information",
+        usage: "f.mutual_information(a, b)",
+        about: "mutual information of two modes or groups `(a, b)`, in nats",
+        call: probabilities::mutual_information,
+    },
+    Method {
+        name: "log_likelihood",
+        usage: "f.log_likelihood(Y)",
+        about: "Σ y log q of other data, in nats",
+        call: statistics::log_likelihood_of,
+    },
+    Method {
+        name: "sample",
+        usage: "f.sample(n, seed: 1)",
+        about: "n records drawn from the fitted distribution, counted",
+        call: tensors::sample,
+    },
 ];
 
 /// Every function of whole fits.
 pub const FUNCTIONS: &[Function] = &[
-    Function { name: "compare", usage: "compare(f, g)", about: "fits side by side, with likelihood-ratio tests between nested ones", call: compare::compare },
-    Function { name: "interactions", usage: "interactions(f)", about: "strength of each interaction: the KL lost without it", call: interactions::interactions },
+    Function {
+        name: "compare",
+        usage: "compare(f, g)",
+        about: "fits side by side, with likelihood-ratio tests between nested ones",
+        call: compare::compare,
+    },
+    Function {
+        name: "interactions",
+        usage: "interactions(f)",
+        about: "strength of each interaction: the KL lost without it",
+        call: interactions::interactions,
+    },
 ];

@@ -7,11 +7,8 @@ use crate::report::value::{Array, Value};
 use crate::text::{Code, Diagnostic};
 
 fn table(result: &FitResult, modes: &[usize], given: &Given<'_>) -> Result<Table, Diagnostic> {
-    result.fit.distribution.marginal(&scope_of(modes), result.memory).map_err(|mut diagnostic| {
-        if diagnostic.labels.is_empty() {
-            diagnostic = diagnostic.at(given.span, "asked for here");
-        }
-        diagnostic
+    result.fit.distribution.marginal(&scope_of(modes)).map_err(|diagnostic| {
+        if diagnostic.labels.is_empty() { diagnostic.at(given.span, "asked for here") } else { *diagnostic }
     })
 }
 
@@ -58,8 +55,7 @@ pub fn conditional(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagn
     if modes.is_empty() || given.condition.is_empty() {
         return Err(given.wrong("modes before the bar and conditions after it are expected"));
     }
-    let all: Vec<usize> =
-        modes.iter().chain(&open).copied().chain(fixed.iter().map(|(m, _)| *m)).collect();
+    let all: Vec<usize> = modes.iter().chain(&open).copied().chain(fixed.iter().map(|(m, _)| *m)).collect();
     if scope_of(&all).len() != all.len() {
         return Err(given.wrong("a mode is on both sides of the bar"));
     }

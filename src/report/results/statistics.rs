@@ -34,19 +34,19 @@ pub fn cells(result: &FitResult) -> Value {
 /// Cells of the support minus the dimension of the model on it.
 pub fn df_adjusted(result: &FitResult) -> Value {
     match df_adjusted_of(result) {
-        Some(df) => Value::Count(df),
-        None => Value::Null("the model is too large to find its dimension on the support".into()),
+        Ok(df) => Value::Count(df),
+        Err(reason) => Value::Null(reason),
     }
 }
 
 /// Cells of the support minus the dimension of the model on it.
-pub fn df_adjusted_of(result: &FitResult) -> Option<BigUint> {
+pub fn df_adjusted_of(result: &FitResult) -> Result<BigUint, String> {
     if result.fit.zero_marginals.is_empty() {
-        return Some(df_of(result));
+        return Ok(df_of(result));
     }
     let dimension = result.fit.dimension()?;
     let cells = result.fit.support_cells();
-    Some(if cells > dimension { cells - dimension } else { BigUint::zero() })
+    Ok(if cells > dimension { cells - dimension } else { BigUint::zero() })
 }
 
 /// The upper tail of χ² with `df` degrees of freedom at `statistic`.
@@ -72,8 +72,8 @@ pub fn p_value(result: &FitResult) -> Value {
 /// The same with `df_adjusted`.
 pub fn p_value_adjusted(result: &FitResult) -> Value {
     counts(result, || match df_adjusted_of(result) {
-        Some(df) => tail(deviance_of(result), &df),
-        None => Value::Null("the model is too large to find its dimension on the support".into()),
+        Ok(df) => tail(deviance_of(result), &df),
+        Err(reason) => Value::Null(reason),
     })
 }
 
@@ -163,8 +163,10 @@ pub fn log_likelihood_of(result: &FitResult, given: &Given<'_>) -> Result<Value,
     let tensor = given.tensor(&argument.value)?;
     let modes = &result.fit.model.modes;
     // axes are matched by the names of their modes, whatever their order
-    let axes: Option<Vec<usize>> =
-        modes.iter().map(|m| tensor.modes.iter().position(|t| t.name == m.name && t.size() == m.size())).collect();
+    let axes: Option<Vec<usize>> = modes
+        .iter()
+        .map(|m| tensor.modes.iter().position(|t| t.name == m.name && t.size() == m.size()))
+        .collect();
     let axes = axes.filter(|a| a.len() == tensor.modes.len()).ok_or_else(|| {
         let names = |modes: &[crate::model::Mode]| {
             let names: Vec<String> = modes.iter().map(|m| format!("{}: {}", m.name, m.size())).collect();

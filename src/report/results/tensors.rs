@@ -56,8 +56,8 @@ pub fn sample(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagnostic
     let count = count.ok_or_else(|| given.wrong("how many records?"))?;
     let sample = result.fit.distribution.sample(count, seed);
     let modes = &result.fit.model.modes;
-    let mut rows = Rows::default();
-    rows.columns = modes.iter().map(|m| m.name.clone()).chain(["count".to_string()]).collect();
+    let columns = modes.iter().map(|m| m.name.clone()).chain(["count".to_string()]).collect();
+    let mut rows = Rows { columns, ..Rows::default() };
     for (row, x) in sample.values.iter().enumerate() {
         let levels = sample.coordinates.iter().zip(modes);
         let mut cells: Vec<Value> = levels

@@ -33,22 +33,23 @@ pub fn entropy(result: &FitResult) -> Value {
 /// Rows of parameters beyond this are cut, and a note says so.
 const MAX_ROWS: usize = 100_000;
 
-fn parameters(result: &FitResult, name: &str, list: impl Iterator<Item = crate::run::Coordinate>) -> Value {
+fn parameters(result: &FitResult, name: &str, list: Vec<crate::run::Coordinate>) -> Value {
     let modes = &result.fit.model.modes;
-    let mut rows = Rows { columns: vec!["interaction".into(), "levels".into(), name.into()], ..Rows::default() };
+    let mut rows =
+        Rows { columns: vec!["interaction".into(), "levels".into(), name.into()], ..Rows::default() };
     for coordinate in list {
         if rows.rows.len() == MAX_ROWS {
             rows.notes.push(format!("only the first {MAX_ROWS} are listed"));
             break;
         }
         let levels: Vec<String> = coordinate
-            .scope
+            .modes
             .iter()
             .zip(&coordinate.levels)
             .map(|(m, level)| modes[m].label(*level).into_owned())
             .collect();
         rows.rows.push(vec![
-            Value::Text(result.fit.model.bracket(&coordinate.scope)),
+            Value::Text(result.fit.model.bracket(&coordinate.modes)),
             Value::Text(levels.join(", ")),
             Value::Number(coordinate.value),
         ]);

@@ -1,0 +1,184 @@
+//! `mba info`.
+
+use clap::Args;
+
+use super::host::FileHost;
+use super::options::{Format, Reading};
+use super::output::report;
+use crate::data::{Amount, Binding, Header, Layout, Role};
+use crate::model::{Levels, Order};
+use crate::report::number;
+use crate::report::{self, Rows, Value};
+use crate::session::{Origin, Outcome, Session};
+
+/// Arguments of `mba info`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    reading: Reading,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Says what a program declares.
+pub fn run(arguments: &Arguments) -> u8 {
+    let (path, text) = match arguments.reading.program() {
+        Ok(program) => program,
+        Err(status) => return status,
+    };
+    let host = FileHost::new();
+    let (session, diagnostics) = Session::load(&path, &text, arguments.reading.session(), &host);
+    report(&diagnostics, &session.sources, arguments.reading.complaints());
+    let mut output = arguments.reading.output();
+    let sections = [
+        ("params", params(&session)),
+        ("modes", modes(&session)),
+        ("data", data(&session)),
+        ("columns", columns(&session)),
+        ("fits", fits(&session)),
+    ];
+    if arguments.format == Format::Text {
+        for (title, rows) in sections.iter().filter(|(_, rows)| !rows.rows.is_empty()) {
+            output.print(&report::show(title, &Value::Table(rows.clone()), output.style()));
+            output.print("\n");
+        }
+    } else {
+        let parts = sections.into_iter().map(|(title, rows)| (title.to_string(), Value::Table(rows)));
+        let object = report::json::value(&Value::Record(parts.collect()));
+        let text = match arguments.format {
+            Format::Jsonl => object.to_string(),
+            _ => serde_json::to_string_pretty(&object).unwrap_or_default(),
+        };
+        output.print(&text);
+        output.print("\n");
+    }
+    let mut outcome = Outcome::default();
+    diagnostics.iter().for_each(|d| outcome.count(d));
+    outcome.status()
+}
+
+fn table(columns: &[&str], rows: Vec<Vec<Value>>) -> Rows {
+    Rows { columns: columns.iter().map(ToString::to_string).collect(), rows, notes: Vec::new() }
+}
+
+fn text(s: impl Into<String>) -> Value {
+    Value::Text(s.into())
+}
+
+fn params(session: &Session) -> Rows {
+    let rows = session.declarations.params.iter();
+    table(&["param", "value"], rows.map(|(name, p)| vec![text(name), text(p.value.to_string())]).collect())
+}
+
+fn modes(session: &Session) -> Rows {
+    let rows = session.known.iter().map(|(name, mode)| {
+        let shown: Vec<String> = (0..mode.size().min(8)).map(|i| mode.label(i).into_owned()).collect();
+        let more = if mode.size() > shown.len() { ", …" } else { "" };
+        let base = name.split('[').next().unwrap_or(name);
+        let declared = session.declarations.modes.get(base).is_some_and(|m| m.levels.is_some());
+        let kind = match (&mode.levels, mode.order) {
+            (Levels::Binned(_), _) => "bins",
+            (_, Order::Cyclic) => "cyclic",
+            (_, Order::Ordered) => "ordered",
+            (_, Order::Nominal) => "",
+        };
+        vec![
+            text(name),
+            Value::Count(mode.size().into()),
+            text(format!("{}{more}", shown.join(", "))),
+            text(kind),
+            text(if declared { "declared" } else { "found in the data" }),
+        ]
+    });
+    table(&["mode", "size", "levels", "kind", "from"], rows.collect())
+}
+
+fn data(session: &Session) -> Rows {
+    let rows = session.bound.iter().map(|(name, bound)| {
+        let sizes: Vec<String> = bound
+            .modes
+            .iter()
+            .map(|m| session.known.get(m).map_or("?".into(), |m| m.size().to_string()))
+            .collect();
+        let cells: num_bigint::BigUint = bound
+            .modes
+            .iter()
+            .map(|m| num_bigint::BigUint::from(session.known.get(m).map_or(0, crate::model::Mode::size)))
+            .product();
+        let (format, element, stored, notes) = match &bound.origin {
+            Origin::Stored(_, header) => (
+                header.format.to_string(),
+                element(header),
+                amount(header.profile.stored),
+                header.notes.join("; "),
+            ),
+            Origin::Sampled(sampling) => {
+                ("sample".into(), String::new(), format!("≤ {}", sampling.count), String::new())
+            }
+        };
+        vec![
+            text(name),
+            text(format),
+            text(sizes.join(" × ")),
+            Value::Count(cells),
+            text(stored),
+            text(element),
+            text(notes),
+        ]
+    });
+    table(&["data", "format", "shape", "cells", "stored", "numbers", "notes"], rows.collect())
+}
+
+fn element(header: &Header) -> String {
+    let name = header.element.map_or("", |e| e.name());
+    match header.layout {
+        Some(Layout::FirstFastest) => format!("{name}, Fortran order"),
+        _ => name.to_string(),
+    }
+}
+
+fn amount(amount: Amount) -> String {
+    match amount {
+        Amount::Exactly(n) => n.to_string(),
+        Amount::AtMost(n) => format!("≤ {n}"),
+    }
+}
+
+fn columns(session: &Session) -> Rows {
+    let mut rows = Vec::new();
+    for (name, bound) in &session.bound {
+        let Origin::Stored(_, header) = &bound.origin else { continue };
+        for (position, column) in header.columns.iter().enumerate() {
+            let used = match column.role {
+                Role::Axis(axis) => header.axes.get(axis).map_or(String::new(), |axis| {
+                    let case = matches!(axis.binding, Binding::Column { column, ignoring_case: true } if column == position);
+                    format!("mode {}{}", axis.mode, if case { " (matched ignoring case)" } else { "" })
+                }),
+                Role::Count => "counts".into(),
+                Role::Sum => "values".into(),
+                Role::Unused => "not used".into(),
+            };
+            rows.push(vec![text(name), text(&column.name), text(used)]);
+        }
+    }
+    table(&["data", "column", "used as"], rows)
+}
+
+fn fits(session: &Session) -> Rows {
+    let rows = session.planned.iter().filter(|p| p.schedule.is_some()).map(|planned| {
+        let maximal = crate::plan::hypergraph::maximal(&planned.model.free_scopes());
+        let shown: Vec<String> = maximal.iter().take(12).map(|s| planned.model.bracket(s)).collect();
+        let more = if maximal.len() > shown.len() { " …" } else { "" };
+        let schedule = planned.schedule.as_ref();
+        vec![
+            text(&planned.name),
+            text(format!("{}{more}", shown.join(" "))),
+            Value::Count(crate::plan::parameters(&planned.model)),
+            Value::Count(crate::plan::degrees_of_freedom(&planned.model)),
+            text(if schedule.is_some_and(|s| s.iterates()) { "sweeps" } else { "closed form" }),
+            text(schedule.map_or(String::new(), |s| number::bytes(s.peak))),
+        ]
+    });
+    table(&["fit", "interactions", "parameters", "df", "found by", "memory"], rows.collect())
+}

@@ -1,0 +1,163 @@
+//! Options that several verbs share.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::output::{self, Output};
+use crate::report::Style;
+use crate::session::{Level, Options};
+use crate::text::Code;
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON array
+    Json,
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// Whether to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How to read a program.
+#[derive(Debug, Args)]
+pub struct Reading {
+    /// The program (`-` for standard input)
+    pub file: PathBuf,
+    /// Give a param another value: `--set L=12`
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+    /// Refuse what needs more memory, such as `512M` or `2GiB`
+    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "4GiB")]
+    pub memory: u64,
+    /// The seed of everything random that names none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Do not report a code (`MBA321`)
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    pub allow: Vec<Code>,
+    /// Report a code as a warning
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    pub warn: Vec<Code>,
+    /// Make a code an error; `warnings` stands for all of them
+    #[arg(long, value_name = "CODE", value_parser = code_or_warnings)]
+    pub deny: Vec<Option<Code>>,
+    /// Use colour
+    #[arg(long, value_enum, default_value_t = Colour::Auto)]
+    pub color: Colour,
+}
+
+impl Reading {
+    /// The options of a session.
+    pub fn session(&self) -> Options {
+        let mut levels = HashMap::new();
+        levels.extend(self.allow.iter().map(|c| (*c, Level::Allow)));
+        levels.extend(self.warn.iter().map(|c| (*c, Level::Warn)));
+        levels.extend(self.deny.iter().flatten().map(|c| (*c, Level::Deny)));
+        Options {
+            settings: self.settings.clone(),
+            memory: self.memory,
+            seed: self.seed,
+            levels,
+            deny_warnings: self.deny.contains(&None),
+        }
+    }
+
+    /// What standard output can show.
+    pub fn output(&self) -> Output {
+        Output::new(self.color)
+    }
+
+    /// What standard error can show.
+    pub fn complaints(&self) -> Style {
+        output::style_of_errors(self.color)
+    }
+
+    /// The program's path as text, and its text.
+    pub fn program(&self) -> Result<(String, String), u8> {
+        let path = self.file.to_string_lossy().into_owned();
+        match super::host::read_text(&path) {
+            Ok(text) => Ok((path, text)),
+            Err(error) => {
+                output::complain(&format!("`{path}` cannot be read: {error}"));
+                Err(3)
+            }
+        }
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((name.trim().to_string(), value.to_string()))
+        }
+        _ => Err("write it as NAME=VALUE".into()),
+    }
+}
+
+fn code(text: &str) -> Result<Code, String> {
+    text.parse().map_err(|()| "there is no such code; `mba explain` lists them".into())
+}
+
+fn code_or_warnings(text: &str) -> Result<Option<Code>, String> {
+    if text.eq_ignore_ascii_case("warnings") { Ok(None) } else { code(text).map(Some) }
+}
+
+/// A number of bytes with a unit: powers of 1000 for `k M G T`, of 1024 for `KiB MiB GiB TiB`.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let number: f64 =
+        text[..digits].parse().map_err(|_| "write a number of bytes, such as 512M".to_string())?;
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "ki" | "kib" => 1024.0,
+        "mi" | "mib" => 1024f64.powi(2),
+        "gi" | "gib" => 1024f64.powi(3),
+        "ti" | "tib" => 1024f64.powi(4),
+        other => {
+            return Err(format!("unknown unit `{other}`; the units are k, M, G, T and KiB, MiB, GiB, TiB"));
+        }
+    };
+    Ok((number * unit) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_units() {
+        assert_eq!(bytes("512"), Ok(512));
+        assert_eq!(bytes("1.5k"), Ok(1500));
+        assert_eq!(bytes("2GiB"), Ok(2 << 30));
+        assert_eq!(bytes("2 mib"), Ok(2 << 20));
+        assert!(bytes("much").is_err());
+        assert!(bytes("3 parsecs").is_err());
+    }
+
+    #[test]
+    fn settings_have_a_name_and_a_value() {
+        assert_eq!(setting("L=12"), Ok(("L".into(), "12".into())));
+        assert_eq!(setting("J = -1"), Ok(("J".into(), " -1".into())));
+        assert!(setting("L").is_err());
+        assert!(setting("=3").is_err());
+    }
+}

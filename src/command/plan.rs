@@ -1,0 +1,83 @@
+//! `mba plan`.
+
+use clap::{Args, ValueEnum};
+
+use super::host::FileHost;
+use super::options::Reading;
+use super::output::{complain, report};
+use crate::session::{Outcome, Session};
+use crate::text::suggest;
+
+/// The form of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A tree for people
+    #[value(alias = "text")]
+    Tree,
+    /// One JSON array
+    Json,
+    /// Graphviz
+    Dot,
+}
+
+/// Arguments of `mba plan`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    reading: Reading,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t = Form::Tree)]
+    format: Form,
+    /// Only this fit
+    #[arg(long, value_name = "NAME")]
+    fit: Option<String>,
+}
+
+/// Prints schedules.
+pub fn run(arguments: &Arguments) -> u8 {
+    let (path, text) = match arguments.reading.program() {
+        Ok(program) => program,
+        Err(status) => return status,
+    };
+    let host = FileHost::new();
+    let (session, diagnostics) = Session::load(&path, &text, arguments.reading.session(), &host);
+    report(&diagnostics, &session.sources, arguments.reading.complaints());
+    let mut outcome = Outcome::default();
+    diagnostics.iter().for_each(|d| outcome.count(d));
+    let wanted = |name: &str| arguments.fit.as_deref().is_none_or(|f| f == name);
+    let plans: Vec<_> = session
+        .planned
+        .iter()
+        .filter(|p| wanted(&p.name))
+        .filter_map(|p| p.schedule.as_ref().map(|s| (p, s)))
+        .collect();
+    if let (Some(fit), true) = (&arguments.fit, plans.is_empty()) {
+        let names: Vec<&str> = session.planned.iter().map(|p| p.name.as_str()).collect();
+        complain(&format!("there is no fit `{fit}` to plan; the fits are {}", suggest::list(&names)));
+        return if outcome.is_ok() { 2 } else { outcome.status() };
+    }
+    let mut output = arguments.reading.output();
+    match arguments.format {
+        Form::Tree => {
+            for (position, (planned, schedule)) in plans.iter().enumerate() {
+                if position > 0 {
+                    output.print("\n");
+                }
+                output.print(&format!("fit {} to {}\n", planned.name, planned.tensor));
+                output.print(&schedule.tree());
+            }
+        }
+        Form::Json => {
+            let list: Vec<_> = plans
+                .iter()
+                .map(|(planned, schedule)| {
+                    serde_json::json!({ "fit": planned.name, "data": planned.tensor, "plan": schedule.json() })
+                })
+                .collect();
+            output.print(&serde_json::to_string_pretty(&list).unwrap_or_default());
+            output.print("\n");
+        }
+        Form::Dot => plans.iter().for_each(|(_, schedule)| output.print(&schedule.dot())),
+    }
+    outcome.status()
+}
