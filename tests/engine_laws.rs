@@ -337,7 +337,11 @@ fn thirty_binary_modes_take_little_time_and_memory() {
     let x = Tensor {
         name: "x".into(),
         modes: modes(&shape),
-        storage: std::sync::Arc::new(Storage::Sparse(mba::data::Sparse { shape: shape.clone(), coordinates: columns, values: counts })),
+        storage: std::sync::Arc::new(Storage::Sparse(mba::data::Sparse {
+            shape: shape.clone(),
+            coordinates: columns,
+            values: counts,
+        })),
         total: 1e5,
         counts: true,
     };
@@ -389,10 +393,14 @@ fn the_critical_square_lattice_is_exact() {
     let brute: f64 = (0..1usize << 16)
         .map(|c| {
             let cell = unravel(c, &shape);
-            let e: f64 = m.interactions.iter().map(|i| match &i.potential {
-                Potential::Fixed(t) => t.at(&i.scope.iter().map(|d| cell[d]).collect::<Vec<_>>()),
-                _ => 0.0,
-            }).sum();
+            let e: f64 = m
+                .interactions
+                .iter()
+                .map(|i| match &i.potential {
+                    Potential::Fixed(t) => t.at(&i.scope.iter().map(|d| cell[d]).collect::<Vec<_>>()),
+                    _ => 0.0,
+                })
+                .sum();
             e * ising.log_probability(&cell).exp()
         })
         .sum();
@@ -421,10 +429,14 @@ fn fixed_potentials_are_a_base_measure() {
         let base: Vec<f64> = (0..n)
             .map(|c| {
                 let cell = unravel(c, &shape);
-                let e: f64 = m.interactions.iter().map(|i| match &i.potential {
-                    Potential::Fixed(t) => t.at(&i.scope.iter().map(|d| cell[d]).collect::<Vec<_>>()),
-                    _ => 0.0,
-                }).sum();
+                let e: f64 = m
+                    .interactions
+                    .iter()
+                    .map(|i| match &i.potential {
+                        Potential::Fixed(t) => t.at(&i.scope.iter().map(|d| cell[d]).collect::<Vec<_>>()),
+                        _ => 0.0,
+                    })
+                    .sum();
                 (-e / m.temperature).exp()
             })
             .collect();
@@ -459,9 +471,7 @@ fn coordinates_are_those_of_the_lattice() {
     assert_eq!(BigUint::from(theta.len()), parameters(&pairs.model));
     for c in 0..60 {
         let cell = unravel(c, &shape);
-        let below = |t: &&mba::run::Coordinate| {
-            t.modes.iter().zip(&t.levels).all(|(m, l)| cell[m] >= *l)
-        };
+        let below = |t: &&mba::run::Coordinate| t.modes.iter().zip(&t.levels).all(|(m, l)| cell[m] >= *l);
         let sum: f64 = theta.iter().filter(below).map(|t| t.value).sum();
         assert!((sum - q.log_z() - q.log_probability(&cell)).abs() < 1e-12);
     }

@@ -62,8 +62,12 @@ fn a_separator_outside_every_generator_does_not_separate() {
 fn closed_is_acyclic_for_every_class_on_four_modes() {
     let sets: Vec<Vec<usize>> = (1..16).map(|b| (0..4).filter(|d| b >> d & 1 == 1).collect()).collect();
     for choice in 0u32..1 << 15 {
-        let class: Vec<&[usize]> =
-            sets.iter().enumerate().filter(|(k, _)| choice >> k & 1 == 1).map(|(_, s)| s.as_slice()).collect();
+        let class: Vec<&[usize]> = sets
+            .iter()
+            .enumerate()
+            .filter(|(k, _)| choice >> k & 1 == 1)
+            .map(|(_, s)| s.as_slice())
+            .collect();
         // every third class is enough, and prime to the pattern of bits
         if choice % 13 != 0 {
             continue;

@@ -63,5 +63,9 @@ pub fn check(
 /// A size as the flag takes it, rounded up.
 fn flag(size: f64) -> String {
     let gib = size / (1u64 << 30) as f64;
-    if gib > 1.0 { format!("{}GiB", gib.ceil()) } else { format!("{}MiB", (size / (1u64 << 20) as f64).ceil()) }
+    if gib > 1.0 {
+        format!("{}GiB", gib.ceil())
+    } else {
+        format!("{}MiB", (size / (1u64 << 20) as f64).ceil())
+    }
 }

@@ -6,7 +6,7 @@ use super::options::Profile;
 use super::schedule::{Buffer, BufferId, Instruction, Match, Step};
 
 /// Operations counted for one exponential or logarithm.
-const TRANSCENDENTAL: f64 = 16.0;
+pub const TRANSCENDENTAL: f64 = 16.0;
 
 /// Vectors of one number per cell of every generator that acceleration keeps: five differences of
 /// potentials and of residuals each, and the latest potentials, residual and extrapolation.
@@ -22,8 +22,7 @@ pub fn sweep_operations(draft: &Draft, cliques: &[Clique]) -> f64 {
     let size = |c: &Clique| draft.cells(&c.node.scope);
     let updates: f64 = cliques.iter().map(|c| 2.0 * c.generators.len() as f64 * size(c)).sum();
     let parent = |c: &Clique| c.node.parent.and_then(|p| cliques.get(p));
-    let messages: f64 =
-        cliques.iter().filter_map(|c| parent(c).map(|p| 2.0 * (size(c) + size(p)))).sum();
+    let messages: f64 = cliques.iter().filter_map(|c| parent(c).map(|p| 2.0 * (size(c) + size(p)))).sum();
     updates + messages
 }
 

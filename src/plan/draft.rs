@@ -55,15 +55,7 @@ pub struct Atom {
 impl Atom {
     /// An atom nothing is known of yet.
     pub fn new(modes: Scope, generators: Vec<Scope>, fixed: Vec<usize>) -> Self {
-        Self {
-            modes,
-            generators,
-            fixed,
-            parent: None,
-            closed: false,
-            cliques: Vec::new(),
-            sweep: Vec::new(),
-        }
+        Self { modes, generators, fixed, parent: None, closed: false, cliques: Vec::new(), sweep: Vec::new() }
     }
 
     /// Whether it takes sweeps.
@@ -117,8 +109,7 @@ impl Draft {
 
     /// A scope by the names of its modes: `[hair eye]`.
     pub fn bracket(&self, scope: &Scope) -> String {
-        let names: Vec<&str> =
-            scope.iter().filter_map(|m| self.names.get(m)).map(String::as_str).collect();
+        let names: Vec<&str> = scope.iter().filter_map(|m| self.names.get(m)).map(String::as_str).collect();
         format!("[{}]", names.join(" "))
     }
 

@@ -189,8 +189,7 @@ impl Elimination {
     /// The clique tree of the triangulated graph (Blair and Peyton 1993): maximal cliques only,
     /// parents before children, one root per connected component.
     pub fn clique_tree(&self) -> Vec<Node> {
-        let turn: BTreeMap<usize, usize> =
-            self.steps.iter().enumerate().map(|(i, (v, _))| (*v, i)).collect();
+        let turn: BTreeMap<usize, usize> = self.steps.iter().enumerate().map(|(i, (v, _))| (*v, i)).collect();
         let mut nodes: Vec<Node> = Vec::new();
         let mut home: BTreeMap<usize, usize> = BTreeMap::new();
         for (v, near) in self.steps.iter().rev() {
@@ -248,10 +247,9 @@ mod tests {
     fn a_ring_of_four_gets_one_chord() {
         let pairs = [[0, 1], [1, 2], [2, 3], [0, 3]].map(Scope::from);
         let graph = Graph::of(&Scope::all(4), &pairs);
-        for tree in [
-            graph.minimal_triangulation().clique_tree(),
-            graph.eliminate(Greed::Fill, &[2; 4]).clique_tree(),
-        ] {
+        for tree in
+            [graph.minimal_triangulation().clique_tree(), graph.eliminate(Greed::Fill, &[2; 4]).clique_tree()]
+        {
             assert_eq!(tree.len(), 2);
             assert!(tree.iter().all(|n| n.scope.len() == 3));
             assert_eq!(tree[1].separator.len(), 2);

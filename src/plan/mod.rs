@@ -31,7 +31,11 @@ use draft::Draft;
 /// # Errors
 /// MBA590 for each part of the model this version cannot compute; MBA501 when the predicted peak
 /// exceeds the budget.
-pub fn compile(model: &EnergyModel, profile: &Profile, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
+pub fn compile(
+    model: &EnergyModel,
+    profile: &Profile,
+    options: &Options,
+) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, Some(profile))?;
     let schedule = sketch(model, Some(profile));
     budget::check(model, Some(profile), options, &schedule)?;

@@ -8,7 +8,8 @@ use super::options::Profile;
 /// One diagnostic per part of the model, or of the data, that has no schedule yet.
 pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<Diagnostic>> {
     let mut found = Vec::new();
-    let refuse = |what: String| Diagnostic::new(Code::MBA590, format!("{what} not supported yet by this version"));
+    let refuse =
+        |what: String| Diagnostic::new(Code::MBA590, format!("{what} not supported yet by this version"));
     let name = &model.name;
     for interaction in &model.interactions {
         let scope = model.bracket(&interaction.scope);
@@ -19,9 +20,12 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
                     .help("use a free table, or a fixed potential with a known coefficient"),
             ),
             Potential::Free if profile.is_none() => found.push(
-                Diagnostic::new(Code::MBA590, format!("the free table `{scope}` in `{name}` has no value without data"))
-                    .at(interaction.span, "")
-                    .help(format!("fit `{name}` to data first")),
+                Diagnostic::new(
+                    Code::MBA590,
+                    format!("the free table `{scope}` in `{name}` has no value without data"),
+                )
+                .at(interaction.span, "")
+                .help(format!("fit `{name}` to data first")),
             ),
             _ => {}
         }

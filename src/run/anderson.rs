@@ -43,7 +43,11 @@ impl Anderson {
     }
 
     /// Moves the potentials ahead, if that does not raise the objective.
-    pub fn extrapolate(&mut self, machine: &mut Machine, iteration: &Iteration) -> Result<(), Vec<Diagnostic>> {
+    pub fn extrapolate(
+        &mut self,
+        machine: &mut Machine,
+        iteration: &Iteration,
+    ) -> Result<(), Vec<Diagnostic>> {
         let image = stacked(machine, &iteration.pairs);
         let residual: Vec<f64> = image.iter().zip(&self.start).map(|(g, y)| g - y).collect();
         if let Some((image_before, residual_before)) = self.last.take() {

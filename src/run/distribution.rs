@@ -49,7 +49,8 @@ impl Distribution {
 
     /// ln q of one cell, −∞ where q is 0 or the cell is outside. O(cliques).
     pub fn log_probability(&self, cell: &[usize]) -> f64 {
-        let inside = cell.len() == self.modes.len() && cell.iter().zip(&self.modes).all(|(i, m)| *i < m.size());
+        let inside =
+            cell.len() == self.modes.len() && cell.iter().zip(&self.modes).all(|(i, m)| *i < m.size());
         if !inside {
             return f64::NEG_INFINITY;
         }

@@ -58,7 +58,11 @@ impl Distribution {
     }
 }
 
-fn fits_together(schedule: &Schedule, model: &EnergyModel, tensor: Option<&Tensor>) -> Result<(), Vec<Diagnostic>> {
+fn fits_together(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    tensor: Option<&Tensor>,
+) -> Result<(), Vec<Diagnostic>> {
     let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
     let same = schedule.draft.sizes == sizes && schedule.profile.is_some() == tensor.is_some();
     let bound = tensor.is_none_or(|t| match &*t.storage {
@@ -102,11 +106,16 @@ fn zero_marginals(machine: &Machine) -> Vec<ZeroMarginals> {
             continue;
         }
         let cell = |mut k: usize| {
-            let mut levels: Vec<usize> = buffer.shape.iter().rev().map(|n| {
-                let level = k % n;
-                k /= n;
-                level
-            }).collect();
+            let mut levels: Vec<usize> = buffer
+                .shape
+                .iter()
+                .rev()
+                .map(|n| {
+                    let level = k % n;
+                    k /= n;
+                    level
+                })
+                .collect();
             levels.reverse();
             levels
         };

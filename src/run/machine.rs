@@ -12,6 +12,7 @@ use super::sum::{dot, sum};
 use super::{certificate, iterate};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
+use crate::plan::cost::TRANSCENDENTAL;
 use crate::plan::schedule::{BufferId, Instruction, Match, Schedule, Step};
 use crate::text::{Code, Diagnostic};
 
@@ -205,7 +206,9 @@ impl<'a> Machine<'a> {
             tables.iter().map(|id| (&buffers[id.0].scope, self.tables[id.0].len())).collect();
         let Some(found) = gather(tensor, &scopes) else {
             let message = format!("`{}` has no mass to fit `{}` to", tensor.name, self.model.name);
-            return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which column holds the values")]);
+            return Err(vec![
+                Diagnostic::new(Code::MBA502, message).help("check which column holds the values"),
+            ]);
         };
         for (id, table) in tables.iter().zip(found.tables) {
             self.tables[id.0] = table;
@@ -214,7 +217,7 @@ impl<'a> Machine<'a> {
         self.total = found.total;
         self.negative_entropy = found.negative_entropy;
         let width = self.schedule.profile.as_ref().map_or(8.0, |p| p.element_bytes as f64);
-        self.counters.operations += found.read as f64 * (tables.len() as f64 + 1.0);
+        self.counters.operations += found.read as f64 * (tables.len() as f64 + TRANSCENDENTAL);
         self.counters.bytes += found.read as f64 * width;
         Ok(())
     }
@@ -223,7 +226,7 @@ impl<'a> Machine<'a> {
         let (from, onto) = self.two(statistic, potential);
         onto.copy_from_slice(from);
         map(onto, f64::ln);
-        self.count(statistic, 1.0, 16.0);
+        self.count(statistic, TRANSCENDENTAL, 16.0);
         if let Some(separator) = separator {
             self.join(potential, separator);
         }
@@ -280,7 +283,7 @@ impl<'a> Machine<'a> {
         combine(&up, &mut self.tables[parent.0], &message, |l, m| l + m);
         self.tables[separator.0] = message;
         self.scratch = mass;
-        self.count(child, 5.0, 48.0);
+        self.count(child, TRANSCENDENTAL + 4.0, 48.0);
         self.count(parent, 1.0, 16.0);
     }
 
@@ -294,7 +297,7 @@ impl<'a> Machine<'a> {
         let mass = sum(own);
         map(own, |b| b / mass);
         self.log_mass[component] = largest + mass.ln();
-        self.count(belief, 4.0, 40.0);
+        self.count(belief, TRANSCENDENTAL + 3.0, 40.0);
         Ok(())
     }
 
@@ -324,7 +327,7 @@ impl<'a> Machine<'a> {
         }
         self.scratch = fitted;
         self.count(m.belief, 2.0, 24.0);
-        self.count(m.statistic, 4.0, 40.0);
+        self.count(m.statistic, TRANSCENDENTAL + 4.0, 40.0);
         if largest > 0.0 { gap / largest } else { 0.0 }
     }
 
@@ -395,10 +398,12 @@ impl<'a> Machine<'a> {
     fn no_mass(&self, id: BufferId) -> Diagnostic {
         let scope = &self.schedule.buffers[id.0].scope;
         let name = &self.model.name;
-        let message = format!("the data have mass over `{}` where `{name}` has none", self.model.bracket(scope));
-        let fixed = self.model.interactions.iter().find(|i| {
-            matches!(i.potential, Potential::Fixed(_)) && !i.scope.intersection(scope).is_empty()
-        });
+        let message =
+            format!("the data have mass over `{}` where `{name}` has none", self.model.bracket(scope));
+        let fixed =
+            self.model.interactions.iter().find(|i| {
+                matches!(i.potential, Potential::Fixed(_)) && !i.scope.intersection(scope).is_empty()
+            });
         let mut diagnostic = Diagnostic::new(Code::MBA503, message)
             .help("make the fixed potentials finite there, or leave those cells out of the data");
         if let Some(interaction) = fixed {

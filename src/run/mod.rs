@@ -17,8 +17,8 @@ mod statistic;
 pub mod sum;
 pub mod support;
 
-pub use coordinates::Coordinate;
 pub use control::{Control, Flow, Observer, Silent};
+pub use coordinates::Coordinate;
 pub use distribution::Distribution;
 pub use execute::execute;
 pub use fit::{Certificate, Counters, Fit, Status, ZeroMarginals};

@@ -94,7 +94,9 @@ impl Fit {
         let shape: Vec<usize> = atom.modes.iter().map(|m| draft.sizes[m]).collect();
         let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= RANK_CELLS);
         let Some(cells) = cells else {
-            return Err(format!("the rank of `{name}` on its support is not computed beyond {RANK_CELLS} cells"));
+            return Err(format!(
+                "the rank of `{name}` on its support is not computed beyond {RANK_CELLS} cells"
+            ));
         };
         let onto = |scope: &crate::model::Scope| Projection::between(&atom.modes, &shape, scope);
         let mut alive = vec![true; cells];
@@ -113,7 +115,9 @@ impl Fit {
             columns += generator.iter().map(|m| draft.sizes[m]).product::<usize>();
         }
         if columns > RANK_COLUMNS {
-            return Err(format!("the rank of `{name}` on its support is not computed beyond {RANK_COLUMNS} columns"));
+            return Err(format!(
+                "the rank of `{name}` on its support is not computed beyond {RANK_COLUMNS} columns"
+            ));
         }
         if atom.generators.is_empty() {
             return Ok(usize::from(alive.iter().any(|a| *a)));

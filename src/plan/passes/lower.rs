@@ -8,9 +8,7 @@ use super::super::cost::price;
 use super::super::draft::{Atom, Draft, Move};
 use super::super::liveness::live;
 use super::super::options::Profile;
-use super::super::schedule::{
-    Buffer, BufferId, Instruction, Iteration, Match, Place, Role, Schedule, Step,
-};
+use super::super::schedule::{Buffer, BufferId, Instruction, Iteration, Match, Place, Role, Schedule, Step};
 
 /// Writes the program down: statistics, one block per atom, the join of each component, and what is
 /// reported. Linear in the size of the draft.
@@ -135,8 +133,7 @@ impl<'a> Writer<'a> {
             return;
         }
         self.emit("fuse", Instruction::Load);
-        let tables =
-            self.draft.from_data.iter().filter_map(|s| self.statistic.get(s)).copied().collect();
+        let tables = self.draft.from_data.iter().filter_map(|s| self.statistic.get(s)).copied().collect();
         self.emit("fuse", Instruction::Reduce { tables });
         for (large, small) in &self.draft.derived {
             if let (Some(from), Some(to)) = (self.statistic.get(large), self.statistic.get(small)) {
@@ -245,8 +242,7 @@ impl<'a> Writer<'a> {
             .iter()
             .filter_map(|p| {
                 let (parent, separator) = self.places[*p].parent?;
-                inside(parent)
-                    .then(|| (self.places[*p].belief, self.places[parent].belief, separator))
+                inside(parent).then(|| (self.places[*p].belief, self.places[parent].belief, separator))
             })
             .collect();
         for (child, parent, separator) in edges.iter().rev().copied() {

@@ -27,9 +27,17 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { name: "reduce", about: "drop generators contained in others", run: reduce::reduce },
     Pass { name: "split", about: "split into independent components", run: split::split },
-    Pass { name: "separate", about: "split components at separators inside a generator", run: separate::separate },
+    Pass {
+        name: "separate",
+        about: "split components at separators inside a generator",
+        run: separate::separate,
+    },
     Pass { name: "close", about: "find the atoms whose optimum is a formula", run: close::close },
-    Pass { name: "choose", about: "choose a junction tree for each atom by predicted cost", run: choose::choose },
+    Pass {
+        name: "choose",
+        about: "choose a junction tree for each atom by predicted cost",
+        run: choose::choose,
+    },
     Pass { name: "order", about: "walk the tree so that messages are shared", run: order::order },
     Pass { name: "fuse", about: "take every statistic from one pass over the data", run: fuse::fuse },
 ];

@@ -63,7 +63,10 @@ impl Schedule {
             let inner = |steps: &[Step]| steps.iter().map(|s| self.step_json(s)).collect::<Vec<_>>();
             let matched = |m: &Match| self.table(m.statistic);
             object.insert("atom".into(), json!(iteration.atom));
-            object.insert("until_matched".into(), json!(iteration.pairs.iter().map(matched).collect::<Vec<_>>()));
+            object.insert(
+                "until_matched".into(),
+                json!(iteration.pairs.iter().map(matched).collect::<Vec<_>>()),
+            );
             object.insert("sweep".into(), json!(inner(&iteration.sweep)));
             object.insert("check".into(), json!(inner(&iteration.check)));
             object.insert("inward".into(), json!(inner(&iteration.inward)));
