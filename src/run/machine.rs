@@ -295,6 +295,10 @@ impl<'a> Machine<'a> {
         }
         map(own, |l| (l - largest).exp());
         let mass = sum(own);
+        // an energy that is no number, or infinitely low, ends here
+        if !(mass.is_finite() && mass > 0.0) {
+            return Err(vec![self.no_mass(belief)]);
+        }
         map(own, |b| b / mass);
         self.log_mass[component] = largest + mass.ln();
         self.count(belief, TRANSCENDENTAL + 3.0, 40.0);
