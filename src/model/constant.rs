@@ -17,7 +17,12 @@ pub enum Constant {
     /// A mode, by its position in the model being elaborated.
     Mode(usize),
     /// A family of modes with the sizes it was declared with.
-    Family { members: Vec<usize>, sizes: Vec<usize> },
+    Family {
+        /// The members in row-major order.
+        members: Vec<usize>,
+        /// The sizes.
+        sizes: Vec<usize>,
+    },
     /// An ordered collection: a list, set, tuple or range.
     List(Vec<Constant>),
     /// `missing` in a literal.
