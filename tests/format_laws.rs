@@ -32,7 +32,9 @@ fn check_laws(text: &str) -> Result<(), TestCaseError> {
     prop_assert_eq!(tree(&once), tree(text), "the parse changes:\n{}\n{}", text, once);
     prop_assert_eq!(matter(&once), matter(text));
     prop_assert_eq!(comments(&once), comments(text));
-    prop_assert!(once.is_empty() || (once.ends_with('\n') && !once.ends_with("\n\n") && !once.starts_with('\n')));
+    prop_assert!(
+        once.is_empty() || (once.ends_with('\n') && !once.ends_with("\n\n") && !once.starts_with('\n'))
+    );
     prop_assert!(!once.contains("\n\n\n") && !once.contains('\r') && !once.lines().any(|l| l.ends_with(' ')));
     Ok(())
 }
@@ -57,7 +59,21 @@ fn wide_gap() -> impl Strategy<Value = String> + Clone {
 }
 
 fn name() -> impl Strategy<Value = String> + Clone {
-    pick(&["a", "b", "hair", "count", "to", "over", "with_", "by", "température", "within", "from", "seed", "error"])
+    pick(&[
+        "a",
+        "b",
+        "hair",
+        "count",
+        "to",
+        "over",
+        "with_",
+        "by",
+        "température",
+        "within",
+        "from",
+        "seed",
+        "error",
+    ])
 }
 
 fn expression() -> BoxedStrategy<String> {
@@ -75,7 +91,8 @@ fn expression() -> BoxedStrategy<String> {
                 .prop_map(|(a, g, op, h, b)| format!("({a}){g}{op}{h}({b})")),
             (inner.clone(), blank(), word, blank(), inner.clone())
                 .prop_map(|(a, g, op, h, b)| format!("{a}{g}{op}{h}{b}")),
-            (pick(&["-", "+", "- ", "not ", "not\t", "--"]), inner.clone()).prop_map(|(op, a)| format!("{op}{a}")),
+            (pick(&["-", "+", "- ", "not ", "not\t", "--"]), inner.clone())
+                .prop_map(|(op, a)| format!("{op}{a}")),
             (wide_gap(), inner.clone(), wide_gap()).prop_map(|(g, a, h)| format!("({g}{a}{h})")),
             (wide_gap(), prop::collection::vec(inner.clone(), 1..3), wide_gap(), pick(&["", ",", " ,"]))
                 .prop_map(|(g, a, h, end)| format!("[{g}{}{end}{h}]", a.join(" ,"))),
@@ -95,7 +112,18 @@ fn expression() -> BoxedStrategy<String> {
 }
 
 fn end() -> impl Strategy<Value = String> + Clone {
-    pick(&["\n", "\n", "\r\n", "\n\n", "\n \n\t\n\n", " # why\n", "#why \"\n", "\n## doc\n##doc\n", " ;", "\n  # own\n"])
+    pick(&[
+        "\n",
+        "\n",
+        "\r\n",
+        "\n\n",
+        "\n \n\t\n\n",
+        " # why\n",
+        "#why \"\n",
+        "\n## doc\n##doc\n",
+        " ;",
+        "\n  # own\n",
+    ])
 }
 
 fn block(head: BoxedStrategy<String>, item: BoxedStrategy<String>) -> BoxedStrategy<String> {
@@ -111,14 +139,27 @@ fn block(head: BoxedStrategy<String>, item: BoxedStrategy<String>) -> BoxedStrat
 fn model_item() -> BoxedStrategy<String> {
     let interaction = pick(&["[a b]", "[ a  b[1,2] ]", "[a\nb]", "[s[0]s[1]]"]);
     let flat = prop_oneof![
-        (interaction.clone(), gap(), interaction.clone(), gap()).prop_map(|(a, g, b, h)| format!("{a}{g}{b}{h}body(2)")),
+        (interaction.clone(), gap(), interaction.clone(), gap())
+            .prop_map(|(a, g, b, h)| format!("{a}{g}{b}{h}body(2)")),
         (interaction.clone(), gap(), expression()).prop_map(|(i, g, e)| format!("{i}{g}={g}{e}")),
         (interaction.clone(), expression()).prop_map(|(i, e)| format!("{i} = learn J *{e}")),
         (interaction.clone(), expression()).prop_map(|(i, e)| format!("{i}where {e}")),
-        (pick(&["temperature", "forbid", "mix", "algebra"]), expression()).prop_map(|(w, e)| format!("{w} {e}")),
+        (pick(&["temperature", "forbid", "mix", "algebra"]), expression())
+            .prop_map(|(w, e)| format!("{w} {e}")),
         (interaction.clone(), interaction).prop_map(|(a, b)| format!("tie {a}~{b}")),
-        pick(&["body(2)over(a,b)", "temperature(2)", "prior 5%toward body(1)", "without [a b],[b c]", "cyclic(3) [a]"]),
-        pick(&["latent r:10", "mode s [2,3]:{ -1,+1 } ordered", "smooth [a b] along a strength 1.0", "given a = 1,b[2]=3"]),
+        pick(&[
+            "body(2)over(a,b)",
+            "temperature(2)",
+            "prior 5%toward body(1)",
+            "without [a b],[b c]",
+            "cyclic(3) [a]"
+        ]),
+        pick(&[
+            "latent r:10",
+            "mode s [2,3]:{ -1,+1 } ordered",
+            "smooth [a b] along a strength 1.0",
+            "given a = 1,b[2]=3"
+        ]),
     ];
     let nested = flat.prop_recursive(2, 8, 2, |inner| {
         block(expression().prop_map(|e| format!("for (i,j) in {e} ")).boxed(), inner)
@@ -131,26 +172,60 @@ fn statement() -> BoxedStrategy<String> {
         (expression(), expression()).prop_map(|(a, b)| format!("expect ({a})~={b} within 1e-3")),
         expression().prop_map(|e| format!("expect {e}")),
         expression().prop_map(|e| format!("snapshot {e} as \"x\" within 1")),
-        pick(&["expect error MBA001 in \"mode \\\"\"", "expect a~=b", "expect(a)==1", "expect long.name ~=1.5 within 2"]),
+        pick(&[
+            "expect error MBA001 in \"mode \\\"\"",
+            "expect a~=b",
+            "expect(a)==1",
+            "expect long.name ~=1.5 within 2"
+        ]),
     ];
     let option = prop_oneof![
         expression().prop_map(|e| format!("tolerance {e}")),
-        pick(&["hold_out 10%seed 1", "anneal 2->1 over 5", "by [1]", "by a [1]", "by a[1]", "mask from \"x\"", "to -1"]),
+        pick(&[
+            "hold_out 10%seed 1",
+            "anneal 2->1 over 5",
+            "by [1]",
+            "by a [1]",
+            "by a[1]",
+            "mask from \"x\"",
+            "to -1"
+        ]),
     ];
     prop_oneof![
-        pick(&["mode a:3,b : {x,\"y z\"} ordered", "mode s [2 ,3]: {-1,+1}", "use ising", "use\"x.mba\"", "mode a"]),
+        pick(&[
+            "mode a:3,b : {x,\"y z\"} ordered",
+            "mode s [2 ,3]: {-1,+1}",
+            "use ising",
+            "use\"x.mba\"",
+            "mode a"
+        ]),
         (name(), expression()).prop_map(|(n, e)| format!("param {n}={e}")),
         (wide_gap(), expression()).prop_map(|(g, e)| format!("data x [{g}a as B,b{g}] = {e}")),
         expression().prop_map(|e| format!("data y[a] from \"f\"count count missing where {e}")),
-        pick(&["data z[a] from coords \"c\" values\"v\" observed from \"m\" [a]", "data q[a]from\"f\"sum sum drop na"]),
+        pick(&[
+            "data z[a] from coords \"c\" values\"v\" observed from \"m\" [a]",
+            "data q[a]from\"f\"sum sum drop na"
+        ]),
         prop::collection::vec(expression(), 1..3).prop_map(|e| format!("show {}", e.join(" ,"))),
         (expression(), gap()).prop_map(|(e, g)| format!("save ({e}){g}to{g}\"f.npy\"")),
         expression().prop_map(|e| format!("plot ({e}) to \"f.svg\"")),
         expression().prop_map(|e| format!("sweep m over temperature in ({e}) by 0.5 as c")),
-        pick(&["fit m to x", "fit long(2) to y,z weight 2 by em as w", "fit to to to", "balance k to margins(a,b)as c"]),
-        block(pick(&["model m", "model pairwise ", "model cp (r,k=2) over(a,b)", "model o over a,s[1]"]).boxed(), model_item()),
+        pick(&[
+            "fit m to x",
+            "fit long(2) to y,z weight 2 by em as w",
+            "fit to to to",
+            "balance k to margins(a,b)as c"
+        ]),
+        block(
+            pick(&["model m", "model pairwise ", "model cp (r,k=2) over(a,b)", "model o over a,s[1]"])
+                .boxed(),
+            model_item()
+        ),
         block(pick(&["test \"t\"", "test \"u\" "]).boxed(), test_item.boxed()),
-        block(pick(&["fit m to x ", "fit pairwise to x as y", "balance (k) to f(a) "]).boxed(), option.boxed()),
+        block(
+            pick(&["fit m to x ", "fit pairwise to x as y", "balance (k) to f(a) "]).boxed(),
+            option.boxed()
+        ),
     ]
     .boxed()
 }
@@ -209,17 +284,33 @@ proptest! {
 /// Text of the right material in any order, cut anywhere.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        pick(&["(", ")", "[", "]", "{", "}", "\n", "\r\n", "\"", "\\", "#", ";", ",", "\0", "\u{FEFF}", "é", "−", "\u{A0}"]),
-        pick(&["mode ", "model m ", "for i in ", "fit m to x ", "test \"t\" {\n", "show ", "if ", "else ", "\nexpect ", "..", "-"]),
+        pick(&[
+            "(", ")", "[", "]", "{", "}", "\n", "\r\n", "\"", "\\", "#", ";", ",", "\0", "\u{FEFF}", "é",
+            "−", "\u{A0}"
+        ]),
+        pick(&[
+            "mode ",
+            "model m ",
+            "for i in ",
+            "fit m to x ",
+            "test \"t\" {\n",
+            "show ",
+            "if ",
+            "else ",
+            "\nexpect ",
+            "..",
+            "-"
+        ]),
         "\\PC{0,3}",
         expression(),
     ];
     let soup = prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat());
-    let cut = (program(), any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(|(text, a, b)| {
-        let chars: Vec<char> = text.chars().collect();
-        let (a, b) = (a.index(chars.len() + 1), b.index(chars.len() + 1));
-        chars[..a.min(b)].iter().chain(&chars[a.max(b)..]).collect()
-    });
+    let cut =
+        (program(), any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(|(text, a, b)| {
+            let chars: Vec<char> = text.chars().collect();
+            let (a, b) = (a.index(chars.len() + 1), b.index(chars.len() + 1));
+            chars[..a.min(b)].iter().chain(&chars[a.max(b)..]).collect()
+        });
     prop_oneof![soup, cut]
 }
 

@@ -36,7 +36,8 @@ fn report(text: &str) -> String {
 
 fn corpus() -> Vec<(String, String)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/syntax");
-    let mut files: Vec<_> = std::fs::read_dir(folder).expect("corpus").map(|e| e.expect("entry").path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("corpus").map(|e| e.expect("entry").path()).collect();
     files.sort();
     let read = |path: std::path::PathBuf| {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
@@ -76,7 +77,10 @@ fn pages_show_the_mistake_and_then_the_way_out() {
         assert!(!blocks(wrong).is_empty() && !blocks(right).is_empty(), "{code}");
         for text in blocks(wrong) {
             let (_, diagnostics) = parse(SourceId::default(), text);
-            assert!(!diagnostics.is_empty() && diagnostics.iter().all(|d| d.code == *code), "{code}: {diagnostics:?}");
+            assert!(
+                !diagnostics.is_empty() && diagnostics.iter().all(|d| d.code == *code),
+                "{code}: {diagnostics:?}"
+            );
         }
         for text in blocks(right) {
             let (_, diagnostics) = parse(SourceId::default(), text);
@@ -88,7 +92,10 @@ fn pages_show_the_mistake_and_then_the_way_out() {
 
 #[test]
 fn mistakes_do_not_hide_one_another() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/syntax/four_mistakes.mba"));
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/corpus/syntax/four_mistakes.mba"
+    ));
     let text = text.expect("corpus");
     let (program, diagnostics) = parse(SourceId::default(), &text);
     let lines: Vec<usize> = diagnostics

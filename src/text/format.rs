@@ -121,7 +121,8 @@ fn lines(text: &str) -> Vec<Line> {
     let ends = |m: &Marked| m.token.kind == TokenKind::Newline;
     for tokens in marked.split(ends) {
         let kept: Vec<Marked> = tokens.iter().filter(|m| m.token.matters()).copied().collect();
-        let comment = tokens.iter().find(|m| matches!(m.highlight, Highlight::Comment | Highlight::DocComment));
+        let comment =
+            tokens.iter().find(|m| matches!(m.highlight, Highlight::Comment | Highlight::DocComment));
         let comment = comment.map(|m| tidy_comment(m.text));
         if kept.is_empty() && comment.is_none() {
             blank = true;
@@ -179,10 +180,9 @@ fn whole_item(kept: &[Marked]) -> bool {
 fn code(kept: &[Marked], out: &mut String, anchors: &mut Vec<(Anchor, usize)>) {
     let start = kept.first().map_or(0, |m| m.depth);
     for (index, m) in kept.iter().enumerate() {
-        if let Some(before) = index.checked_sub(1).and_then(|i| kept.get(i)) {
-            if spaced(kept, index, before, m) {
-                out.push(' ');
-            }
+        let before = index.checked_sub(1).and_then(|i| kept.get(i));
+        if before.is_some_and(|before| spaced(kept, index, before, m)) {
+            out.push(' ');
         }
         if m.depth == start {
             let keyword = m.highlight == Highlight::Keyword;
@@ -193,10 +193,8 @@ fn code(kept: &[Marked], out: &mut String, anchors: &mut Vec<(Anchor, usize)>) {
                 ("expect", "within") if keyword => Some(Anchor::ExpectWithin),
                 _ => None,
             };
-            if let Some(anchor) = anchor {
-                if anchors.iter().all(|(a, _)| *a != anchor) {
-                    anchors.push((anchor, out.len()));
-                }
+            if let Some(anchor) = anchor.filter(|anchor| anchors.iter().all(|(a, _)| a != anchor)) {
+                anchors.push((anchor, out.len()));
             }
         }
         out.push_str(m.text);
@@ -217,9 +215,13 @@ fn spaced(kept: &[Marked], index: usize, before: &Marked, m: &Marked) -> bool {
         ("..", _) => !tight_range(kept, index.saturating_sub(1)),
         (_, "..") => !tight_range(kept, index),
         (_, "[") if m.free_terms && before.text != ":" => true,
-        (_, "[") if m.head == "data" && m.place == Place::File && before.highlight == Highlight::String => false,
+        (_, "[") if m.head == "data" && m.place == Place::File && before.highlight == Highlight::String => {
+            false
+        }
         (_, "[") if before.highlight == Name && declares(kept, index, m) => false,
-        (_, "(") if before.highlight == Name && m.head == "model" && m.place == Place::File && index == 2 => false,
+        (_, "(") if before.highlight == Name && m.head == "model" && m.place == Place::File && index == 2 => {
+            false
+        }
         // what touches is called or indexed; a reserved word can be neither
         (_, "(" | "[") if touching && before.highlight == Keyword => {
             super::tokens::never_a_name(before.text)

@@ -502,7 +502,10 @@ impl<'t> Scanner<'t> {
         if swallowed.len() > 1 && swallowed.ends_with('{') && self.levels.last().is_some_and(|l| l.block) {
             self.open('{', start + swallowed.len() - 1, true);
         }
-        if swallowed.ends_with('}') && self.levels.len() > 1 && self.levels.last().is_some_and(|l| l.at >= line) {
+        if swallowed.ends_with('}')
+            && self.levels.len() > 1
+            && self.levels.last().is_some_and(|l| l.at >= line)
+        {
             // a block of one line
             self.end_item(end);
             self.levels.pop();

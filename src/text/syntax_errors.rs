@@ -215,17 +215,21 @@ fn unknown_beginning(rule: Rule, matter: &str, position: usize, start: Span) -> 
     let family = rule == Rule::only_model_line && rest.starts_with('(');
     let wordly = found.starts_with(|c: char| c.is_alphabetic() || c == '_');
     // in a model the grammar takes any word for the name of a family, and stops after it
-    let stopped = position == 0 || rest.trim_start_matches([' ', '\t', '\r']).len() == matter.len() - position;
+    let stopped =
+        position == 0 || rest.trim_start_matches([' ', '\t', '\r']).len() == matter.len() - position;
     if !wordly || family || !stopped || words.contains(&found) {
         return None;
     }
     let span = Span::new(start.source, start.start, start.start + found.len());
     let diagnostic = Diagnostic::new(Code::MBA006, format!("no {what} begins with `{found}`"));
-    let elsewhere = [("a test", TEST_LINES), ("a model", ITEMS)].into_iter().find(|(_, w)| w.contains(&found));
+    let elsewhere =
+        [("a test", TEST_LINES), ("a model", ITEMS)].into_iter().find(|(_, w)| w.contains(&found));
     if let Some((place, _)) = elsewhere {
-        return Some(diagnostic.at(span, format!("stands in {place}")).help(format!(
-            "move it into {place}, or check that no `}}` closes {place} too early"
-        )));
+        return Some(
+            diagnostic
+                .at(span, format!("stands in {place}"))
+                .help(format!("move it into {place}, or check that no `}}` closes {place} too early")),
+        );
     }
     Some(match suggest::nearest(found, words.iter().copied()) {
         Some(word) => diagnostic
@@ -274,7 +278,9 @@ fn hint(matter: &str, position: usize, found: &str, expected: &[Rule]) -> Option
         && ["==", "~=", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/", "^"].contains(&found)
         && before.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "at" || w == "with")
     {
-        return Some("`at` and `with` come last in an expression: put them in brackets, as in `(m at 2)`".into());
+        return Some(
+            "`at` and `with` come last in an expression: put them in brackets, as in `(m at 2)`".into(),
+        );
     }
     if found == "(" && before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
         return Some("an argument list touches the name it belongs to: `f(x)`".into());

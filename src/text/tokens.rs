@@ -390,13 +390,7 @@ pub(super) fn mark(text: &str) -> Vec<Marked<'_>> {
 }
 
 /// What a word is, given what stands before and after it.
-fn word(
-    word: &str,
-    frame: &mut Frame,
-    before: Before,
-    next: &str,
-    after_blank: &str,
-) -> (Highlight, Before) {
+fn word(word: &str, frame: &mut Frame, before: Before, next: &str, after_blank: &str) -> (Highlight, Before) {
     let name = (Highlight::Name, Before::Operand);
     if before == Before::Word(".") {
         return name;
@@ -441,13 +435,11 @@ fn word(
     let placed = match before {
         Before::Operand => true,
         Before::Word("missing" | "observed") => matches!(word, "from" | "where"),
-        Before::Word("expect") => {
-            word == "error" && after_blank.starts_with(|c: char| c.is_alphabetic())
-        }
+        Before::Word("expect") => word == "error" && after_blank.starts_with(|c: char| c.is_alphabetic()),
         Before::Word("from") => word == "coords",
         _ => false,
     };
-    if placed && !(called && !matches!(word, "over" | "with" | "in")) {
+    if placed && (!called || matches!(word, "over" | "with" | "in")) {
         if let Some(clause) = KEYWORDS.iter().find_map(clauses) {
             frame.free_terms &= clause != "where";
             return (Highlight::Keyword, Before::Word(clause));
@@ -496,17 +488,18 @@ mod tests {
     fn a_keyword_is_one_only_where_it_is_expected() {
         assert_eq!(keywords_of("fit to to count"), ["fit", "to"]);
         assert_eq!(keywords_of("show count, sum, to.by"), ["show"]);
-        assert_eq!(keywords_of("data x[a as B] from \"f\" count count missing where a == 1"), [
-            "data", "as", "from", "count", "missing", "where"
-        ]);
-        assert_eq!(keywords_of("model m { temperature(2) over (a)\n temperature 2 }"), [
-            "model",
-            "over",
-            "temperature"
-        ]);
-        assert_eq!(keywords_of("test \"t\" { expect error MBA001 in \"x\"; expect error == 1 within 2 }"), [
-            "test", "expect", "error", "in", "expect", "within"
-        ]);
+        assert_eq!(
+            keywords_of("data x[a as B] from \"f\" count count missing where a == 1"),
+            ["data", "as", "from", "count", "missing", "where"]
+        );
+        assert_eq!(
+            keywords_of("model m { temperature(2) over (a)\n temperature 2 }"),
+            ["model", "over", "temperature"]
+        );
+        assert_eq!(
+            keywords_of("test \"t\" { expect error MBA001 in \"x\"; expect error == 1 within 2 }"),
+            ["test", "expect", "error", "in", "expect", "within"]
+        );
         assert_eq!(words("fit m to x { seed 1 }")[4], ("seed".into(), Highlight::Option));
     }
 
