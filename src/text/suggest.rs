@@ -8,8 +8,12 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let mut best: Option<(f64, &str)> = None;
     for candidate in candidates {
         let other = candidate.to_lowercase();
-        let score =
+        let mut score =
             if other == wanted { 2.0 } else { strsim::normalized_damerau_levenshtein(&wanted, &other) };
+        // of two that are as near, letters exchanged are likelier than letters lost
+        if score >= 0.5 && other.len() == wanted.len() {
+            score += 0.01;
+        }
         if best.is_none_or(|(s, _)| score > s) {
             best = Some((score, candidate));
         }
@@ -41,6 +45,7 @@ mod tests {
         assert_eq!(nearest("Hair", ["chair", "hair"]), Some("hair"));
         assert_eq!(nearest("sx", ["sex", "eye"]), Some("sex"));
         assert_eq!(nearest("temperature", ["hair", "eye"]), None);
+        assert_eq!(nearest("modle", ["mode", "model"]), Some("model"));
         assert_eq!(nearest("a", ["b"]), None);
     }
 
