@@ -75,11 +75,22 @@ pub(super) fn explain(
     {
         return diagnostic;
     }
+    // a misspelt word in a model reads as the name of a family until its arguments are missing
+    let first = token_at(matter);
+    if expected.contains(&Rule::arguments)
+        && matter[..position].trim_end() == first
+        && let Some(word) = suggest::nearest(first, ITEMS.iter().copied())
+    {
+        let span = Span::new(source, start, start + first.len());
+        return misspelt("item of a model", first, word, span);
+    }
     if expected.contains(&Rule::name) && is_reserved(found) {
         return Diagnostic::new(Code::MBA007, format!("`{found}` is a reserved word"))
             .at(span, "cannot be a name")
             .help(format!("choose another name, such as `{found}_`"));
     }
+    // the point may have been read as that of a field whose name is missing
+    let position = if matter[..position].ends_with('.') { position - 1 } else { position };
     if let Some(dot) = matter[position..].strip_prefix('.')
         && matter[..position].ends_with(|c: char| c.is_ascii_digit())
         && !dot.starts_with('.')
@@ -97,7 +108,7 @@ pub(super) fn explain(
     let mut seen = std::collections::BTreeSet::new();
     wanted.retain(|w| seen.insert(*w));
     let found_text = match found {
-        "" | "\n" => "the end of the line".to_string(),
+        "" | "\n" => "end of the line".to_string(),
         "}" => "`}`".to_string(),
         other => format!("`{other}`"),
     };
@@ -182,25 +193,44 @@ fn unknown_beginning(expected: &[Rule], found: &str, span: Span) -> Option<Diagn
     if !found.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         return None;
     }
-    let (what, words) = if expected.contains(&Rule::fit_statement) {
+    // where nothing was read at all, what is reported as expected is the whole that was wanted
+    let wanted = |rules: [Rule; 2]| rules.iter().any(|r| expected.contains(r));
+    let (what, words) = if wanted([Rule::only_statement, Rule::one_statement]) {
         ("statement", STATEMENTS)
-    } else if expected.contains(&Rule::snapshot) {
+    } else if wanted([Rule::only_test_line, Rule::one_test_line]) {
         ("line of a test", TEST_LINES)
-    } else if expected.contains(&Rule::without) {
+    } else if wanted([Rule::only_model_line, Rule::one_model_line]) {
         ("item of a model", ITEMS)
     } else {
         return None;
     };
-    let diagnostic = Diagnostic::new(Code::MBA006, format!("no {what} begins with `{found}`"));
+    let elsewhere = |help: &str| {
+        Diagnostic::new(Code::MBA006, format!("no {what} begins with `{found}`"))
+            .at(span, "not here")
+            .help(help.to_string())
+    };
+    if TEST_LINES.contains(&found) {
+        return Some(elsewhere("put it in a test: `test \"…\" { … }`"));
+    }
+    if ITEMS.contains(&found) {
+        return Some(elsewhere("put it in a model: `model m { … }`"));
+    }
+    if STATEMENTS.contains(&found) {
+        return Some(elsewhere("put it on a line of its own, outside the braces"));
+    }
     Some(match suggest::nearest(found, words.iter().copied()) {
-        Some(word) => diagnostic
-            .at(span, format!("did you mean `{word}`?"))
-            .help(format!("write `{word}`"))
-            .replace(span, word, format!("write `{word}`")),
-        None => diagnostic
+        Some(word) => misspelt(what, found, word, span),
+        None => Diagnostic::new(Code::MBA006, format!("no {what} begins with `{found}`"))
             .at(span, format!("not a {what}"))
             .help(format!("a {what} begins with {}", suggest::list(words).replace(" and ", " or "))),
     })
+}
+
+fn misspelt(what: &str, found: &str, word: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::MBA006, format!("no {what} begins with `{found}`"))
+        .at(span, format!("did you mean `{word}`?"))
+        .help(format!("write `{word}`"))
+        .replace(span, word, format!("write `{word}`"))
 }
 
 fn is_reserved(word: &str) -> bool {
@@ -267,6 +297,7 @@ fn describe(rule: Rule) -> Option<&'static str> {
         Rule::kw_where => "`where`",
         Rule::EOI => "the end of the statement",
         Rule::family_sizes | Rule::level_order | Rule::template_params => return None,
+        Rule::arguments => "arguments, as in `f(x)`",
         Rule::data_source => "`from`",
         Rule::template_param => "a parameter",
         Rule::assignment => "`name = value`",
