@@ -893,7 +893,7 @@ impl Names for Context<'_, '_> {
         if let Some((members, sizes)) = self.work.families.get(name) {
             return Some(Ok(Constant::Family { members: members.clone(), sizes: sizes.clone() }));
         }
-        self.work.declarations.params.get(name).map(|p| Ok(p.value.clone()))
+        self.work.declarations.param(name)
     }
 
     fn known(&self) -> Vec<String> {
