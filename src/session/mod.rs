@@ -316,8 +316,7 @@ impl Session {
                 diagnostics.extend(self.check_template(entry));
             } else if !fitted.contains(&name.as_str()) {
                 let span = self.any_span(entry);
-                let (model, found) =
-                    elaborate(&self.declarations, &self.known, entry, None, span.as_deref());
+                let (model, found) = elaborate(&self.declarations, &self.known, entry, None, span.as_deref());
                 diagnostics.extend(found);
                 // what a model lacks can only be said once its modes are known
                 let settled = span.is_some() || elaborate::spans_its_own(entry);
