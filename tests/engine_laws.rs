@@ -296,7 +296,7 @@ fn what_is_not_supported_is_named() {
     let profile = Profile { stored: 4, sparse: false, element_bytes: 8, mapped: false, masked: true };
     let refused = compile(&m, &profile, &Options::default()).expect_err("unsupported");
     assert_eq!(refused.len(), 3);
-    assert!(refused.iter().all(|d| d.code == Code::MBA590));
+    assert!(refused.iter().all(|d| d.code == Code::MBA390));
     assert!(refused[0].message.contains("`J`") && refused[0].span() == Some(span));
 }
 

@@ -6,7 +6,7 @@ use super::options::Profile;
 use super::schedule::{Buffer, BufferId, Instruction, Match, Step};
 
 /// Operations counted for one exponential or logarithm.
-const TRANSCENDENTAL: f64 = 16.0;
+pub const TRANSCENDENTAL: f64 = 16.0;
 
 /// Vectors of one number per cell of every generator that acceleration keeps: five differences of
 /// potentials and of residuals each, and the latest potentials, residual and extrapolation.

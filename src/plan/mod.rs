@@ -29,7 +29,7 @@ use draft::Draft;
 /// The schedule of a fit of `model` to data of this profile.
 ///
 /// # Errors
-/// MBA590 for each part of the model this version cannot compute; MBA501 when the predicted peak
+/// MBA390 for each part of the model this version cannot compute; MBA501 when the predicted peak
 /// exceeds the budget.
 pub fn compile(
     model: &EnergyModel,
@@ -45,7 +45,7 @@ pub fn compile(
 /// The schedule that turns a model of fixed potentials alone into a distribution, without data.
 ///
 /// # Errors
-/// As [`compile`]; a free interaction has no value without data and is MBA590 too.
+/// As [`compile`]; a free interaction has no value without data and is MBA390 too.
 pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, None)?;
     let schedule = sketch(model, None);

@@ -9,7 +9,7 @@ use super::options::Profile;
 pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<Diagnostic>> {
     let mut found = Vec::new();
     let refuse =
-        |what: String| Diagnostic::new(Code::MBA590, format!("{what} not supported yet by this version"));
+        |what: String| Diagnostic::new(Code::MBA390, format!("{what} not supported yet by this version"));
     let name = &model.name;
     for interaction in &model.interactions {
         let scope = model.bracket(&interaction.scope);
@@ -21,7 +21,7 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
             ),
             Potential::Free if profile.is_none() => found.push(
                 Diagnostic::new(
-                    Code::MBA590,
+                    Code::MBA308,
                     format!("the free table `{scope}` in `{name}` has no value without data"),
                 )
                 .at(interaction.span, "")

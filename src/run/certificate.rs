@@ -58,7 +58,7 @@ fn newton(machine: &mut Machine, pairs: &[Match]) -> Result<f64, String> {
     let mut applied = 0;
     while now > SOLVED * SOLVED * start && now > floor {
         if applied == MOST {
-            return Err(format!("the Newton equations were not solved in {MOST} steps"));
+            break;
         }
         applied += 1;
         let image = fisher.apply(machine, &direction);
@@ -82,18 +82,20 @@ fn newton(machine: &mut Machine, pairs: &[Match]) -> Result<f64, String> {
     let missed: Vec<f64> = right.iter().zip(&image).map(|(r, i)| r - i).collect();
     let smallest = fisher.smallest_change(machine, &solution);
     machine.smallest_change = Some(smallest);
-    if size(&missed) > (1e-6_f64).powi(2) * start + 100.0 * floor {
-        return Err("the Newton equations could not be solved to the precision a proof needs".into());
-    }
-    if dot(&solution, &missed).abs() > 1e-3 * decrement {
-        return Err("the Newton equations are too ill-conditioned for a proof".into());
-    }
     if smallest < -1.0 {
         return Err(if machine.stopped || machine.interrupted {
             "the fit is too far from the optimum for a bound".into()
         } else {
             "the optimum lies on the boundary, where the bound does not apply".into()
         });
+    }
+    if size(&missed) > (1e-6_f64).powi(2) * start + 100.0 * floor {
+        return Err(format!(
+            "the Newton equations were not solved to the precision a proof needs in {applied} steps"
+        ));
+    }
+    if dot(&solution, &missed).abs() > 1e-3 * decrement {
+        return Err("the Newton equations are too ill-conditioned for a proof".into());
     }
     Ok(factor(smallest) * decrement.max(0.0))
 }

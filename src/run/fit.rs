@@ -48,7 +48,7 @@ pub struct Certificate {
 /// Work done, counted while it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Counters {
-    /// Arithmetic operations, counting an exponential or logarithm once.
+    /// Arithmetic operations, with the weight for exponentials and logarithms that plans use.
     pub operations: f64,
     /// Bytes read and written by kernels.
     pub bytes: f64,
@@ -100,7 +100,9 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// Operations the schedule predicted for the sweeps that were made.
+    /// Operations the schedule predicted for the sweeps that were made. Acceleration, and all but the first
+    /// application of the Fisher matrix, are not known before a run and not in it; neither is that several
+    /// iterated atoms may have taken different numbers of sweeps.
     pub fn predicted_operations(&self) -> f64 {
         self.schedule.fixed_operations() + self.iterations as f64 * self.schedule.sweep_operations()
     }

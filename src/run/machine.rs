@@ -12,6 +12,7 @@ use super::sum::{dot, sum};
 use super::{certificate, iterate};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
+use crate::plan::cost::TRANSCENDENTAL;
 use crate::plan::schedule::{BufferId, Instruction, Match, Schedule, Step};
 use crate::text::{Code, Diagnostic};
 
@@ -216,7 +217,7 @@ impl<'a> Machine<'a> {
         self.total = found.total;
         self.negative_entropy = found.negative_entropy;
         let width = self.schedule.profile.as_ref().map_or(8.0, |p| p.element_bytes as f64);
-        self.counters.operations += found.read as f64 * (tables.len() as f64 + 1.0);
+        self.counters.operations += found.read as f64 * (tables.len() as f64 + TRANSCENDENTAL);
         self.counters.bytes += found.read as f64 * width;
         Ok(())
     }
@@ -225,7 +226,7 @@ impl<'a> Machine<'a> {
         let (from, onto) = self.two(statistic, potential);
         onto.copy_from_slice(from);
         map(onto, f64::ln);
-        self.count(statistic, 1.0, 16.0);
+        self.count(statistic, TRANSCENDENTAL, 16.0);
         if let Some(separator) = separator {
             self.join(potential, separator);
         }
@@ -282,7 +283,7 @@ impl<'a> Machine<'a> {
         combine(&up, &mut self.tables[parent.0], &message, |l, m| l + m);
         self.tables[separator.0] = message;
         self.scratch = mass;
-        self.count(child, 5.0, 48.0);
+        self.count(child, TRANSCENDENTAL + 4.0, 48.0);
         self.count(parent, 1.0, 16.0);
     }
 
@@ -294,9 +295,13 @@ impl<'a> Machine<'a> {
         }
         map(own, |l| (l - largest).exp());
         let mass = sum(own);
+        // an energy that is no number, or infinitely low, ends here
+        if !(mass.is_finite() && mass > 0.0) {
+            return Err(vec![self.no_mass(belief)]);
+        }
         map(own, |b| b / mass);
         self.log_mass[component] = largest + mass.ln();
-        self.count(belief, 4.0, 40.0);
+        self.count(belief, TRANSCENDENTAL + 3.0, 40.0);
         Ok(())
     }
 
@@ -326,7 +331,7 @@ impl<'a> Machine<'a> {
         }
         self.scratch = fitted;
         self.count(m.belief, 2.0, 24.0);
-        self.count(m.statistic, 4.0, 40.0);
+        self.count(m.statistic, TRANSCENDENTAL + 4.0, 40.0);
         if largest > 0.0 { gap / largest } else { 0.0 }
     }
 

@@ -130,7 +130,6 @@ codes! {
     MBA503 Error Outcome "data where the model is zero";
     MBA504 Error Program "table too large to write out";
     MBA505 Error Program "data and model do not fit together";
-    MBA590 Error Program "not supported yet";
     MBA510 Error Outcome "fit stopped before its tolerance";
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";

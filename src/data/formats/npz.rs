@@ -57,7 +57,7 @@ fn find(request: &Request, file: &Opened<'_>) -> Checked<(Array, String, bool)> 
                     format!("`{}` holds {}", file.path, count(several.len(), "array", "arrays")),
                 )
                 .at(file.span, format!("holds {}", all()))
-                .help(format!("say which one to read, such as `\"{example}\"`")),
+                .help(format!("say which one to read, such as `key \"{example}\"`")),
             ]);
         }
         (Some((key, span)), _) => {
