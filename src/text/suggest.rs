@@ -20,7 +20,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
     best.filter(|(score, candidate)| {
         // one slip is forgiven in the shortest names, where it weighs more than the score allows
-        *score >= 0.5 || (name.len() > 1 && strsim::damerau_levenshtein(name, candidate) == 1)
+        *score > 0.5 || (name.len() > 1 && strsim::damerau_levenshtein(name, candidate) == 1)
     })
     .map(|(_, candidate)| candidate)
 }
@@ -47,6 +47,7 @@ mod tests {
         assert_eq!(nearest("temperature", ["hair", "eye"]), None);
         assert_eq!(nearest("modle", ["mode", "model"]), Some("model"));
         assert_eq!(nearest("a", ["b"]), None);
+        assert_eq!(nearest("nosuch", ["cosh"]), None);
     }
 
     #[test]
