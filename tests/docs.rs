@@ -8,12 +8,12 @@
 //!
 //! `UPDATE_DOCS=1` writes the lists and the output of the commands into the documents.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use mba::data::Content;
 use mba::model::{constant, family::FAMILIES};
@@ -337,8 +337,12 @@ fn update() -> bool {
     std::env::var_os("UPDATE_DOCS").is_some()
 }
 
+/// Held by what may write documents.
+static WRITING: Mutex<()> = Mutex::new(());
+
 #[test]
 fn lists_are_those_of_the_registries() {
+    let _writing = WRITING.lock();
     let path = root().join("docs/language.md");
     let mut text = fs::read_to_string(&path).expect("the language reference");
     for (name, list) in lists() {
@@ -450,7 +454,8 @@ fn workplace() -> tempfile::TempDir {
 
 #[test]
 fn commands_print_what_is_shown() {
-    let wrong = RefCell::new(Vec::new());
+    let _writing = WRITING.lock();
+    let mut wrong = Vec::new();
     for (path, text) in documents() {
         let consoles: Vec<Block> = blocks(&text).into_iter().filter(|b| b.kind == "console").collect();
         if consoles.is_empty() {
@@ -475,7 +480,7 @@ fn commands_print_what_is_shown() {
                 ));
                 if !agrees {
                     let place = format!("{}:{}", path.display(), block.line);
-                    wrong.borrow_mut().push(format!("{place}: $ {}\n{printed}", step.command));
+                    wrong.push(format!("{place}: $ {}\n{printed}", step.command));
                 }
             }
             if differs {
@@ -486,7 +491,6 @@ fn commands_print_what_is_shown() {
             fs::write(&path, updated).expect("written");
         }
     }
-    let wrong = wrong.into_inner();
     assert!(wrong.is_empty() || update(), "\n{}", wrong.join("\n"));
 }
 
