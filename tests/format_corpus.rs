@@ -61,7 +61,7 @@ fn expressions_come_out_on_one_line() {
         ("1.0..4", "1.0 .. 4"),
         ("lo..hi", "lo .. hi"),
         ("a-3..5", "a - 3 .. 5"),
-        ("m with(L=4)", "m with(L = 4)"),
+        ("m with(L=4)", "m with (L = 4)"),
         ("{ -1,+1 }", "{-1, +1}"),
         ("if a{1}else{2}", "if a { 1 } else { 2 }"),
         ("((", "(("),

@@ -107,7 +107,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // a link is followed, so that the file it points to is replaced and not the link
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".mba-").tempfile_in(folder)?;
+    std::fs::metadata(folder)?;
+    // the random name of the temporary file does not belong in a message
+    let unnamed = |error: io::Error| io::Error::from(error.kind());
+    let mut file = tempfile::Builder::new().prefix(".mba-").tempfile_in(folder).map_err(unnamed)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     if let Ok(metadata) = std::fs::metadata(&path) {

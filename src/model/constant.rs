@@ -17,7 +17,12 @@ pub enum Constant {
     /// A mode, by its position in the model being elaborated.
     Mode(usize),
     /// A family of modes with the sizes it was declared with.
-    Family { members: Vec<usize>, sizes: Vec<usize> },
+    Family {
+        /// The members in row-major order.
+        members: Vec<usize>,
+        /// The sizes.
+        sizes: Vec<usize>,
+    },
     /// An ordered collection: a list, set, tuple or range.
     List(Vec<Constant>),
     /// `missing` in a literal.
@@ -207,9 +212,16 @@ pub fn whole(expr: &Expr, least: usize, names: &dyn Names) -> Result<usize, Diag
     if x == x.trunc() && x >= least as f64 && x <= 9e15 {
         return Ok(x as usize);
     }
-    Err(Diagnostic::new(Code::MBA106, format!("`{}` is not a whole number", super::mode::number_label(x)))
+    let (wrong, help) = if x != x.trunc() || !x.is_finite() {
+        ("is not a whole number", "write it without a fraction".to_string())
+    } else if x < least as f64 {
+        ("is too small", format!("write {least} or more"))
+    } else {
+        ("is too large", "choose a smaller number".to_string())
+    };
+    Err(Diagnostic::new(Code::MBA106, format!("`{}` {wrong}", super::mode::number_label(x)))
         .at(expr.span, format!("a whole number from {least} up is needed"))
-        .help("write it without a fraction"))
+        .help(help))
 }
 
 /// A truth value, or why not.

@@ -101,6 +101,8 @@ pub struct Declarations {
     pub tensors: IndexMap<String, TensorEntry>,
     /// Models and templates.
     pub models: IndexMap<String, ModelEntry>,
+    /// Parameters that have no value, with the reason; what uses one is wrong for the same reason.
+    pub failed: HashMap<String, Diagnostic>,
 }
 
 /// A value given from outside for a parameter: its name and an expression.
@@ -149,11 +151,11 @@ impl Declarations {
                 }
                 Err(diagnostic) => {
                     diagnostics.push(diagnostic);
-                    // known all the same, so that its uses are not reported as well
+                    // known all the same, and fits any data, so that its uses are not reported as well
                     let entry = ModeEntry {
                         name: name.name.clone(),
                         sizes: Vec::new(),
-                        levels: Some(Levels::Counted(1)),
+                        levels: None,
                         order: Order::Nominal,
                         span: name.span,
                     };
@@ -230,8 +232,9 @@ impl Declarations {
                 Some(Err(diagnostic)) => {
                     // a chain of params that all depend on one mistake is one mistake
                     if !diagnostics.contains(&diagnostic) {
-                        diagnostics.push(diagnostic);
+                        diagnostics.push(diagnostic.clone());
                     }
+                    self.failed.insert(name.clone(), diagnostic);
                     Constant::Number(f64::NAN)
                 }
                 None => continue,
@@ -243,6 +246,14 @@ impl Declarations {
     /// Params as names in an expression.
     pub fn names(&self) -> impl Names + '_ {
         DeclaredNames(self)
+    }
+
+    /// The value of a parameter, or why it has none.
+    pub fn param(&self, name: &str) -> Option<Result<Constant, Diagnostic>> {
+        match self.failed.get(name) {
+            Some(diagnostic) => Some(Err(diagnostic.clone())),
+            None => self.params.get(name).map(|p| Ok(p.value.clone())),
+        }
     }
 
     /// The mode of this name, or a diagnostic that suggests another.
@@ -293,7 +304,7 @@ struct DeclaredNames<'a>(&'a Declarations);
 
 impl Names for DeclaredNames<'_> {
     fn lookup(&self, name: &str, _span: Span) -> Option<Result<Constant, Diagnostic>> {
-        self.0.params.get(name).map(|p| Ok(p.value.clone()))
+        self.0.param(name)
     }
     fn known(&self) -> Vec<String> {
         self.0.params.keys().cloned().collect()

@@ -55,6 +55,7 @@ pub fn elaborate(
         temperature: None,
         algebra: Algebra::Ordinary,
         depth: 0,
+        settled: span.is_some() || spans_its_own(entry),
         diagnostics: Vec::new(),
     };
     let declaration = &entry.declaration;
@@ -99,6 +100,12 @@ pub fn elaborate(
     ((!failed).then_some(model), work.diagnostics)
 }
 
+/// Whether a model says itself which modes it spans.
+pub fn spans_its_own(entry: &ModelEntry) -> bool {
+    let declares = |i: &ModelItem| matches!(i.kind, ModelItemKind::Mode(_));
+    entry.declaration.over.is_some() || entry.declaration.items.iter().any(declares)
+}
+
 struct Elaboration<'a> {
     declarations: &'a Declarations,
     known: &'a KnownModes,
@@ -118,6 +125,8 @@ struct Elaboration<'a> {
     temperature: Option<f64>,
     algebra: Algebra,
     depth: usize,
+    /// Whether the modes are those the model will be fitted over, and not only those it mentions.
+    settled: bool,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -473,8 +482,14 @@ impl Elaboration<'_> {
                 .iter()
                 .map(|a| constant::evaluate(&a.value, &Context { work: self, cell: None }))
                 .collect();
+            let settled = self.settled || over.is_some();
             let expanded = arguments.and_then(|arguments| {
-                family.expand(&FamilyCall { arguments: &arguments, modes: &modes, span: call.span, name })
+                let call = FamilyCall { arguments: &arguments, modes: &modes, span: call.span, name };
+                match family.expand(&call) {
+                    // what does not fit the modes mentioned here may fit those of the data
+                    Err(_) if !settled => Ok(Vec::new()),
+                    expanded => expanded,
+                }
             });
             match expanded {
                 Ok(scopes) => self.interactions.extend(scopes.into_iter().map(|scope| Interaction {
@@ -748,7 +763,10 @@ impl Elaboration<'_> {
 
     /// `without`: the interaction goes, its subsets stay.
     fn apply_removals(&mut self) {
-        for (removed, span) in std::mem::take(&mut self.removed) {
+        // the largest first, so that what it implies can go as well
+        let mut removals = std::mem::take(&mut self.removed);
+        removals.sort_by_key(|(scope, _)| std::cmp::Reverse(scope.len()));
+        for (removed, span) in removals {
             let free = |i: &Interaction| matches!(i.potential, Potential::Free);
             let implied = self
                 .interactions
@@ -773,6 +791,9 @@ impl Elaboration<'_> {
                 .filter(|i| free(&self.interactions[*i]) && self.interactions[*i].scope == removed)
                 .collect();
             let Some(first) = at.first() else {
+                if !self.settled {
+                    continue;
+                }
                 let diagnostic =
                     Diagnostic::new(Code::MBA301, format!("`{}` is not in the model", name(&removed)))
                         .at(span, "nothing to remove")
@@ -872,7 +893,7 @@ impl Names for Context<'_, '_> {
         if let Some((members, sizes)) = self.work.families.get(name) {
             return Some(Ok(Constant::Family { members: members.clone(), sizes: sizes.clone() }));
         }
-        self.work.declarations.params.get(name).map(|p| Ok(p.value.clone()))
+        self.work.declarations.param(name)
     }
 
     fn known(&self) -> Vec<String> {

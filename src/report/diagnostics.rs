@@ -186,10 +186,11 @@ fn one(diagnostic: &Diagnostic, sources: &Sources, lines: &mut LineTables, style
         tail("help", help);
     }
     if let Some(fix) = &diagnostic.fix {
-        if diagnostic.help.as_ref() == Some(&fix.message) {
-            tail("help", "`mba check --fix` does that");
-        } else {
-            tail("help", &format!("{} (`mba check --fix` does that)", fix.message));
+        // what the help has said already is not said again
+        match diagnostic.help.as_ref().and_then(|help| help.strip_prefix(fix.message.as_str())) {
+            Some("") => tail("help", "`mba check --fix` does that"),
+            Some(_) => tail("help", "`mba check --fix` does the first"),
+            None => tail("help", &format!("{} (`mba check --fix` does that)", fix.message)),
         }
     }
     out

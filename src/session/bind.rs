@@ -241,7 +241,11 @@ fn request(
                     .replace(word.span, "na", "write `na`"),
             ),
             DataClause::MaskFile { span, .. } | DataClause::MaskWhere { span, .. } => {
-                diagnostics.push(crate::model::unsupported("missing cells", *span));
+                diagnostics.push(
+                    Diagnostic::new(Code::MBA490, "missing cells are not supported by this version")
+                        .at(*span, "understood, but it cannot be computed yet")
+                        .help("leave out what is missing, or fill it in"),
+                );
             }
         }
     }

@@ -14,15 +14,9 @@ const DEFAULT_TOLERANCE: f64 = 1e-9;
 /// The code named in `expect error`.
 pub(super) fn code(ident: &Ident) -> Result<Code, Diagnostic> {
     ident.name.parse().map_err(|()| {
-        let names: Vec<&str> = Code::ALL.iter().map(|c| c.name()).collect();
-        let near = suggest::nearest(&ident.name, names.iter().copied());
-        crate::model::declarations::unknown(
-            "code",
-            &ident.name,
-            ident.span,
-            near,
-            "`mba explain` lists the codes".into(),
-        )
+        // codes are alike without meaning alike, so none is suggested
+        let help = "`mba explain` lists the codes".to_string();
+        crate::model::declarations::unknown("code", &ident.name, ident.span, None, help)
     })
 }
 

@@ -315,10 +315,12 @@ impl Session {
             if entry.is_template() {
                 diagnostics.extend(self.check_template(entry));
             } else if !fitted.contains(&name.as_str()) {
-                let (model, found) =
-                    elaborate(&self.declarations, &self.known, entry, None, self.any_span(entry).as_deref());
+                let span = self.any_span(entry);
+                let (model, found) = elaborate(&self.declarations, &self.known, entry, None, span.as_deref());
                 diagnostics.extend(found);
-                if let Some(model) = model {
+                // what a model lacks can only be said once its modes are known
+                let settled = span.is_some() || elaborate::spans_its_own(entry);
+                if let (Some(model), true) = (model, settled) {
                     diagnostics.extend(lint::lint(&model, &entry.declaration));
                 }
             }
@@ -327,9 +329,7 @@ impl Session {
 
     /// The modes to check an unused model over: those of the only tensor, when there is one.
     fn any_span(&self, entry: &crate::model::declarations::ModelEntry) -> Option<Vec<String>> {
-        let declares =
-            |i: &crate::text::ast::ModelItem| matches!(i.kind, crate::text::ast::ModelItemKind::Mode(_));
-        if entry.declaration.over.is_some() || entry.declaration.items.iter().any(declares) {
+        if elaborate::spans_its_own(entry) {
             return None;
         }
         match self.bound.values().collect::<Vec<_>>().as_slice() {
@@ -555,6 +555,10 @@ impl Session {
     }
 
     fn lint_unused_modes(&self, diagnostics: &mut Vec<Diagnostic>) {
+        // a mode may be unused only because what uses it is wrong
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return;
+        }
         let main = self.units.first().map(|u| u.source);
         for (name, entry) in &self.declarations.modes {
             if Some(entry.span.source) != main {

@@ -180,9 +180,8 @@ fn whole_item(kept: &[Marked]) -> bool {
 fn code(kept: &[Marked], out: &mut String, anchors: &mut Vec<(Anchor, usize)>) {
     let start = kept.first().map_or(0, |m| m.depth);
     for (index, m) in kept.iter().enumerate() {
-        if let Some(before) = index.checked_sub(1).and_then(|i| kept.get(i))
-            && spaced(kept, index, before, m)
-        {
+        let before = index.checked_sub(1).and_then(|i| kept.get(i));
+        if before.is_some_and(|before| spaced(kept, index, before, m)) {
             out.push(' ');
         }
         if m.depth == start {
@@ -194,9 +193,7 @@ fn code(kept: &[Marked], out: &mut String, anchors: &mut Vec<(Anchor, usize)>) {
                 ("expect", "within") if keyword => Some(Anchor::ExpectWithin),
                 _ => None,
             };
-            if let Some(anchor) = anchor
-                && anchors.iter().all(|(a, _)| *a != anchor)
-            {
+            if let Some(anchor) = anchor.filter(|anchor| anchors.iter().all(|(a, _)| a != anchor)) {
                 anchors.push((anchor, out.len()));
             }
         }
@@ -227,7 +224,10 @@ fn spaced(kept: &[Marked], index: usize, before: &Marked, m: &Marked) -> bool {
         }
         // what touches is called or indexed; a reserved word can be neither
         (_, "(" | "[") if touching && before.highlight == Keyword => {
-            super::tokens::never_a_name(before.text) || (before.first && before.place == Place::Test)
+            super::tokens::never_a_name(before.text)
+                || (before.first && before.place == Place::Test)
+                || (before.first && m.text == "[")
+                || list_follows(kept, index, before)
         }
         (_, "(" | "[") if touching => {
             matches!(before.highlight, Highlight::Operator | Highlight::Option)
@@ -243,6 +243,20 @@ fn declares(kept: &[Marked], index: usize, m: &Marked) -> bool {
     matches!(m.head, "mode" | "latent" | "data")
         && m.place != Place::Inside
         && first.is_some_and(|f| f.text == m.head && f.highlight == Highlight::Keyword)
+}
+
+/// Whether the bracket at `index` can only hold the modes of an `over` or the values of a `with`.
+fn list_follows(kept: &[Marked], index: usize, before: &Marked) -> bool {
+    let inside = kept.get(index + 1..).unwrap_or_default();
+    let modes = || {
+        let list = inside.iter().take_while(|m| m.text != ")");
+        list.clone().count() > 0 && list.clone().all(|m| m.highlight == Highlight::Name || m.text == ",")
+    };
+    match before.text {
+        "over" => modes(),
+        "with" => inside.get(1).is_some_and(|m| m.text == "="),
+        _ => false,
+    }
 }
 
 /// Whether both ends of the range whose `..` is at `index` are integers and nothing else.

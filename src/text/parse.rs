@@ -45,7 +45,7 @@ pub fn parse_expression(source: SourceId, text: &str) -> Result<Expr, Vec<Diagno
     let expr = match MbaParser::parse(Rule::only_expression, &scan.text) {
         Ok(pairs) => pairs.flatten().find(|p| p.as_rule() == Rule::expression).map(|p| builder.expression(p)),
         Err(error) => {
-            builder.refuse(0, scan.text.len(), &error);
+            builder.refuse(Rule::only_expression, 0, scan.text.len(), &error);
             None
         }
     };
@@ -134,15 +134,15 @@ impl Builder<'_> {
                     }
                 }
             }
-            Err(error) => self.refuse(0, scan.text.len(), &error),
+            Err(error) => self.refuse(Rule::program, 0, scan.text.len(), &error),
         }
         program
     }
 
     /// Explains why a piece of what the scan left, parsed by itself, was refused.
-    fn refuse(&mut self, start: usize, end: usize, error: &Error<Rule>) {
+    fn refuse(&mut self, rule: Rule, start: usize, end: usize, error: &Error<Rule>) {
         let scan = self.scan;
-        let mut diagnostic = syntax_errors::explain(self.source, &scan.text, start, end, error);
+        let mut diagnostic = syntax_errors::explain(self.source, &scan.text, start, end, rule, error);
         for label in &mut diagnostic.labels {
             label.span = self.at(label.span.start, label.span.end);
         }
@@ -161,7 +161,7 @@ impl Builder<'_> {
         }
         let end = start + matter.len();
         match MbaParser::parse(rule, matter) {
-            Err(error) => self.refuse(start, end, &error),
+            Err(error) => self.refuse(rule, start, end, &error),
             // it parses alone, so what is wrong is what it stands next to
             Ok(_) => {
                 let span = self.at(start, end);

@@ -8,15 +8,19 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let mut best: Option<(f64, &str)> = None;
     for candidate in candidates {
         let other = candidate.to_lowercase();
-        let score =
+        let mut score =
             if other == wanted { 2.0 } else { strsim::normalized_damerau_levenshtein(&wanted, &other) };
+        // of two that are as near, letters exchanged are likelier than letters lost
+        if score >= 0.5 && other.len() == wanted.len() {
+            score += 0.01;
+        }
         if best.is_none_or(|(s, _)| score > s) {
             best = Some((score, candidate));
         }
     }
     best.filter(|(score, candidate)| {
         // one slip is forgiven in the shortest names, where it weighs more than the score allows
-        *score >= 0.5 || (name.len() > 1 && strsim::damerau_levenshtein(name, candidate) == 1)
+        *score > 0.5 || (name.len() > 1 && strsim::damerau_levenshtein(name, candidate) == 1)
     })
     .map(|(_, candidate)| candidate)
 }
@@ -41,7 +45,9 @@ mod tests {
         assert_eq!(nearest("Hair", ["chair", "hair"]), Some("hair"));
         assert_eq!(nearest("sx", ["sex", "eye"]), Some("sex"));
         assert_eq!(nearest("temperature", ["hair", "eye"]), None);
+        assert_eq!(nearest("modle", ["mode", "model"]), Some("model"));
         assert_eq!(nearest("a", ["b"]), None);
+        assert_eq!(nearest("nosuch", ["cosh"]), None);
     }
 
     #[test]

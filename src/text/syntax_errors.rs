@@ -40,6 +40,7 @@ pub(super) fn explain(
     text: &str,
     start: usize,
     end: usize,
+    rule: Rule,
     error: &Error<Rule>,
 ) -> Diagnostic {
     let matter = text.get(start..end).unwrap_or("");
@@ -70,9 +71,7 @@ pub(super) fn explain(
         span
     };
 
-    if position == 0
-        && let Some(diagnostic) = unknown_beginning(expected, found, span)
-    {
+    if let Some(diagnostic) = unknown_beginning(rule, matter, position, Span::new(source, start, start)) {
         return diagnostic;
     }
     if expected.contains(&Rule::name) && is_reserved(found) {
@@ -80,24 +79,15 @@ pub(super) fn explain(
             .at(span, "cannot be a name")
             .help(format!("choose another name, such as `{found}_`"));
     }
-    if let Some(dot) = matter[position..].strip_prefix('.')
-        && matter[..position].ends_with(|c: char| c.is_ascii_digit())
-        && !dot.starts_with('.')
-    {
-        let number_start = matter[..position].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |i| i + 1);
-        let number = &matter[number_start..position];
-        let span = Span::new(source, start + number_start, start + position + 1);
-        return Diagnostic::new(Code::MBA001, "a decimal point has a digit after it")
-            .at(span, "this number ends in a point")
-            .help(format!("write `{number}.0` or `{number}`"))
-            .replace(span, format!("{number}.0"), format!("write `{number}.0`"));
+    if let Some(diagnostic) = decimal_point(source, matter, start, position) {
+        return diagnostic;
     }
     let mut wanted: Vec<&str> = expected.iter().filter_map(|r| describe(*r)).collect();
     wanted.dedup();
     let mut seen = std::collections::BTreeSet::new();
     wanted.retain(|w| seen.insert(*w));
     let found_text = match found {
-        "" | "\n" => "the end of the line".to_string(),
+        "" | "\n" => "end of the line".to_string(),
         "}" => "`}`".to_string(),
         other => format!("`{other}`"),
     };
@@ -178,20 +168,69 @@ fn lexical(source: SourceId, matter: &str, start: usize) -> Option<Diagnostic> {
     None
 }
 
-fn unknown_beginning(expected: &[Rule], found: &str, span: Span) -> Option<Diagnostic> {
-    if !found.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+/// Explains a decimal point without a digit on one of its sides.
+fn decimal_point(source: SourceId, matter: &str, start: usize, position: usize) -> Option<Diagnostic> {
+    let (before, after) = matter.split_at_checked(position)?;
+    let digits_before = |text: &str| text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let point = |from: usize, to: usize, label: &str, number: String| {
+        let span = Span::new(source, start + from, start + to);
+        Some(
+            Diagnostic::new(Code::MBA001, "a decimal point has digits on both sides")
+                .at(span, label)
+                .help(format!("write `{number}`"))
+                .replace(span, number.clone(), format!("write `{number}`")),
+        )
+    };
+    let ending = match (before.strip_suffix('.'), after.strip_prefix('.')) {
+        (Some(number), _) => Some((number, position)),
+        (None, Some(rest)) if !rest.starts_with('.') => Some((before, position + 1)),
+        _ => None,
+    };
+    if let Some((number, end)) = ending {
+        let count = digits_before(number);
+        let digits = number.get(number.len() - count..).unwrap_or("");
+        // `x1.` is a field without a name
+        let whole = !number.trim_end_matches(digits).ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        if count > 0 && whole {
+            return point(end - 1 - count, end, "this number ends in a point", format!("{digits}.0"));
+        }
+    }
+    let fraction = after.strip_prefix('.')?;
+    let count = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    let digits = fraction.get(..count).filter(|d| !d.is_empty())?;
+    point(position, position + 1 + count, "this number begins with a point", format!("0.{digits}"))
+}
+
+/// Explains a statement, item or line whose first word begins none.
+fn unknown_beginning(rule: Rule, matter: &str, position: usize, start: Span) -> Option<Diagnostic> {
+    let (what, words) = match rule {
+        Rule::only_statement => ("statement", STATEMENTS),
+        Rule::only_model_line => ("item of a model", ITEMS),
+        Rule::only_test_line => ("line of a test", TEST_LINES),
+        _ => return None,
+    };
+    let found = token_at(matter);
+    let rest = matter.get(found.len()..).unwrap_or("");
+    // a name that touches a bracket is a family, and what is wrong is further on
+    let family = rule == Rule::only_model_line && rest.starts_with('(');
+    let wordly = found.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    // in a model the grammar takes any word for the name of a family, and stops after it
+    let stopped =
+        position == 0 || rest.trim_start_matches([' ', '\t', '\r']).len() == matter.len() - position;
+    if !wordly || family || !stopped || words.contains(&found) {
         return None;
     }
-    let (what, words) = if expected.contains(&Rule::fit_statement) {
-        ("statement", STATEMENTS)
-    } else if expected.contains(&Rule::snapshot) {
-        ("line of a test", TEST_LINES)
-    } else if expected.contains(&Rule::without) {
-        ("item of a model", ITEMS)
-    } else {
-        return None;
-    };
+    let span = Span::new(start.source, start.start, start.start + found.len());
     let diagnostic = Diagnostic::new(Code::MBA006, format!("no {what} begins with `{found}`"));
+    let elsewhere =
+        [("a test", TEST_LINES), ("a model", ITEMS)].into_iter().find(|(_, w)| w.contains(&found));
+    if let Some((place, _)) = elsewhere {
+        return Some(
+            diagnostic
+                .at(span, format!("stands in {place}"))
+                .help(format!("move it into {place}, or check that no `}}` closes {place} too early")),
+        );
+    }
     Some(match suggest::nearest(found, words.iter().copied()) {
         Some(word) => diagnostic
             .at(span, format!("did you mean `{word}`?"))
@@ -228,6 +267,20 @@ fn hint(matter: &str, position: usize, found: &str, expected: &[Rule]) -> Option
     let before = matter[..position].trim_end();
     if found == "=" && expected.contains(&Rule::equal) {
         return Some("a comparison is written `==`".into());
+    }
+    if found == "=" && before.ends_with('=') {
+        return Some("a value is given by a single `=`".into());
+    }
+    if found == "{" && before.is_empty() {
+        return Some("an opening `{` stays on the line of what it belongs to".into());
+    }
+    if expected.contains(&Rule::EOI)
+        && ["==", "~=", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/", "^"].contains(&found)
+        && before.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "at" || w == "with")
+    {
+        return Some(
+            "`at` and `with` come last in an expression: put them in brackets, as in `(m at 2)`".into(),
+        );
     }
     if found == "(" && before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
         return Some("an argument list touches the name it belongs to: `f(x)`".into());

@@ -185,7 +185,10 @@ fn tokenize_piece(text: &str, start: usize, end: usize, tokens: &mut Vec<Token>)
     };
     let mut done = start;
     let piece = text.get(start..end).unwrap_or("");
-    if !piece.is_empty() {
+    if piece == "\n" {
+        push(TokenKind::Newline, start, end);
+        done = end;
+    } else if !piece.is_empty() {
         let pairs = MbaParser::parse(Rule::tokens, piece).into_iter().flatten();
         for pair in pairs.flat_map(|pair| pair.into_inner()) {
             let span = pair.as_span();
@@ -436,7 +439,7 @@ fn word(word: &str, frame: &mut Frame, before: Before, next: &str, after_blank: 
         Before::Word("from") => word == "coords",
         _ => false,
     };
-    if placed && !(called && !matches!(word, "over" | "with" | "in")) {
+    if placed && (!called || matches!(word, "over" | "with" | "in")) {
         if let Some(clause) = KEYWORDS.iter().find_map(clauses) {
             frame.free_terms &= clause != "where";
             return (Highlight::Keyword, Before::Word(clause));
