@@ -208,7 +208,7 @@ fn literals() {
 
 /// A code that no mistake leads to would be a promise nobody keeps.
 #[test]
-fn every_code_has_a_page_and_a_case() {
+fn every_code_has_a_case() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
     let corpus: String = ["files", "arrays", "archives", "tables", "lists_of_cells", "literals"]
         .iter()
@@ -218,9 +218,6 @@ fn every_code_has_a_page_and_a_case() {
         .iter()
         .filter(|c| ["MBA40", "MBA41", "MBA42", "MBA20"].iter().any(|start| c.name().starts_with(start)))
     {
-        let page = code.page();
-        assert!(page.starts_with(&format!("# {code}: {}\n", code.title())), "{code}");
-        assert!(page.contains("```mba\n") && page.contains("\n## What to do\n"), "{code}");
         assert!(corpus.contains(&format!(" {code}: ")), "no case leads to {code}");
     }
 }

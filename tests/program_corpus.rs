@@ -190,7 +190,8 @@ fn reversed(text: &str) -> String {
 
 #[test]
 fn one_program_many_treatments_one_result() {
-    for (name, text) in programs("run").into_iter().chain(programs("data").into_iter().filter(|p| p.0 != ""))
+    for (name, text) in
+        programs("run").into_iter().chain(programs("data").into_iter().filter(|p| !p.0.is_empty()))
     {
         let kind = if folder("run").join(format!("{name}.mba")).exists() { "run" } else { "data" };
         let files = Files::of(&folder(kind));

@@ -30,6 +30,8 @@ pub struct ModeEntry {
     pub order: Order,
     /// Where it is declared.
     pub span: Span,
+    /// Whether the declaration is wrong, which has been reported; only the name is known then.
+    pub wrong: bool,
 }
 
 impl ModeEntry {
@@ -158,6 +160,7 @@ impl Declarations {
                         levels: None,
                         order: Order::Nominal,
                         span: name.span,
+                        wrong: true,
                     };
                     declarations.modes.insert(name.name.clone(), entry);
                 }
@@ -370,7 +373,14 @@ pub fn mode_entry(declaration: &ModeDeclaration, names: &dyn Names) -> Result<Mo
         None => Order::Nominal,
     };
     let levels = declaration.levels.as_ref().map(|e| levels(e, names)).transpose()?;
-    Ok(ModeEntry { name: declaration.name.name.clone(), sizes, levels, order, span: declaration.name.span })
+    Ok(ModeEntry {
+        name: declaration.name.name.clone(),
+        sizes,
+        levels,
+        order,
+        span: declaration.name.span,
+        wrong: false,
+    })
 }
 
 fn levels(expr: &Expr, names: &dyn Names) -> Result<Levels, Diagnostic> {

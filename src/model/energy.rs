@@ -102,4 +102,69 @@ impl EnergyModel {
         let names: Vec<&str> = scope.iter().map(|m| self.modes[m].name.as_str()).collect();
         format!("[{}]", names.join(" "))
     }
+
+    /// The model with its visible modes in the order of `modes`, which names all of them.
+    #[must_use]
+    pub fn in_order_of(self, modes: &[String]) -> EnergyModel {
+        if self.modes.iter().map(|m| &m.name).take(modes.len()).eq(modes) {
+            return self;
+        }
+        let position = |name: &str| modes.iter().position(|m| m == name);
+        let mut next = modes.len();
+        let to: Vec<usize> = self
+            .modes
+            .iter()
+            .map(|m| {
+                position(&m.name).unwrap_or_else(|| {
+                    next += 1;
+                    next - 1
+                })
+            })
+            .collect();
+        let scope = |s: &Scope| -> Scope { s.iter().map(|m| to[m]).collect() };
+        let table = |t: &Table| -> Arc<Table> { Arc::new(t.renamed(&to)) };
+        let mut ordered = self.modes.clone();
+        for (mode, place) in self.modes.iter().zip(&to) {
+            ordered[*place] = mode.clone();
+        }
+        EnergyModel {
+            latent: scope(&self.latent),
+            interactions: self
+                .interactions
+                .iter()
+                .map(|i| Interaction {
+                    scope: scope(&i.scope),
+                    potential: match &i.potential {
+                        Potential::Free => Potential::Free,
+                        Potential::Fixed(t) => Potential::Fixed(table(t)),
+                        Potential::Learned { coefficient, statistic } => Potential::Learned {
+                            coefficient: coefficient.clone(),
+                            statistic: table(statistic),
+                        },
+                    },
+                    span: i.span,
+                })
+                .collect(),
+            support: self
+                .support
+                .iter()
+                .map(|f| Forbidden { scope: scope(&f.scope), cells: table(&f.cells), span: f.span })
+                .collect(),
+            modes: ordered,
+            ..self
+        }
+    }
+
+    /// A model of nothing, to stand in where a mistake kept the real one from being made.
+    pub fn empty() -> EnergyModel {
+        EnergyModel {
+            name: String::new(),
+            modes: Vec::new(),
+            latent: Scope::empty(),
+            interactions: Vec::new(),
+            support: Vec::new(),
+            temperature: 1.0,
+            algebra: Algebra::Ordinary,
+        }
+    }
 }

@@ -30,6 +30,29 @@ impl Table {
     pub fn strides(&self) -> Vec<usize> {
         strides(&self.shape)
     }
+
+    /// The table after mode `m` has become mode `to[m]`, its axes in the new order.
+    #[must_use]
+    pub fn renamed(&self, to: &[usize]) -> Table {
+        let scope: Scope = self.scope.iter().map(|m| to[m]).collect();
+        let own = self.strides();
+        let axes: Vec<(usize, usize)> = scope
+            .iter()
+            .filter_map(|new| self.scope.iter().position(|old| to[old] == new))
+            .map(|axis| (self.shape[axis], own[axis]))
+            .collect();
+        let values = (0..self.values.len())
+            .map(|flat| {
+                let (mut rest, mut at) = (flat, 0);
+                for (size, stride) in axes.iter().rev() {
+                    at += rest % size * stride;
+                    rest /= size;
+                }
+                self.values[at]
+            })
+            .collect();
+        Table { scope, shape: axes.iter().map(|(n, _)| *n).collect(), values }
+    }
 }
 
 /// Row-major strides, in elements, of an array of this shape.

@@ -71,7 +71,7 @@ pub fn bind(
         {
             match sampling {
                 Ok(sampling) => {
-                    for mode in modes.iter().filter(|m| m.declared == Declared::FromData) {
+                    for mode in modes.iter().filter(|m| m.declared == Declared::FromData && !m.wrong) {
                         diagnostics.push(
                             Diagnostic::new(Code::MBA221, format!("mode `{}` has no levels", mode.name))
                                 .at(mode.declared_at, "its levels are to come from the data")
@@ -142,6 +142,7 @@ struct BoundMode {
     declared: Declared,
     order: crate::model::Order,
     declared_at: Span,
+    wrong: bool,
 }
 
 fn modes_of(entry: &TensorEntry, declarations: &Declarations) -> Result<Vec<BoundMode>, Vec<Diagnostic>> {
@@ -171,6 +172,7 @@ fn modes_of(entry: &TensorEntry, declarations: &Declarations) -> Result<Vec<Boun
                 declared: declared.levels.clone().map_or(Declared::FromData, Declared::Known),
                 order: declared.order,
                 declared_at: declared.span,
+                wrong: declared.wrong,
             });
         }
     }

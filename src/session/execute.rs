@@ -41,11 +41,8 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
                 .replace(method.span, "auto", "write `auto`"),
         });
     }
-    for (name, weight) in &fit.targets {
-        if let Some(weight) = weight {
-            diagnostics.push(crate::model::unsupported("weights of tensors", weight.span));
-        }
-        let _ = name;
+    for weight in fit.targets.iter().filter_map(|(_, weight)| weight.as_ref()) {
+        diagnostics.push(crate::model::unsupported("weights of tensors", weight.span));
     }
     if let Some((second, _)) = fit.targets.get(1) {
         diagnostics.push(crate::model::unsupported("a joint fit of several tensors", second.span));
@@ -176,15 +173,9 @@ impl Session {
         }
     }
 
-    fn run_fit(
-        &mut self,
-        planned: &PlannedFit,
-        _host: &dyn Host,
-        sink: &mut dyn Sink,
-        outcome: &mut Outcome,
-    ) {
+    fn run_fit(&mut self, planned: &PlannedFit, host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
         let Some(schedule) = planned.schedule.clone() else { return };
-        let started = _host.seconds();
+        let started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
             Ok(tensor) => tensor,
@@ -222,7 +213,7 @@ impl Session {
             memory: self.options.memory,
             span: planned.span,
         };
-        sink.event(Event::Fit(&result, _host.seconds() - started), &self.sources);
+        sink.event(Event::Fit(&result, host.seconds() - started), &self.sources);
         for diagnostic in after(&result) {
             self.tell(diagnostic, sink, outcome);
         }

@@ -1,0 +1,363 @@
+//! What is checked before a cell is read: models, fits, samples, expressions.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations};
+use crate::model::declarations::ModelEntry;
+use crate::model::{EnergyModel, elaborate, lint};
+use crate::plan::{self, Schedule};
+use crate::report::results;
+use crate::text::ast::{Fit, ModelItemKind, Statement, StatementKind, TestItemKind};
+use crate::text::{Code, Diagnostic, Span, suggest};
+
+impl Session {
+    pub(super) fn check(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        self.check_models(diagnostics);
+        let mut names: IndexMap<String, Span> = IndexMap::new();
+        let statements: Vec<Statement> = self.main().to_vec();
+        for statement in &statements {
+            match &statement.kind {
+                StatementKind::Fit(fit) => self.check_fit(fit, statement.span, &mut names, diagnostics),
+                StatementKind::Show(list) => {
+                    list.iter().for_each(|e| results::check(e, self, diagnostics));
+                }
+                StatementKind::Save { value, path } => {
+                    results::check(value, self, diagnostics);
+                    diagnostics.extend(execute::check_path(path));
+                }
+                StatementKind::Plot { values, .. } => {
+                    values.iter().for_each(|e| results::check(e, self, diagnostics));
+                    diagnostics.push(
+                        Diagnostic::new(Code::MBA391, "plots are not drawn by this version")
+                            .at(statement.span, "skipped")
+                            .help("`show` prints the numbers; everything else runs"),
+                    );
+                }
+                StatementKind::Test(test) => {
+                    for item in &test.items {
+                        match &item.kind {
+                            TestItemKind::Expect { condition, within } => {
+                                expectations::check(condition, within.as_ref(), self, diagnostics);
+                            }
+                            TestItemKind::Snapshot { value, .. } => results::check(value, self, diagnostics),
+                            TestItemKind::ExpectError { code, .. } => {
+                                diagnostics.extend(expectations::code(code).err());
+                            }
+                        }
+                    }
+                }
+                StatementKind::Balance(_) => {
+                    diagnostics.push(crate::model::unsupported("`balance`", statement.span));
+                }
+                StatementKind::Sweep(_) => {
+                    diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
+                }
+                StatementKind::Mode(_)
+                | StatementKind::Param(_)
+                | StatementKind::Data(_)
+                | StatementKind::Use(_)
+                | StatementKind::Model(_) => {}
+            }
+        }
+        self.check_samples(diagnostics);
+        self.lint_unused_modes(diagnostics);
+    }
+
+    /// Models that nothing is fitted to are elaborated all the same, for the mistakes in them.
+    fn check_models(&self, diagnostics: &mut Vec<Diagnostic>) {
+        let fitted: Vec<&str> = self
+            .main()
+            .iter()
+            .filter_map(|s| match &s.kind {
+                StatementKind::Fit(fit) => Some(fit.model.name.name.as_str()),
+                _ => None,
+            })
+            .collect();
+        for (name, entry) in &self.declarations.models {
+            if entry.is_template() {
+                diagnostics.extend(self.check_template(entry));
+            } else if !fitted.contains(&name.as_str()) {
+                let span = self.any_span(entry);
+                let (model, found) = elaborate(&self.declarations, &self.known, entry, None, span.as_deref());
+                diagnostics.extend(found);
+                // what a model lacks can only be said once its modes are known
+                let settled = span.is_some() || elaborate::spans_its_own(entry);
+                if let (Some(model), true) = (model, settled) {
+                    diagnostics.extend(lint::lint(&model, &entry.declaration));
+                }
+            }
+        }
+    }
+
+    /// The modes to check an unused model over: those of the only tensor, when there is one.
+    fn any_span(&self, entry: &ModelEntry) -> Option<Vec<String>> {
+        if elaborate::spans_its_own(entry) {
+            return None;
+        }
+        match self.bound.values().collect::<Vec<_>>().as_slice() {
+            [only] => Some(only.modes.clone()),
+            _ => None,
+        }
+    }
+
+    /// A template is checked for the names that no argument can bring in.
+    fn check_template(&self, entry: &ModelEntry) -> Vec<Diagnostic> {
+        let mut diagnostics = Vec::new();
+        let params: Vec<&str> =
+            entry.declaration.params.iter().flatten().map(|p| p.name.name.as_str()).collect();
+        for (position, name) in params.iter().enumerate() {
+            if params[..position].contains(name)
+                && let Some(param) = entry.declaration.params.iter().flatten().nth(position)
+            {
+                diagnostics.push(
+                    Diagnostic::new(Code::MBA103, format!("parameter `{name}` is declared twice"))
+                        .at(param.name.span, "declared again")
+                        .help("rename one of them"),
+                );
+            }
+        }
+        for item in &entry.declaration.items {
+            if let ModelItemKind::Family { call, .. } = &item.kind {
+                let name = &call.name.name;
+                let family = crate::model::family::Family::find(name).is_some();
+                if !family && !self.declarations.models.contains_key(name) {
+                    let names = crate::model::family::FAMILIES.iter().map(|f| f.name);
+                    let near = suggest::nearest(
+                        name,
+                        names.chain(self.declarations.models.keys().map(String::as_str)),
+                    );
+                    let help = format!("declare it: `model {name}(…)`");
+                    diagnostics.push(crate::model::declarations::unknown(
+                        "family",
+                        name,
+                        call.name.span,
+                        near,
+                        help,
+                    ));
+                }
+            }
+        }
+        diagnostics
+    }
+
+    fn check_fit(
+        &mut self,
+        fit: &Fit,
+        span: Span,
+        names: &mut IndexMap<String, Span>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let name = fit.name.as_ref().unwrap_or(&fit.model.name);
+        if let Some(first) = names.get(&name.name) {
+            diagnostics.push(
+                Diagnostic::new(Code::MBA103, format!("there are two fits called `{}`", name.name))
+                    .at(name.span, "the second one")
+                    .at(*first, "the first one")
+                    .help(format!("name it: `fit {} to … as other`", fit.model.name.name)),
+            );
+            return;
+        }
+        names.insert(name.name.clone(), name.span);
+        let (control, options) = execute::control(fit, &self.declarations);
+        diagnostics.extend(options);
+        let mut planned = PlannedFit {
+            name: name.name.clone(),
+            tensor: String::new(),
+            model: Arc::new(EnergyModel::empty()),
+            schedule: None,
+            control,
+            span,
+        };
+        let entry = self.declarations.model(&fit.model.name.name, fit.model.name.span).cloned();
+        let target = fit.targets.first().map(|(ident, _)| ident.clone());
+        let mut tensor = None;
+        if let Some(target) = &target {
+            match self.declarations.tensor(&target.name, target.span) {
+                Ok(_) => tensor = self.bound.get(&target.name).cloned(),
+                Err(diagnostic) => diagnostics.push(diagnostic),
+            }
+            planned.tensor = target.name.clone();
+        }
+        match (entry, tensor) {
+            (Err(diagnostic), _) => diagnostics.push(diagnostic),
+            (Ok(entry), Some(tensor)) => {
+                let (model, found) =
+                    elaborate(&self.declarations, &self.known, &entry, Some(&fit.model), Some(&tensor.modes));
+                diagnostics.extend(found);
+                if let Some(model) = model {
+                    let extra: Vec<&str> = tensor
+                        .modes
+                        .iter()
+                        .filter(|m| !model.modes.iter().any(|own| &own.name == *m))
+                        .map(String::as_str)
+                        .collect();
+                    let lacking: Vec<&str> = model
+                        .modes
+                        .iter()
+                        .enumerate()
+                        .filter(|(i, m)| !model.latent.contains(*i) && !tensor.modes.contains(&m.name))
+                        .map(|(_, m)| m.name.as_str())
+                        .collect();
+                    if !extra.is_empty() || !lacking.is_empty() {
+                        diagnostics.push(different_modes(fit, &planned.tensor, &extra, &lacking, span));
+                    } else {
+                        diagnostics.extend(lint::lint(&model, &entry.declaration));
+                        let model = model.in_order_of(&tensor.modes);
+                        planned.schedule = self.plan(&model, &tensor, span, diagnostics);
+                        planned.model = Arc::new(model);
+                    }
+                }
+            }
+            // the names in the model can be wrong even when the data cannot be had
+            (Ok(entry), None) => {
+                let declared = target.and_then(|t| self.declarations.tensors.get(&t.name));
+                let modes: Option<Vec<String>> =
+                    declared.map(|d| d.declaration.axes.iter().map(|a| a.mode.name.clone()).collect());
+                let (_, found) =
+                    elaborate(&self.declarations, &self.known, &entry, Some(&fit.model), modes.as_deref());
+                diagnostics.extend(found);
+            }
+        }
+        self.planned.push(planned);
+    }
+
+    fn plan(
+        &self,
+        model: &EnergyModel,
+        tensor: &Bound,
+        span: Span,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Arc<Schedule>> {
+        let profile = match &tensor.origin {
+            Origin::Stored(_, header) => {
+                let profile = header.profile;
+                let coordinates = if profile.dense { 0 } else { 4 * tensor.modes.len() };
+                plan::Profile {
+                    stored: profile.stored.bound(),
+                    sparse: !profile.dense,
+                    element_bytes: profile.value_bytes + coordinates,
+                    mapped: profile.mapped,
+                    masked: false,
+                }
+            }
+            Origin::Sampled(sampling) => plan::Profile {
+                stored: sampling.count,
+                sparse: true,
+                element_bytes: 8 + 4 * tensor.modes.len(),
+                mapped: false,
+                masked: false,
+            },
+        };
+        match plan::compile(model, &profile, &plan::Options { memory: self.options.memory }) {
+            Ok(schedule) => Some(Arc::new(schedule)),
+            Err(list) => {
+                diagnostics.extend(
+                    list.into_iter().map(|d| if d.labels.is_empty() { d.at(span, "in this fit") } else { d }),
+                );
+                None
+            }
+        }
+    }
+
+    fn check_samples(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for bound in self.bound.values() {
+            if let Origin::Sampled(sampling) = &bound.origin
+                && let Err(list) = self.sampled_model(sampling, bound)
+            {
+                diagnostics.extend(list);
+            }
+        }
+    }
+
+    /// The model a sample is drawn from, its modes in the order of the tensor's.
+    pub(super) fn sampled_model(
+        &self,
+        sampling: &bind::Sampling,
+        bound: &Bound,
+    ) -> Result<EnergyModel, Vec<Diagnostic>> {
+        let entry = self
+            .declarations
+            .model(&sampling.model.name.name, sampling.model.name.span)
+            .map_err(|d| vec![d])?;
+        let (model, found) =
+            elaborate(&self.declarations, &self.known, entry, Some(&sampling.model), Some(&bound.modes));
+        let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
+        let Some(model) = model else { return Err(errors) };
+        if let Some(free) =
+            model.interactions.iter().find(|i| matches!(i.potential, crate::model::Potential::Free))
+        {
+            return Err(vec![
+                Diagnostic::new(
+                    Code::MBA308,
+                    format!("`{}` cannot be sampled: it has free tables", model.name),
+                )
+                .at(sampling.span, "sampled here")
+                .at(free.span, "known only after a fit")
+                .help("give its interactions energies, as in `[a b] = …`; a fit is sampled as `f.sample(n)`"),
+            ]);
+        }
+        if model.modes.len() != bound.modes.len() {
+            let names: Vec<&str> = model.modes.iter().map(|m| m.name.as_str()).collect();
+            return Err(vec![
+                Diagnostic::new(Code::MBA225, format!("`{}` has other modes than the data", model.name))
+                    .at(sampling.span, format!("the model spans {}", suggest::list(&names)))
+                    .help("list the modes of the model in the data statement"),
+            ]);
+        }
+        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory }).map(|_| model)
+    }
+
+    fn lint_unused_modes(&self, diagnostics: &mut Vec<Diagnostic>) {
+        // a mode may be unused only because what uses it is wrong
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return;
+        }
+        let main = self.units.first().map(|u| u.source);
+        for (name, entry) in &self.declarations.modes {
+            if Some(entry.span.source) != main {
+                continue;
+            }
+            let in_data = self
+                .declarations
+                .tensors
+                .values()
+                .any(|t| t.declaration.axes.iter().any(|a| &a.mode.name == name));
+            let in_model = self
+                .declarations
+                .models
+                .values()
+                .any(|m| m.declaration.over.iter().flatten().any(|r| &r.name.name == name));
+            if !in_data
+                && !in_model
+                && (self.declarations.tensors.is_empty() && !self.declarations.models.is_empty())
+            {
+                continue;
+            }
+            if !in_data && !in_model {
+                diagnostics.push(
+                    Diagnostic::new(Code::MBA120, format!("mode `{name}` is not used"))
+                        .at(entry.span, "in no data")
+                        .help("bind it to data, or remove it"),
+                );
+            }
+        }
+    }
+}
+
+fn different_modes(fit: &Fit, tensor: &str, extra: &[&str], lacking: &[&str], span: Span) -> Diagnostic {
+    let model = &fit.model.name.name;
+    let mut parts = Vec::new();
+    if !extra.is_empty() {
+        parts.push(format!("`{tensor}` also has {}", suggest::list(extra)));
+    }
+    if !lacking.is_empty() {
+        parts.push(format!("`{tensor}` has no {}", suggest::list(lacking)));
+    }
+    Diagnostic::new(Code::MBA225, format!("`{model}` and `{tensor}` have different modes"))
+        .at(fit.targets.first().map_or(span, |(i, _)| i.span), parts.join("; "))
+        .help(format!(
+            "change the modes after `over` in `{model}`, or leave them out to span those of the data"
+        ))
+}
