@@ -63,33 +63,6 @@ fn every_syntax_code_is_in_the_corpus() {
     }
 }
 
-/// The `mba` blocks of a page.
-fn blocks(page: &str) -> Vec<&str> {
-    page.split("```mba\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
-}
-
-#[test]
-fn pages_show_the_mistake_and_then_the_way_out() {
-    for code in Code::ALL.iter().filter(|c| c.name().starts_with("MBA00")) {
-        let page = code.page();
-        assert!(page.starts_with(&format!("# {code}: {}\n", code.title())), "{code}");
-        let (wrong, right) = page.split_once("## What to do").expect("a way out");
-        assert!(!blocks(wrong).is_empty() && !blocks(right).is_empty(), "{code}");
-        for text in blocks(wrong) {
-            let (_, diagnostics) = parse(SourceId::default(), text);
-            assert!(
-                !diagnostics.is_empty() && diagnostics.iter().all(|d| d.code == *code),
-                "{code}: {diagnostics:?}"
-            );
-        }
-        for text in blocks(right) {
-            let (_, diagnostics) = parse(SourceId::default(), text);
-            assert!(diagnostics.is_empty(), "{code}: {diagnostics:?}");
-            assert_eq!(mba::text::format(text).as_deref(), Ok(text), "{code}");
-        }
-    }
-}
-
 #[test]
 fn mistakes_do_not_hide_one_another() {
     let text = std::fs::read_to_string(concat!(

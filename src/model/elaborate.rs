@@ -17,7 +17,7 @@ use super::table::Table;
 use crate::text::ast::{
     Argument, Call, Expr, ExprKind, InteractionTerm, ModeDeclaration, ModeRef, ModelItem, ModelItemKind,
 };
-use crate::text::{Code, Diagnostic, Span, suggest};
+use crate::text::{Code, Diagnostic, Label, Span, suggest};
 
 /// Templates inside templates deeper than this are taken to be endless.
 const MAX_TEMPLATES: usize = 64;
@@ -84,7 +84,14 @@ pub fn elaborate(
                 .help(format!("write `{name}`, or declare `model {name}(…)`")),
         );
     }
+    let before = work.diagnostics.len();
     work.items(&declaration.items, &all);
+    if let (Some(_), Some(call)) = (&declaration.params, call) {
+        for diagnostic in work.diagnostics.iter_mut().skip(before) {
+            let message = format!("in this use of `{}`", declaration.name.name);
+            diagnostic.labels.push(Label { span: call.span, message });
+        }
+    }
     work.apply_removals();
     work.lint_redundant();
     let model = EnergyModel {
@@ -552,6 +559,9 @@ impl Elaboration<'_> {
         }
         self.bindings = outer;
         self.bindings.truncate(mark);
+        for diagnostic in self.diagnostics.iter_mut().skip(errors) {
+            diagnostic.labels.push(Label { span: call.span, message: format!("in this use of `{name}`") });
+        }
     }
 
     fn bind_formal(&mut self, name: &str, over: &[ModeRef], modes: &[usize], span: Span) {

@@ -71,6 +71,14 @@ pub fn bind(
         {
             match sampling {
                 Ok(sampling) => {
+                    for mode in modes.iter().filter(|m| m.declared == Declared::FromData) {
+                        diagnostics.push(
+                            Diagnostic::new(Code::MBA221, format!("mode `{}` has no levels", mode.name))
+                                .at(mode.declared_at, "its levels are to come from the data")
+                                .at(sampling.span, "but these data are sampled")
+                                .help(format!("write `mode {}: 2`, or list the levels in braces", mode.name)),
+                        );
+                    }
                     let modes = modes.into_iter().map(|m| m.name).collect();
                     bound.insert(name.clone(), Bound { modes, origin: Origin::Sampled(Arc::new(sampling)) });
                 }

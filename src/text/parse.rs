@@ -175,7 +175,7 @@ impl Builder<'_> {
         let rule = pair.as_rule();
         let mut inner = children(pair);
         let kind = match rule {
-            Rule::mode_statement => StatementKind::Mode(inner.map(|p| self.mode_declaration(p)).collect()),
+            Rule::mode_statement => StatementKind::Mode(self.mode_declarations(inner)),
             Rule::param_statement => StatementKind::Param(
                 inner
                     .map(|p| {
@@ -233,6 +233,23 @@ impl Builder<'_> {
             _ => return None,
         };
         Some(Statement { kind, span, docs: Vec::new() })
+    }
+
+    /// A list of modes. Those without levels share the levels and the order of the next one that has
+    /// them: `mode a, b: 3, c: 2` is `mode a: 3, b: 3, c: 2`.
+    fn mode_declarations<'a>(&mut self, pairs: impl Iterator<Item = Pair<'a, Rule>>) -> Vec<ModeDeclaration> {
+        let mut list: Vec<ModeDeclaration> = pairs.map(|p| self.mode_declaration(p)).collect();
+        for i in (1..list.len()).rev() {
+            let (before, after) = list.split_at_mut(i);
+            if let (Some(mode), Some(next)) = (before.last_mut(), after.first())
+                && mode.levels.is_none()
+                && mode.order.is_none()
+            {
+                mode.levels.clone_from(&next.levels);
+                mode.order.clone_from(&next.order);
+            }
+        }
+        list
     }
 
     fn mode_declaration(&mut self, pair: Pair<'_, Rule>) -> ModeDeclaration {
@@ -454,8 +471,8 @@ impl Builder<'_> {
                     ModelItemKind::Fixed { interaction, energy: self.expression(value) }
                 }
             }
-            Rule::local_mode => ModelItemKind::Mode(inner.map(|p| self.mode_declaration(p)).collect()),
-            Rule::latent => ModelItemKind::Latent(inner.map(|p| self.mode_declaration(p)).collect()),
+            Rule::local_mode => ModelItemKind::Mode(self.mode_declarations(inner)),
+            Rule::latent => ModelItemKind::Latent(self.mode_declarations(inner)),
             Rule::temperature => ModelItemKind::Temperature(self.expression(inner.next()?)),
             Rule::algebra => ModelItemKind::Algebra(self.expression(inner.next()?)),
             Rule::forbid => ModelItemKind::Forbid(self.expression(inner.next()?)),
@@ -746,11 +763,21 @@ impl Builder<'_> {
         let mut argument = Argument { name: None, value: Expr { kind: ExprKind::Missing, span } };
         for part in children(pair) {
             match part.as_rule() {
-                Rule::argument_name => argument.name = children(part).next().map(|p| self.ident(p)),
+                Rule::argument_name => argument.name = children(part).next().map(|p| self.argument_name(p)),
                 _ => argument.value = self.expression(part),
             }
         }
         argument
+    }
+
+    /// The name of an argument; a member of a family is named as its mode is, `s[0, 1]`.
+    fn argument_name(&mut self, pair: Pair<'_, Rule>) -> Ident {
+        let span = self.span(&pair);
+        let mut parts = children(pair);
+        let name = parts.next().map_or("", |p| p.as_str()).to_string();
+        let index: Vec<&str> = parts.flat_map(children).map(|p| p.as_str().trim()).collect();
+        let name = if index.is_empty() { name } else { format!("{name}[{}]", index.join(", ")) };
+        Ident { name, span }
     }
 
     fn primary(&mut self, pair: Pair<'_, Rule>) -> Expr {
