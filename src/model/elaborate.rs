@@ -60,6 +60,10 @@ pub fn elaborate(
     };
     let declaration = &entry.declaration;
     work.choose_modes(entry, span);
+    if work.diagnostics.iter().any(Diagnostic::is_error) {
+        // without its modes every name in it would be reported as well
+        return (None, work.diagnostics);
+    }
     let all: Vec<usize> = (0..work.modes.len()).collect();
     if let Some(params) = &declaration.params {
         let none: &[Argument] = &[];

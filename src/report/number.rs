@@ -251,7 +251,8 @@ fn decimals_of(text: &str) -> usize {
     text.split_once('.').map_or(0, |(_, decimals)| decimals.len())
 }
 
-/// Whether this many decimals say exactly what the number is.
+/// Whether this many decimals say what the number is, to all the digits that are shown of any number.
 fn same_value(x: f64, decimals: usize) -> bool {
-    format!("{x:.decimals$}").parse() == Ok(x)
+    let shown: Result<f64, _> = format!("{x:.decimals$}").parse();
+    shown.is_ok_and(|shown| (shown - x).abs() <= 0.5 * 10f64.powi(1 - SIGNIFICANT as i32) * x.abs())
 }

@@ -213,8 +213,12 @@ impl Session {
             // the names in the model can be wrong even when the data cannot be had
             (Ok(entry), None) => {
                 let declared = target.and_then(|t| self.declarations.tensors.get(&t.name));
+                let members = |name: &String| match self.declarations.modes.get(name) {
+                    Some(mode) => mode.members(),
+                    None => vec![name.clone()],
+                };
                 let modes: Option<Vec<String>> =
-                    declared.map(|d| d.declaration.axes.iter().map(|a| a.mode.name.clone()).collect());
+                    declared.map(|d| d.declaration.axes.iter().flat_map(|a| members(&a.mode.name)).collect());
                 let (_, found) =
                     elaborate(&self.declarations, &self.known, &entry, Some(&fit.model), modes.as_deref());
                 diagnostics.extend(found);

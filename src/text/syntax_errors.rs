@@ -288,6 +288,14 @@ fn hint(matter: &str, position: usize, found: &str, expected: &[Rule]) -> Option
     if found == "[" && before.contains('=') {
         return Some("a potential ends its line: put the next interaction on a line of its own".into());
     }
+    if before.starts_with("mode ") && (found == "{" || found.starts_with(|c: char| c.is_ascii_digit())) {
+        return Some("levels follow a colon, as in `mode a: 2`".into());
+    }
+    if expected.contains(&Rule::arguments) && before == token_at(matter) {
+        return Some(
+            "modes that interact stand in brackets, `[a b]`; a family takes arguments, `body(2)`".into(),
+        );
+    }
     if found == "%" {
         return Some("a percent sign touches its number; the remainder is `mod`".into());
     }
@@ -322,6 +330,7 @@ fn describe(rule: Rule) -> Option<&'static str> {
         Rule::family_sizes | Rule::level_order | Rule::template_params => return None,
         Rule::data_source => "`from`",
         Rule::template_param => "a parameter",
+        Rule::param_declaration => "`name = value`",
         Rule::assignment => "`name = value`",
         _ => return None,
     })

@@ -54,6 +54,9 @@ pub fn sample(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagnostic
         }
     }
     let count = count.ok_or_else(|| given.wrong("how many records?"))?;
+    if count > u32::MAX as usize {
+        return Err(given.wrong("a sample has at most 4 294 967 295 records"));
+    }
     let sample = result.fit.distribution.sample(count, seed);
     let modes = &result.fit.model.modes;
     let columns = modes.iter().map(|m| m.name.clone()).chain(["count".to_string()]).collect();
