@@ -34,6 +34,7 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA408", "needs a file in another encoding"),
     ("MBA412", "needs a table of fractions"),
     ("MBA420", "needs a table with an empty field"),
+    ("MBA424", "needs a table with an empty field"),
     ("MBA423", "needs coordinates in files"),
     ("MBA502", "is for tensors that do not come from a program"),
     ("MBA505", "is for schedules that do not come from a program"),

@@ -55,5 +55,8 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
     if profile.is_some_and(|p| p.masked) {
         found.push(refuse(format!("fitting `{name}` to data with missing cells is")));
     }
+    for diagnostic in &mut found {
+        diagnostic.help.get_or_insert_with(|| "leave it out, or wait for a version that has it".into());
+    }
     if found.is_empty() { Ok(()) } else { Err(found) }
 }

@@ -91,6 +91,11 @@ pub fn bind(
             .and_then(|request| data::inspect(&request, &Beside { host }).map(|header| (request, header)));
         match inspected {
             Ok((request, header)) => {
+                diagnostics.extend(header.notes.iter().map(|note| {
+                    Diagnostic::new(Code::MBA425, note.clone())
+                        .at(request.source.span(), "read as one row per record")
+                        .help("if that is meant, say so with `# allow MBA425` on this line")
+                }));
                 for axis in header.axes.iter().filter(|a| a.from_data) {
                     match found.get_mut(&axis.mode) {
                         None => {

@@ -161,6 +161,9 @@ impl Session {
                 }
                 _ => {}
             }
+            for notice in self.notices.take() {
+                self.tell(notice, sink, &mut outcome);
+            }
         }
         self.planned = done;
         outcome
@@ -249,7 +252,12 @@ impl Session {
         match &bound.origin {
             Origin::Stored(request, header) => {
                 let modes: Vec<_> = bound.modes.iter().filter_map(|m| self.known.get(m).cloned()).collect();
-                data::read(request, header, &modes).map(|loaded| Arc::new(loaded.tensor))
+                let loaded = data::read(request, header, &modes)?;
+                let notices = loaded.notes.into_iter().map(|note| {
+                    Diagnostic::new(Code::MBA424, note).at(request.span, "read here")
+                });
+                self.notices.borrow_mut().extend(notices);
+                Ok(Arc::new(loaded.tensor))
             }
             Origin::Sampled(sampling) => self.draw(name, bound, sampling).map(Arc::new),
         }

@@ -9,6 +9,9 @@ impl Session {
     pub fn settle(&self, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let mut settled: Vec<Diagnostic> = Vec::new();
         for diagnostic in diagnostics {
+            if self.follows_from_syntax(&diagnostic) {
+                continue;
+            }
             if let Some(diagnostic) = self.level(diagnostic)
                 && !settled.contains(&diagnostic)
             {
@@ -17,6 +20,15 @@ impl Session {
         }
         settled.sort_by_key(|d| d.span().map(|s| (s.source, s.start, s.end)));
         settled
+    }
+
+    /// Whether a name is unknown only because the statement that declares it did not parse.
+    fn follows_from_syntax(&self, diagnostic: &Diagnostic) -> bool {
+        diagnostic.code == Code::MBA101
+            && diagnostic.span().is_some_and(|span| {
+                let name = self.sources.slice(span);
+                self.units.iter().any(|u| u.program.broken.iter().any(|b| b == name))
+            })
     }
 
     /// A diagnostic at its level; none when it is allowed.

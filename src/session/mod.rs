@@ -197,6 +197,8 @@ pub struct Session {
     options: Options,
     results: IndexMap<String, FitResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
+    /// What was noticed while reading and has not been told yet.
+    notices: RefCell<Vec<Diagnostic>>,
 }
 
 impl Session {

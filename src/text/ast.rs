@@ -27,6 +27,8 @@ pub struct Program {
     pub statements: Vec<Statement>,
     /// Every comment, in text order.
     pub comments: Vec<Comment>,
+    /// Names that statements which did not parse would have declared.
+    pub broken: Vec<String>,
 }
 
 /// A comment. Never part of the meaning, except that one may allow or deny codes.

@@ -123,6 +123,8 @@ codes! {
     MBA422 Error Outcome "a value lies outside every bin";
     MBA423 Error Outcome "a coordinate is out of range";
     MBA490 Error Program "missing cells are not supported";
+    MBA424 Note Outcome "rows left out";
+    MBA425 Warning Program "counts that may have been forgotten";
     MBA430 Error Outcome "file cannot be written";
     // 5xx: plan and runtime
     MBA501 Error Program "over the memory budget";

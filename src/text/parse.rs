@@ -32,7 +32,36 @@ pub fn parse(source: SourceId, text: &str) -> (Program, Vec<Diagnostic>) {
     diagnostics.sort_by_key(|d| d.span().map(|s| s.start));
     program.comments = comments(source, text, &scan);
     attach_docs(&mut program.statements, &program.comments, text);
+    if !diagnostics.is_empty() {
+        program.broken = broken_names(text, &program.statements);
+    }
     (program, diagnostics)
+}
+
+/// The names that lines outside every statement that parsed seem to declare.
+fn broken_names(text: &str, statements: &[Statement]) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut start = 0;
+    let mut later = statements.iter().map(|s| (s.span.start, s.span.end)).peekable();
+    for line in text.split_inclusive('\n') {
+        let at = start + line.len() - line.trim_start().len();
+        start += line.len();
+        while later.next_if(|(_, end)| *end <= at).is_some() {}
+        if later.peek().is_some_and(|(from, _)| *from <= at) {
+            continue;
+        }
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let mut words = line.split(|c| !word(c)).filter(|w| !w.is_empty());
+        match words.next() {
+            Some("data" | "model" | "fit") => names.extend(words.next().map(str::to_string)),
+            Some("mode" | "param") => names.extend(words.map(str::to_string)),
+            _ => {}
+        }
+        // a fit declares the name after `as`
+        let mut words = line.split(|c| !word(c)).filter(|w| !w.is_empty()).skip_while(|w| *w != "as");
+        names.extend(words.nth(1).map(str::to_string));
+    }
+    names
 }
 
 /// Parses a text that is one expression.
