@@ -564,7 +564,10 @@ impl Elaboration<'_> {
         self.bindings = outer;
         self.bindings.truncate(mark);
         for diagnostic in self.diagnostics.iter_mut().skip(errors) {
-            diagnostic.labels.push(Label { span: call.span, message: format!("in this use of `{name}`") });
+            // once for each place, also when a template contains itself
+            if diagnostic.labels.iter().all(|l| l.span != call.span) {
+                diagnostic.labels.push(Label { span: call.span, message: format!("in this use of `{name}`") });
+            }
         }
     }
 

@@ -607,13 +607,7 @@ impl Builder<'_> {
             let is_where = text.starts_with("where");
             values.push(match children(value).next() {
                 None => OptionValue::Arrow(at),
-                Some(p) if p.as_rule() == Rule::string && text.starts_with("from") => {
-                    OptionValue::From(self.text(p))
-                }
-                Some(p) if p.as_rule() == Rule::string => {
-                    let text = self.text(p);
-                    OptionValue::Value(Expr { kind: ExprKind::Text(text.value), span: text.span })
-                }
+                Some(p) if p.as_rule() == Rule::string => OptionValue::From(self.text(p)),
                 Some(p) if is_where => OptionValue::Where(self.expression(p)),
                 Some(p) => OptionValue::Value(self.expression(p)),
             });
