@@ -215,7 +215,11 @@ impl Session {
                 let declared = target.and_then(|t| self.declarations.tensors.get(&t.name));
                 let members = |name: &String| match self.declarations.modes.get(name) {
                     Some(mode) => mode.members(),
-                    None => vec![name.clone()],
+                    // a misspelt mode has been reported; the model means the right one
+                    None => {
+                        let names = self.declarations.modes.keys().map(String::as_str);
+                        vec![suggest::nearest(name, names).map_or_else(|| name.clone(), str::to_string)]
+                    }
                 };
                 let modes: Option<Vec<String>> =
                     declared.map(|d| d.declaration.axes.iter().flat_map(|a| members(&a.mode.name)).collect());
