@@ -109,7 +109,7 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
 }
 
 /// Cells of a block of the data pass.
-pub const BLOCK: f64 = 65536.0;
+pub const BLOCK: f64 = 32768.0;
 
 fn forest(buffers: &[Buffer]) -> f64 {
     buffers.iter().filter(|b| b.role == super::schedule::Role::Belief).map(|b| b.cells).sum()

@@ -16,6 +16,7 @@ pub mod sample;
 mod statistic;
 pub mod sum;
 pub mod support;
+pub mod vector;
 
 pub use control::{Control, Flow, Observer, Silent};
 pub use coordinates::Coordinate;
