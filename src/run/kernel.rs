@@ -109,7 +109,13 @@ pub fn combine(
     work.into_par_iter().for_each(|(part, own, base)| combine_one(part, own, &small[base..], f));
 }
 
-fn combine_one(projection: &Projection, large: &mut [f64], small: &[f64], f: impl Fn(f64, f64) -> f64) {
+/// As [`combine`], one thread.
+pub(super) fn combine_one(
+    projection: &Projection,
+    large: &mut [f64],
+    small: &[f64],
+    f: impl Fn(f64, f64) -> f64,
+) {
     pulp::Arch::new().dispatch(Combine { projection, large, small, f });
 }
 

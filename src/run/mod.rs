@@ -2,10 +2,12 @@
 
 mod anderson;
 mod certificate;
+mod contract;
 pub mod control;
 pub mod coordinates;
 pub mod distribution;
 mod execute;
+mod factored;
 pub mod fit;
 mod iterate;
 pub mod kernel;

@@ -26,7 +26,7 @@ pub struct Statistics {
 const BLOCK: usize = crate::plan::cost::BLOCK as usize;
 
 /// Groups of blocks with private tables; fixed, so that sums do not depend on the threads.
-const GROUPS: usize = 8;
+const GROUPS: usize = crate::plan::cost::GROUPS as usize;
 
 /// Sums `tensor` to each scope. O(cells stored × scopes); none when the data have no mass.
 pub fn gather(tensor: &Tensor, scopes: &[(&Scope, usize)]) -> Option<Statistics> {
