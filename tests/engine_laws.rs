@@ -6,7 +6,7 @@ use engine::*;
 use mba::data::{Buffer, Storage, Tensor, Values};
 use mba::model::{EnergyModel, Interaction, Potential, Scope};
 use mba::plan::{Options, Profile, cells, compile, degrees_of_freedom, parameters};
-use mba::run::{Control, Distribution, Flow, Observer, Silent, Status, execute};
+use mba::run::{Control, Distribution, Fit, Flow, Observer, Silent, Status, execute};
 use mba::text::{Code, Span};
 use num_bigint::BigUint;
 
@@ -520,4 +520,120 @@ fn information_between_independent_modes_is_zero() {
     let huge = Distribution::from_fixed(&model(&[1000; 4], &[]), &Options::default()).expect("uniform");
     assert_eq!(huge.marginal(&Scope::all(4)).expect_err("10^12 cells").code, Code::MBA504);
     assert!(huge.dense(1 << 20).is_none());
+}
+
+/// Couplings strong enough that fitting takes many sweeps.
+fn coupled(shape: &[usize], seed: u64) -> Vec<f64> {
+    let mut s = Stream(seed);
+    let mut normal = || (0..6).map(|_| s.unit()).sum::<f64>() * 2.0 - 6.0;
+    let pairs: Vec<(usize, usize, Vec<f64>)> = (0..shape.len())
+        .flat_map(|a| (a + 1..shape.len()).map(move |b| (a, b)))
+        .map(|(a, b)| (a, b, (0..shape[a] * shape[b]).map(|_| normal()).collect()))
+        .collect();
+    (0..shape.iter().product())
+        .map(|c| {
+            let i = unravel(c, shape);
+            pairs.iter().map(|(a, b, t)| t[i[*a] * shape[*b] + i[*b]]).sum::<f64>().exp()
+        })
+        .collect()
+}
+
+/// A model whose fixed energy of zero keeps it from being factored.
+fn with_tables(model: &EnergyModel, shape: &[usize]) -> EnergyModel {
+    let mut model = model.clone();
+    model.interactions.push(fixed(shape, &[0], |_| 0.0));
+    model
+}
+
+#[test]
+fn factors_and_tables_give_the_same_fit() {
+    let cases: [(&[usize], Vec<Vec<usize>>); 5] = [
+        (&[8, 9, 7, 10], body(4, 2)),
+        (&[18, 17, 19, 16], vec![vec![0, 1], vec![1, 2], vec![2, 3], vec![0, 3]]),
+        (&[17, 18, 16], body(3, 2)),
+        (&[20, 16, 15, 6, 5], vec![vec![0, 1], vec![1, 2], vec![0, 2], vec![2, 3], vec![3, 4]]),
+        (&[9, 8, 8, 9, 3], [body(4, 2), vec![vec![3, 4], vec![2, 4]]].concat()),
+    ];
+    for (k, (shape, scopes)) in cases.into_iter().enumerate() {
+        for zeros in [false, true] {
+            let mut x = coupled(shape, k as u64);
+            if zeros {
+                x.iter_mut().enumerate().filter(|(c, _)| c % 5 != 1).for_each(|(_, v)| *v = 0.0);
+            }
+            let x = tensor(shape, &x);
+            let factored = model(shape, &refs(&scopes));
+            let tables = with_tables(&factored, shape);
+            let (a, b) =
+                (fit_with(&factored, &x, Control::default()), fit_with(&tables, &x, Control::default()));
+            assert!(a.schedule.draft.atoms.iter().any(|a| a.factored()), "{}", a.schedule.tree());
+            assert!(b.schedule.draft.atoms.iter().all(|a| !a.factored()));
+            assert!((a.kl - b.kl).abs() < 1e-10, "{} {}", a.kl, b.kl);
+            assert!(a.certificate.marginal_gap <= 1e-9, "{:?}", a.certificate);
+            let of = |f: &Fit| f.distribution.dense(1 << 20).expect("small").values;
+            assert!(worst(&of(&a), &of(&b)) < 1e-8);
+            assert_eq!(a.support_cells(), b.support_cells());
+            if a.status == Status::Converged {
+                assert!(a.certificate.optimality_gap.is_some_and(|g| g < 1e-12), "{:?}", a.certificate);
+            }
+            let ratio = a.counters.peak / a.schedule.peak;
+            assert!(ratio <= 1.0, "{ratio} of the predicted peak");
+        }
+    }
+}
+
+#[test]
+fn factors_that_spread_too_far_become_tables() {
+    let shape = [17, 16, 16];
+    let mut x = coupled(&shape, 3);
+    // conditional distributions that differ by more than doubles can hold in one product
+    x.iter_mut().enumerate().for_each(|(c, v)| *v *= (-((c / 16) as f64)).exp().max(1e-280));
+    let x = tensor(&shape, &x);
+    let factored = model(&shape, &PAIRS);
+    let a = fit_with(&factored, &x, Control::default());
+    let b = fit_with(&with_tables(&factored, &shape), &x, Control::default());
+    assert!((a.kl - b.kl).abs() < 1e-9, "{} {}", a.kl, b.kl);
+    assert!(a.certificate.marginal_gap <= 1e-9);
+}
+
+#[test]
+fn four_modes_in_pairs_are_never_a_table() {
+    let shape = [20; 4];
+    let x = tensor(&shape, &coupled(&shape, 1));
+    let m = model(&shape, &refs(&body(4, 2)));
+    let fit = fit_with(&m, &x, Control::default());
+    assert!(fit.schedule.tree().contains("never a table"), "{}", fit.schedule.tree());
+    // n³ beside the data, which are n⁴
+    for step in fit.schedule.steps.iter().filter(|s| ["loop", "certify"].contains(&s.instruction.word())) {
+        let beside = step.live - 8.0 * 160_000.0;
+        assert!(beside < 8.0 * 160_000.0, "{beside}");
+    }
+    assert!(fit.schedule.sweep_operations() < 8.0 * 160_000.0);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let fit = pool.install(|| fit_with(&m, &x, Control::default()));
+        (fit.kl.to_bits(), fit.iterations, fit.certificate)
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn predicted_operations_are_within_a_factor_of_two() {
+    let ring = vec![vec![0, 1], vec![1, 2], vec![2, 3], vec![0, 3]];
+    let chain = vec![vec![0, 1], vec![1, 2], vec![2, 3]];
+    for scopes in [ring, chain, body(4, 2), body(4, 1), body(4, 3)] {
+        let shape = [20, 19, 18, 17];
+        let mut x = coupled(&shape, 9);
+        let mut s = Stream(4);
+        x.iter_mut().for_each(|v| *v *= 0.5 + s.unit());
+        let control = Control { acceleration: false, tolerance: 1e-6, ..Control::default() };
+        let m = model(&shape, &refs(&scopes));
+        let schedule = plan(&m, &tensor(&shape, &x));
+        let mut sweeps = schedule.clone();
+        // what the certificate takes is not known before a run
+        sweeps.steps.retain(|s| s.instruction.word() != "certify");
+        let fit = mba::run::execute(&sweeps, &m, &tensor(&shape, &x), &control, &mut mba::run::Silent);
+        let fit = fit.expect("a fit");
+        let ratio = fit.counters.operations / fit.predicted_operations();
+        assert!((0.5..2.0).contains(&ratio), "{scopes:?}: {ratio}");
+    }
 }

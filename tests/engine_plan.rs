@@ -119,6 +119,6 @@ fn a_plan_reads_like_this() {
     │  clique [m0 m1 m2] 60 cells
     │  per sweep: 1300 operations, 6.1 KiB moved
     ├─ once: 25264 operations, 32.5 KiB moved
-    └─ peak: 47.5 KiB
+    └─ peak: 17.4 KiB
     ");
 }

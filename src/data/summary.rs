@@ -15,6 +15,9 @@ const BLOCK: usize = 1 << 15;
 /// Whole numbers below this are exact in double precision.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// From here on every double is a whole number.
+const HALF_EXACT: f64 = 4_503_599_627_370_496.0;
+
 /// A sum that keeps what is lost to rounding (Neumaier 1974, doi:10.1002/zamm.19740540106).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Compensated {
@@ -47,27 +50,17 @@ pub(crate) struct Summary {
     first: Option<(usize, f64)>,
 }
 
+/// Sums that are kept side by side, so that the loop over them uses vectors.
+const LANES: usize = 16;
+
 /// Looks at every value. `logical` turns a place in memory into the place in logical order.
 pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> usize + Sync)) -> Summary {
     let blocks: Vec<Summary> = values
         .par_chunks(BLOCK)
         .enumerate()
         .map(|(block, values)| {
-            let mut s = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
-            for (i, x) in values.iter().enumerate() {
-                let x = x.to_f64();
-                if !(0.0..f64::INFINITY).contains(&x) {
-                    s.bad += 1;
-                    let place = logical(block * BLOCK + i);
-                    if s.first.is_none_or(|(p, _)| place < p) {
-                        s.first = Some((place, x));
-                    }
-                    continue;
-                }
-                s.counts &= x < EXACT && x == x.trunc();
-                s.total.add(x);
-            }
-            s
+            let good = pulp::Arch::new().dispatch(Look { values });
+            good.unwrap_or_else(|| closely(values, block * BLOCK, logical))
         })
         .collect();
     let start = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
@@ -82,6 +75,70 @@ pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> us
         };
         all
     })
+}
+
+/// One block, when every value in it is allowed; none otherwise.
+struct Look<'a, T> {
+    values: &'a [T],
+}
+
+impl<T: Element> pulp::WithSimd for Look<'_, T> {
+    type Output = Option<Summary>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Option<Summary> {
+        let mut sums = [0.0f64; LANES];
+        let mut lost = [0.0f64; LANES];
+        let mut allowed = [true; LANES];
+        let mut whole = [true; LANES];
+        let (chunks, rest) = self.values.as_chunks::<LANES>();
+        for chunk in chunks {
+            for i in 0..LANES {
+                let x = chunk[i].to_f64();
+                allowed[i] &= (x >= 0.0) & (x < f64::INFINITY);
+                // adding 2⁵² rounds to a whole number; from there to 2⁵³ all are
+                whole[i] &= (((x + HALF_EXACT) - HALF_EXACT == x) | (x >= HALF_EXACT)) & (x < EXACT);
+                // the rounding error of a sum (Knuth, TAOCP 2, §4.2.2)
+                let sum = sums[i] + x;
+                let back = sum - sums[i];
+                lost[i] += (sums[i] - (sum - back)) + (x - back);
+                sums[i] = sum;
+            }
+        }
+        let mut total = Compensated::default();
+        let mut counts = whole.iter().all(|w| *w);
+        let mut fine = allowed.iter().all(|a| *a);
+        for x in rest {
+            let x = x.to_f64();
+            fine &= (0.0..f64::INFINITY).contains(&x);
+            counts &= x < EXACT && x == x.trunc();
+            total.add(x);
+        }
+        for (sum, lost) in sums.into_iter().zip(lost) {
+            total.add(sum);
+            total.lost += lost;
+        }
+        fine.then_some(Summary { total, counts, bad: 0, first: None })
+    }
+}
+
+/// One block, value by value; `start` is the place of its first.
+fn closely<T: Element>(values: &[T], start: usize, logical: &dyn Fn(usize) -> usize) -> Summary {
+    let mut s = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
+    for (i, x) in values.iter().enumerate() {
+        let x = x.to_f64();
+        if !(0.0..f64::INFINITY).contains(&x) {
+            s.bad += 1;
+            let place = logical(start + i);
+            if s.first.is_none_or(|(p, _)| place < p) {
+                s.first = Some((place, x));
+            }
+            continue;
+        }
+        s.counts &= x < EXACT && x == x.trunc();
+        s.total.add(x);
+    }
+    s
 }
 
 impl Summary {

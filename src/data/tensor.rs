@@ -73,6 +73,11 @@ macro_rules! with_values {
 pub trait Element: Copy + Send + Sync + 'static {
     /// The number in double precision.
     fn to_f64(self) -> f64;
+
+    /// The numbers as they are, when they are doubles already.
+    fn doubles(_: &[Self]) -> Option<&[f64]> {
+        None
+    }
 }
 
 macro_rules! elements {
@@ -81,7 +86,18 @@ macro_rules! elements {
         fn to_f64(self) -> f64 { self as f64 }
     })* };
 }
-elements!(i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
+elements!(i8 i16 i32 i64 u8 u16 u32 u64 f32);
+
+impl Element for f64 {
+    #[inline]
+    fn to_f64(self) -> f64 {
+        self
+    }
+
+    fn doubles(values: &[Self]) -> Option<&[f64]> {
+        Some(values)
+    }
+}
 
 impl Element for bool {
     #[inline]

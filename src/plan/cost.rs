@@ -3,7 +3,8 @@
 
 use super::draft::{Clique, Draft};
 use super::options::Profile;
-use super::schedule::{Buffer, BufferId, Instruction, Match, Step};
+use super::schedule::{Buffer, BufferId, Instruction, Match, Shape, Side, Step};
+use crate::model::Scope;
 
 /// Operations counted for one exponential or logarithm.
 pub const TRANSCENDENTAL: f64 = 16.0;
@@ -26,6 +27,31 @@ pub fn sweep_operations(draft: &Draft, cliques: &[Clique]) -> f64 {
     updates + messages
 }
 
+/// How much faster an operation of a matrix product is than one of a sum over a table.
+pub const MATRIX: f64 = 8.0;
+
+/// Cells of the left factor of a matrix product that are made at a time.
+pub const SLICE: f64 = 16384.0;
+
+/// Parts a product is cut into, whatever the number of threads.
+pub const PARTS: f64 = 8.0;
+
+/// Operations, bytes and scratch cells of a product of factors over the given scopes.
+pub fn product(cells: &dyn Fn(&Scope) -> f64, shape: &Shape, factors: &[Scope]) -> (f64, f64, f64) {
+    let (rows, columns, over) = (cells(&shape.rows), cells(&shape.columns), cells(&shape.over));
+    let made = factors.iter().filter_map(|s| shape.side(s)).fold(0.0, |total, side| {
+        total
+            + match side {
+                Side::Left => rows * over,
+                Side::Right => columns * over,
+                Side::Inside => rows * columns,
+            }
+    });
+    let operations = 2.0 * rows * columns * over + made;
+    let bytes = 16.0 * made + 8.0 * (rows * over + columns * over + rows * columns);
+    (operations, bytes, rows * over + columns * over)
+}
+
 /// Prices an instruction: operations, bytes moved and scratch.
 pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Profile>) -> Step {
     let cells = |id: &BufferId| buffers.get(id.0).map_or(0.0, |b| b.cells);
@@ -43,8 +69,10 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let wide = profile.is_some_and(|p| !p.sparse);
             let per_cell = tables.len() as f64 + TRANSCENDENTAL;
             let out = all(&mut tables.iter().copied());
-            // dense data are summed block by block, and a block's partial sums are at most as large
-            let block = if wide { stored.min(BLOCK) * (tables.len() as f64 + 1.0) } else { BLOCK };
+            // private tables and the small tables they are summed from, when they are worth their memory;
+            // dense data that are not doubles are converted block by block
+            let groups = if GROUPS * out <= 0.25 * stored { GROUPS } else { 1.0 };
+            let block = if wide { stored.min(GROUPS * BLOCK) } else { BLOCK } + 2.0 * groups * out;
             (stored * per_cell, profile.map_or(0.0, Profile::bytes) + 8.0 * out, block)
         }
         Instruction::Derive { from, to } => (cells(from), 8.0 * (cells(from) + cells(to)), 0.0),
@@ -74,14 +102,26 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let operations = 2.0 * cells(&m.belief) + (TRANSCENDENTAL + 4.0) * table;
             (operations, 24.0 * cells(&m.belief) + 40.0 * table, table)
         }
+        Instruction::Product(p) => {
+            let size = |s: &Scope| p.cells(s, buffers);
+            let scopes: Vec<Scope> =
+                p.factors.iter().filter_map(|f| buffers.get(f.0)).map(|b| b.scope.clone()).collect();
+            product(&size, &p.shape, &scopes)
+        }
+        Instruction::Rescale(m, _) => {
+            let table = cells(&m.statistic);
+            (2.0 * cells(&m.belief) + 6.0 * table, 24.0 * cells(&m.belief) + 56.0 * table, table)
+        }
         Instruction::Message { from, to, separator } => {
             let operations = cells(from) + cells(to) + cells(separator);
             (operations, 8.0 * (cells(from) + 2.0 * cells(to)), cells(separator))
         }
         Instruction::Loop(i) => {
-            let operations = i.sweep.iter().map(|s| s.operations).sum();
-            let bytes = i.sweep.iter().map(|s| s.bytes).sum();
-            let inner = i.sweep.iter().chain(&i.inward).chain(&i.check).map(|s| s.scratch);
+            let steps: Vec<&Step> = i.steps().collect();
+            let sweep = i.factored.as_ref().map_or(&i.sweep, |f| &f.sweep);
+            let operations = sweep.iter().map(|s| s.operations).sum();
+            let bytes = sweep.iter().map(|s| s.bytes).sum();
+            let inner = steps.iter().map(|s| s.scratch);
             let history = HISTORY * all(&mut i.pairs.iter().map(|m| m.statistic));
             (operations, bytes, inner.fold(0.0, f64::max) + history)
         }
@@ -96,20 +136,31 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let energies = all(&mut fixed.iter().map(|(_, b)| *b));
             (2.0 * (tables + energies), 16.0 * (tables + energies), 0.0)
         }
-        Instruction::Certify { pairs } => {
+        Instruction::Certify { pairs, factored } => {
             // one application of the Fisher matrix; how many it takes is not known before the run
             let tables = all(&mut pairs.iter().map(|m| m.statistic));
             let touched: f64 = all(&mut pairs.iter().map(|m| m.belief));
             let resident = if pairs.is_empty() { 0.0 } else { unique_beliefs(pairs).max(forest(buffers)) };
-            (4.0 * touched + 4.0 * tables, 24.0 * touched, CONJUGATE * tables + 2.0 * resident)
+            // directions of all factors, messages and views, and two slices for each one there was
+            let loose = |b: &&Buffer| {
+                use super::schedule::Role::{Factor, Incoming, View};
+                !factored.is_empty() && matches!(b.role, Factor | Incoming | View)
+            };
+            let directions: f64 = buffers.iter().filter(loose).map(|b| b.cells).sum();
+            let own = all(&mut factored.iter().map(|m| m.statistic));
+            let scratch = CONJUGATE * (tables + own) + 2.0 * resident + 2.0 * directions;
+            (4.0 * touched + 4.0 * tables, 24.0 * touched, scratch)
         }
     };
     let frees = Vec::new();
     Step { instruction, pass: "", operations, bytes: moved, live: 0.0, scratch, frees }
 }
 
+/// Groups of blocks with private tables; fixed, so that sums do not depend on the threads.
+pub const GROUPS: f64 = 8.0;
+
 /// Cells of a block of the data pass.
-pub const BLOCK: f64 = 65536.0;
+pub const BLOCK: f64 = 32768.0;
 
 fn forest(buffers: &[Buffer]) -> f64 {
     buffers.iter().filter(|b| b.role == super::schedule::Role::Belief).map(|b| b.cells).sum()

@@ -15,6 +15,18 @@ pub struct Clique {
     pub generators: Vec<usize>,
     /// Fixed potentials that are multiplied in here, by position in the model's interactions.
     pub fixed: Vec<usize>,
+    /// How its generators are reached without its table; empty when the table is built.
+    pub views: Vec<View>,
+}
+
+/// Some of a clique's modes, on which some of its generators are matched. The others are summed out of
+/// the product of all factors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// The modes that are kept.
+    pub scope: Scope,
+    /// Generators that are updated here, by position in [`Atom::generators`].
+    pub generators: Vec<usize>,
 }
 
 /// One move of a sweep.
@@ -56,6 +68,11 @@ impl Atom {
     /// An atom nothing is known of yet.
     pub fn new(modes: Scope, generators: Vec<Scope>, fixed: Vec<usize>) -> Self {
         Self { modes, generators, fixed, parent: None, closed: false, cliques: Vec::new(), sweep: Vec::new() }
+    }
+
+    /// Whether its cliques are contracted from factors and never written down.
+    pub fn factored(&self) -> bool {
+        self.iterates() && self.cliques.iter().any(|c| !c.views.is_empty())
     }
 
     /// Whether it takes sweeps.
@@ -144,7 +161,11 @@ impl fmt::Display for Draft {
                     write!(f, " on clique {p} at {}", self.bracket(&clique.node.separator))?;
                 }
                 let here = clique.generators.iter().filter_map(|g| atom.generators.get(*g));
-                writeln!(f, " matches {}", self.brackets(here))?;
+                write!(f, " matches {}", self.brackets(here))?;
+                if !clique.views.is_empty() {
+                    write!(f, " on {}", self.brackets(clique.views.iter().map(|v| &v.scope)))?;
+                }
+                writeln!(f)?;
             }
             if !atom.sweep.is_empty() {
                 let moves = atom.sweep.iter().map(|m| match m {

@@ -1,7 +1,7 @@
 //! Which tables are alive when, and the peak of what they take.
 
 use super::options::Profile;
-use super::schedule::{Buffer, BufferId, Match, Place, Step};
+use super::schedule::{Buffer, BufferId, Instruction, Match, Place, Role, Step};
 
 /// Fills in what each step frees and what is alive while it runs; returns the peak in bytes. A table
 /// lives from the step that first writes it to the step that last touches it; beliefs, separators,
@@ -28,6 +28,14 @@ pub fn live(
     for (_, m) in matches {
         keep(m.statistic);
         keep(m.potential);
+    }
+    // an atom that is never put into tables is certified and handed back as factors and messages
+    let loose =
+        |s: &Step| matches!(&s.instruction, Instruction::Certify { factored, .. } if !factored.is_empty());
+    if steps.iter().any(loose) {
+        for (k, buffer) in kept.iter_mut().zip(buffers) {
+            *k |= matches!(buffer.role, Role::Factor | Role::Incoming | Role::View);
+        }
     }
     let mut last = vec![0; buffers.len()];
     for (i, step) in steps.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! From an energy model to a schedule, before any data are read. Pure.
 //!
 //! ```text
-//! model ─ reduce ─ split ─ separate ─ close ─ choose ─ order ─ fuse ─ lower → schedule
+//! model ─ reduce ─ split ─ separate ─ close ─ choose ─ factor ─ order ─ fuse ─ lower → schedule
 //! ```
 
 pub mod budget;

@@ -20,6 +20,12 @@ pub enum Role {
     Belief,
     /// `S`: a marginal of the model over what two cliques share.
     Separator,
+    /// `F`: a factor of the model, of largest value one.
+    Factor,
+    /// `M`: what a clique hears from a neighbour, of largest value one.
+    Incoming,
+    /// `V`: a marginal of the model over some modes of a clique.
+    View,
 }
 
 impl Role {
@@ -30,6 +36,9 @@ impl Role {
             Role::Potential => 'λ',
             Role::Belief => 'B',
             Role::Separator => 'S',
+            Role::Factor => 'F',
+            Role::Incoming => 'M',
+            Role::View => 'V',
         }
     }
 }
@@ -76,6 +85,84 @@ pub struct Match {
     pub potential: BufferId,
     /// The clique's belief.
     pub belief: BufferId,
+}
+
+/// How a product of factors is summed: rows × over times over × columns. The rows come before the
+/// columns in the order of modes, so that the result is a table over both as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// Kept modes that go with the left factors.
+    pub rows: Scope,
+    /// Kept modes that go with the right factors.
+    pub columns: Scope,
+    /// Modes that are summed out.
+    pub over: Scope,
+}
+
+/// Where a factor enters a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Over rows and what is summed out.
+    Left,
+    /// Over columns and what is summed out.
+    Right,
+    /// Over rows and columns: multiplied in after the sum.
+    Inside,
+}
+
+impl Shape {
+    /// The smallest shape that sums the factors over a clique to `onto`; none when some factor that is
+    /// summed over ties rows to columns however the kept modes are parted.
+    pub fn of(clique: &Scope, onto: &Scope, factors: &[Scope]) -> Option<Self> {
+        let over: Scope = clique.iter().filter(|m| !onto.contains(*m)).collect();
+        let kept: Vec<usize> = onto.iter().collect();
+        (1..=kept.len().max(1)).filter(|n| *n <= kept.len()).find_map(|n| {
+            let (rows, columns) = kept.split_at(kept.len() - n);
+            let shape = Self {
+                rows: rows.iter().copied().collect(),
+                columns: columns.iter().copied().collect(),
+                over: over.clone(),
+            };
+            factors.iter().all(|f| shape.side(f).is_some()).then_some(shape)
+        })
+    }
+
+    /// Where a factor enters; none when it ties rows to columns under the sum.
+    pub fn side(&self, factor: &Scope) -> Option<Side> {
+        if factor.intersection(&self.over).is_empty() {
+            Some(Side::Inside)
+        } else if factor.intersection(&self.rows).is_empty() {
+            Some(Side::Right)
+        } else if factor.intersection(&self.columns).is_empty() {
+            Some(Side::Left)
+        } else {
+            None
+        }
+    }
+}
+
+/// A sum of a product of factors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Product {
+    /// The table it is written to.
+    pub onto: BufferId,
+    /// The factors.
+    pub factors: Vec<BufferId>,
+    /// How it is summed.
+    pub shape: Shape,
+}
+
+impl Product {
+    /// Cells over modes of this product.
+    pub fn cells(&self, scope: &Scope, buffers: &[Buffer]) -> f64 {
+        let size = |m: usize| {
+            let ids = self.factors.iter().chain([&self.onto]);
+            let of = ids.filter_map(|id| buffers.get(id.0));
+            let sizes = of.filter_map(|b| b.scope.position(m).and_then(|p| b.shape.get(p)));
+            sizes.copied().next().unwrap_or(1) as f64
+        };
+        scope.iter().map(size).product()
+    }
 }
 
 /// One instruction. Logarithms are natural; `0/0 = 0` throughout.
@@ -155,6 +242,10 @@ pub enum Instruction {
     },
     /// Iterative proportional fitting of one generator: `B ← B · P/Q`, `λ ← λ + ln(P/Q)`.
     Scale(Match),
+    /// `V ← Σ Π F M`: a marginal of the model, up to its mass, without the table of its clique.
+    Product(Product),
+    /// Proportional fitting of one generator on a view: `V ← V · P/Q`, `F ← F · P/Q`.
+    Rescale(Match, BufferId),
     /// Pass a clique's marginal to a neighbour: `B' ← B' · S_new/S_old`.
     Message {
         /// The clique that speaks.
@@ -189,6 +280,8 @@ pub enum Instruction {
     Certify {
         /// The generators that were iterated.
         pairs: Vec<Match>,
+        /// Generators of atoms that were contracted from factors.
+        factored: Vec<Match>,
     },
     /// Hand back the calibrated tree.
     Emit,
@@ -209,6 +302,41 @@ pub struct Iteration {
     pub root: BufferId,
     /// What is fitted.
     pub pairs: Vec<Match>,
+    /// The same in factors. The tables of the cliques are then used only if factors spread too far
+    /// for their products to be represented.
+    pub factored: Option<Factored>,
+}
+
+/// The loop of an atom whose cliques are products of factors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Factored {
+    /// The factor of each generator, in the order of [`Iteration::pairs`].
+    pub factors: Vec<BufferId>,
+    /// Messages towards the root.
+    pub inward: Vec<Step>,
+    /// One sweep, which starts with a view of the root.
+    pub sweep: Vec<Step>,
+    /// Every message and every marginal afresh.
+    pub check: Vec<Step>,
+    /// The marginal of the model on each generator, as the check leaves it.
+    pub marginals: Vec<BufferId>,
+    /// Whether no other atom hangs on it, so that it is never put together with one.
+    pub alone: bool,
+    /// What each clique hears: clique by place, and the messages.
+    pub heard: Vec<(usize, Vec<BufferId>)>,
+    /// The messages both ways between a clique and its parent, and the table between the two.
+    pub between: Vec<(BufferId, BufferId, BufferId)>,
+}
+
+impl Iteration {
+    /// Every step that is planned to run.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        let [a, b, c] = match &self.factored {
+            Some(f) => [&f.inward, &f.sweep, &f.check],
+            None => [&self.sweep, &self.inward, &self.check],
+        };
+        a.iter().chain(b).chain(c)
+    }
 }
 
 /// An instruction with its price.
@@ -246,6 +374,8 @@ impl Instruction {
             Instruction::Distribute { .. } => "distribute",
             Instruction::Scale(_) => "scale",
             Instruction::Message { .. } => "message",
+            Instruction::Product(_) => "product",
+            Instruction::Rescale(..) => "rescale",
             Instruction::Loop(_) => "loop",
             Instruction::Gap { .. } => "gap",
             Instruction::Adopt { .. } => "adopt",
@@ -275,11 +405,14 @@ impl Instruction {
             Instruction::Scale(m) => of(&[*m]),
             Instruction::Message { from, to, separator } => vec![*from, *to, *separator],
             Instruction::Loop(iteration) => {
-                let steps = iteration.sweep.iter().chain(&iteration.inward).chain(&iteration.check);
-                steps.flat_map(|s| s.instruction.reads()).chain(of(&iteration.pairs)).collect()
+                let steps = iteration.steps().flat_map(|s| s.instruction.reads());
+                let pairs = iteration.pairs.iter().flat_map(|m| [m.statistic, m.potential]);
+                steps.chain(pairs).collect()
             }
             Instruction::Gap { pairs } => pairs.iter().flat_map(|m| [m.statistic, m.belief]).collect(),
-            Instruction::Certify { pairs } => of(pairs),
+            Instruction::Product(p) => p.factors.clone(),
+            Instruction::Rescale(m, factor) => vec![m.statistic, m.belief, *factor],
+            Instruction::Certify { pairs, .. } => of(pairs),
             Instruction::Adopt { statistic, .. } => vec![*statistic],
             Instruction::Divergence { pairs, fixed } => {
                 let tables = pairs.iter().flat_map(|m| [m.statistic, m.potential]);
@@ -303,9 +436,11 @@ impl Instruction {
             | Instruction::Distribute { child, parent, separator } => vec![*child, *parent, *separator],
             Instruction::Scale(m) => vec![m.potential, m.belief],
             Instruction::Message { to, separator, .. } => vec![*to, *separator],
+            Instruction::Product(p) => vec![p.onto],
+            Instruction::Rescale(m, factor) => vec![m.belief, *factor],
             Instruction::Loop(iteration) => {
-                let steps = iteration.sweep.iter().chain(&iteration.inward).chain(&iteration.check);
-                steps.flat_map(|s| s.instruction.writes()).collect()
+                let own = iteration.factored.iter().flat_map(|f| f.factors.iter().copied());
+                iteration.steps().flat_map(|s| s.instruction.writes()).chain(own).collect()
             }
             _ => Vec::new(),
         }

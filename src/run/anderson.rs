@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use super::kernel::scale;
 use super::machine::Machine;
 use super::sum::{Compensated, sum};
-use crate::plan::schedule::{Iteration, Match};
+use super::vector::ln_all;
+use crate::plan::schedule::{BufferId, Iteration, Match};
 use crate::text::Diagnostic;
 
 /// Differences that are kept.
@@ -21,25 +22,90 @@ const REACH: f64 = 200.0;
 /// The fixed-point map is one full sweep on the stacked log potentials y; F(y) = ΣQ − Σ⟨P, y⟩ is what a
 /// sweep lowers. Cells without mass in the data are left out. Work per sweep: O(depth² · cells of
 /// the generators), plus one scaling of each clique and one pass of messages inwards.
-pub(super) struct Anderson {
+pub(super) struct Anderson<'a> {
     /// P of every cell, the weights of the least-squares problem.
     weights: Vec<f64>,
+    pairs: &'a [Match],
+    /// The factors, where there are no tables to scale.
+    factors: Option<&'a [BufferId]>,
     start: Vec<f64>,
     last: Option<(Vec<f64>, Vec<f64>)>,
     residuals: VecDeque<Vec<f64>>,
     images: VecDeque<Vec<f64>>,
 }
 
-impl Anderson {
-    pub fn new(machine: &Machine, pairs: &[Match]) -> Self {
+impl<'a> Anderson<'a> {
+    /// With no history, of the factors of an iteration or of its tables.
+    pub fn new(machine: &Machine, iteration: &'a Iteration, factors: bool) -> Self {
+        let pairs = iteration.pairs.as_slice();
         let weights = pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
-        let start = Vec::new();
-        Self { weights, start, last: None, residuals: VecDeque::new(), images: VecDeque::new() }
+        let own = iteration.factored.as_ref().filter(|_| factors);
+        Self {
+            weights,
+            pairs,
+            factors: own.map(|f| f.factors.as_slice()),
+            start: Vec::new(),
+            last: None,
+            residuals: VecDeque::new(),
+            images: VecDeque::new(),
+        }
     }
 
     /// Remembers the potentials a sweep starts from.
-    pub fn start(&mut self, machine: &Machine, pairs: &[Match]) {
-        self.start = stacked(machine, pairs);
+    pub fn start(&mut self, machine: &Machine) {
+        let mut start = std::mem::take(&mut self.start);
+        self.stack(machine, &mut start);
+        self.start = start;
+    }
+
+    /// The log potentials of all generators in one vector; 0 where they are −∞.
+    fn stack(&self, machine: &Machine, out: &mut Vec<f64>) {
+        out.clear();
+        match self.factors {
+            None => {
+                let cells = self.pairs.iter().flat_map(|m| &machine.tables[m.potential.0]);
+                out.extend(cells.map(|l| if l.is_finite() { *l } else { 0.0 }));
+            }
+            Some(factors) => {
+                for f in factors {
+                    let (at, unit) = (out.len(), machine.scale_of[f.0]);
+                    out.extend_from_slice(&machine.tables[f.0]);
+                    ln_all(&mut out[at..]);
+                    out[at..].iter_mut().for_each(|l| *l = if l.is_finite() { *l + unit } else { 0.0 });
+                }
+            }
+        }
+    }
+
+    /// Moves from `image` by `step`, or back to it, and brings the root up to date; the mass there.
+    fn place(
+        &self,
+        machine: &mut Machine,
+        iteration: &Iteration,
+        image: &[f64],
+        step: &[f64],
+        back: bool,
+    ) -> Result<f64, Vec<Diagnostic>> {
+        let (Some(factors), Some(factored)) = (self.factors, &iteration.factored) else {
+            apply(machine, self.pairs, step, if back { -1.0 } else { 1.0 });
+            for message in &iteration.inward {
+                machine.step(message)?;
+            }
+            return Ok(sum(&machine.tables[iteration.root.0]));
+        };
+        let logs: Vec<f64> =
+            if back { image.to_vec() } else { image.iter().zip(step).map(|(l, d)| l + d).collect() };
+        let mut rest = logs.as_slice();
+        for f in factors {
+            let (own, tail) = rest.split_at(machine.tables[f.0].len());
+            machine.set_factor(*f, own);
+            rest = tail;
+        }
+        machine.walk(&factored.inward)?;
+        let first = factored.sweep.get(..1).unwrap_or_default();
+        machine.walk(first)?;
+        let view = first.first().and_then(|s| s.instruction.writes().first().copied());
+        Ok(view.map_or(1.0, |v| machine.mass_of(v)))
     }
 
     /// Moves the potentials ahead, if that does not raise the objective.
@@ -48,7 +114,8 @@ impl Anderson {
         machine: &mut Machine,
         iteration: &Iteration,
     ) -> Result<(), Vec<Diagnostic>> {
-        let image = stacked(machine, &iteration.pairs);
+        let mut image = Vec::new();
+        self.stack(machine, &mut image);
         let residual: Vec<f64> = image.iter().zip(&self.start).map(|(g, y)| g - y).collect();
         if let Some((image_before, residual_before)) = self.last.take() {
             if self.residuals.len() == DEPTH {
@@ -59,26 +126,27 @@ impl Anderson {
             self.images.push_back(difference(&image, &image_before));
         }
         let step = self.step(&residual);
-        self.last = Some((image, residual));
-        let Some(step) = step else { return Ok(()) };
-        if !step.iter().all(|d| d.abs() <= REACH) {
-            self.forget();
+        let step = step.filter(|step| step.iter().all(|d| d.abs() <= REACH));
+        let Some(step) = step else {
+            // a first step has nothing to go by; one that reaches too far is not taken
+            if self.factors.is_some() {
+                self.place(machine, iteration, &image, &[], true)?;
+            }
+            if self.residuals.is_empty() {
+                self.last = Some((image, residual));
+            } else {
+                self.forget();
+            }
             return Ok(());
-        }
-        apply(machine, &iteration.pairs, &step, 1.0);
-        for message in &iteration.inward {
-            machine.step(message)?;
-        }
-        let mass = sum(&machine.tables[iteration.root.0]);
+        };
+        let mass = self.place(machine, iteration, &image, &step, false)?;
         let linear: Compensated = self.weights.iter().zip(&step).map(|(p, d)| p * d).collect();
         // F rises by (mass − 1) − ⟨P, step⟩: a sweep leaves a mass of one
         if mass.is_finite() && mass - 1.0 <= linear.value() {
+            self.last = Some((image, residual));
             return Ok(());
         }
-        apply(machine, &iteration.pairs, &step, -1.0);
-        for message in &iteration.inward {
-            machine.step(message)?;
-        }
+        self.place(machine, iteration, &image, &step, true)?;
         self.forget();
         Ok(())
     }
@@ -114,12 +182,6 @@ impl Anderson {
         self.images.clear();
         self.last = None;
     }
-}
-
-/// The log potentials of all generators in one vector; 0 where they are −∞.
-fn stacked(machine: &Machine, pairs: &[Match]) -> Vec<f64> {
-    let cells = pairs.iter().flat_map(|m| &machine.tables[m.potential.0]);
-    cells.map(|l| if l.is_finite() { *l } else { 0.0 }).collect()
 }
 
 fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {

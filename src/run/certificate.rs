@@ -9,11 +9,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::factored::Tangent;
 use super::kernel::{combine, marginalise};
 use super::machine::Machine;
 use super::projection::Projection;
 use super::sum::{dot, sum};
-use crate::plan::schedule::{BufferId, Match};
+use crate::plan::schedule::{BufferId, Instruction, Match};
 
 /// Most applications of the Fisher matrix.
 const MOST: usize = 500;
@@ -21,26 +22,113 @@ const MOST: usize = 500;
 /// Relative residual at which the Newton equations count as solved.
 const SOLVED: f64 = 1e-8;
 
+/// What is left of the equations is not worth solving below this part of the resolution of doubles.
+const WORTHLESS: f64 = 0.1;
+
 /// Bounds what is left to gain on the generators that were iterated. Conjugate gradients in marginal
 /// coordinates, preconditioned by 1/Q_g; each application of G is two passes of conditional expectations
 /// over the calibrated tree, and nothing is as large as the tensor.
-pub(super) fn certify(machine: &mut Machine, pairs: &[Match]) {
+pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]) {
     machine.certificate.marginal_gap = machine.gap;
     // what doubles can tell apart in a divergence of this size
     let resolution = f64::EPSILON * (1.0 + machine.negative_entropy.abs());
-    match newton(machine, pairs) {
-        Ok(bound) => machine.certificate.optimality_gap = Some(bound + resolution),
-        Err(reason) => machine.certificate.reason = Some(reason),
+    // atoms whose factors spread too far have tables after all
+    let (tables, loose): (Vec<Match>, Vec<Match>) =
+        factored.iter().partition(|m| !machine.tables[m.belief.0].is_empty());
+    let tables: Vec<Match> = pairs.iter().copied().chain(tables).collect();
+    let mut all = vec![Operator::Tables(Fisher::new(machine, &tables))];
+    for step in &machine.schedule.steps {
+        if let Instruction::Loop(iteration) = &step.instruction
+            && let Some(program) = &iteration.factored
+            && loose.iter().any(|m| iteration.pairs.contains(m))
+        {
+            all.push(Operator::Factors(Tangent::new(machine, program), &iteration.pairs));
+        }
+    }
+    let mut sum = Newton::default();
+    for operator in all {
+        match newton(machine, operator, resolution) {
+            Ok(n) => {
+                sum.decrement += n.decrement;
+                sum.smallest += n.smallest;
+                sum.missed += n.missed;
+            }
+            Err(reason) => {
+                machine.certificate.reason = Some(reason);
+                return;
+            }
+        }
+    }
+    machine.smallest_change = Some(sum.smallest);
+    if sum.smallest < -1.0 {
+        machine.certificate.reason = Some(if machine.stopped || machine.interrupted {
+            "the fit is too far from the optimum for a bound".into()
+        } else {
+            "the optimum lies on the boundary, where the bound does not apply".into()
+        });
+        return;
+    }
+    let bound = factor(sum.smallest) * sum.decrement.max(0.0) + sum.missed;
+    machine.certificate.optimality_gap = Some(bound + resolution);
+}
+
+/// What a solution of the Newton equations says.
+#[derive(Default)]
+struct Newton {
+    /// λ².
+    decrement: f64,
+    /// The smallest relative change of a cell.
+    smallest: f64,
+    /// What the part of the equations that is not solved may still be worth.
+    missed: f64,
+}
+
+/// The Fisher information, on tables or on factors.
+enum Operator<'a> {
+    Tables(Fisher<'a>),
+    Factors(Tangent<'a>, &'a [Match]),
+}
+
+impl Operator<'_> {
+    fn pairs(&self) -> &[Match] {
+        match self {
+            Operator::Tables(fisher) => fisher.pairs,
+            Operator::Factors(_, pairs) => pairs,
+        }
+    }
+
+    fn marginals(&self, machine: &mut Machine) -> Vec<f64> {
+        match self {
+            Operator::Tables(fisher) => fisher.marginals(machine),
+            Operator::Factors(tangent, _) => tangent.marginals(machine),
+        }
+    }
+
+    fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> Vec<f64> {
+        match self {
+            Operator::Tables(fisher) => fisher.apply(machine, v),
+            Operator::Factors(tangent, _) => tangent.apply(machine, v).0,
+        }
+    }
+
+    fn smallest_change(&mut self, machine: &mut Machine, d: &[f64]) -> f64 {
+        match self {
+            Operator::Tables(fisher) => fisher.smallest_change(machine, d),
+            Operator::Factors(tangent, _) => tangent.smallest_change(machine, d),
+        }
     }
 }
 
-fn newton(machine: &mut Machine, pairs: &[Match]) -> Result<f64, String> {
+/// Conjugate gradients end when the equations are solved, or when what is missing is worth less than
+/// doubles can tell: what is missing, over the smallest eigenvalue met so far (of the Lanczos matrix
+/// that the coefficients are) with room for one a hundred times smaller.
+fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Result<Newton, String> {
+    let pairs = operator.pairs().to_vec();
     if pairs.is_empty() {
-        return Ok(0.0);
+        return Ok(Newton::default());
     }
-    let fisher = Fisher::new(machine, pairs);
     let target: Vec<f64> = pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
-    let fitted = fisher.marginals(machine);
+    let fitted = operator.marginals(machine);
     let inverse: Vec<f64> = fitted.iter().map(|q| if *q > 0.0 { 1.0 / q } else { 0.0 }).collect();
     let size = |r: &[f64]| -> f64 { r.iter().zip(&inverse).map(|(r, i)| r * r * i).sum() };
 
@@ -49,19 +137,22 @@ fn newton(machine: &mut Machine, pairs: &[Match]) -> Result<f64, String> {
     // below this, a residual is rounding and the equations have no solution
     let floor = (32.0 * f64::EPSILON).powi(2) * pairs.len() as f64;
     if start <= 100.0 * floor {
-        return Ok(0.0);
+        return Ok(Newton::default());
     }
     let mut solution = vec![0.0; right.len()];
     let mut residual = right.clone();
     let mut direction: Vec<f64> = residual.iter().zip(&inverse).map(|(r, i)| r * i).collect();
     let mut now = start;
+    let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
+    let (mut last_step, mut last_keep) = (0.0f64, 0.0f64);
+    let mut worth = f64::INFINITY;
     let mut applied = 0;
-    while now > SOLVED * SOLVED * start && now > floor {
+    while now > SOLVED * SOLVED * start && now > floor && worth > WORTHLESS * resolution {
         if applied == MOST {
             break;
         }
         applied += 1;
-        let image = fisher.apply(machine, &direction);
+        let image = operator.apply(machine, &direction);
         let curvature = dot(&direction, &image);
         if curvature <= 0.0 || !curvature.is_finite() {
             break;
@@ -74,20 +165,23 @@ fn newton(machine: &mut Machine, pairs: &[Match]) -> Result<f64, String> {
         for ((d, r), i) in direction.iter_mut().zip(&residual).zip(&inverse) {
             *d = r * i + keep * *d;
         }
+        diagonal.push(1.0 / step + if applied > 1 { last_keep / last_step } else { 0.0 });
+        beside.push(keep.sqrt() / step);
+        (last_step, last_keep) = (step, keep);
         now = next;
+        // an early guess at the smallest eigenvalue is too large
+        if applied >= 16 && applied % 4 == 0 && 100.0 * now <= WORTHLESS * resolution {
+            worth = 100.0 * now / smallest_eigenvalue(&diagonal, &beside);
+        }
     }
 
-    let image = fisher.apply(machine, &solution);
+    let image = operator.apply(machine, &solution);
     let decrement = dot(&solution, &image);
     let missed: Vec<f64> = right.iter().zip(&image).map(|(r, i)| r - i).collect();
-    let smallest = fisher.smallest_change(machine, &solution);
-    machine.smallest_change = Some(smallest);
-    if smallest < -1.0 {
-        return Err(if machine.stopped || machine.interrupted {
-            "the fit is too far from the optimum for a bound".into()
-        } else {
-            "the optimum lies on the boundary, where the bound does not apply".into()
-        });
+    let smallest = operator.smallest_change(machine, &solution);
+    if smallest < -1.0 || worth <= WORTHLESS * resolution {
+        let missed = if worth.is_finite() { worth } else { 0.0 };
+        return Ok(Newton { decrement, smallest, missed });
     }
     if size(&missed) > (1e-6_f64).powi(2) * start + 100.0 * floor {
         return Err(format!(
@@ -97,7 +191,26 @@ fn newton(machine: &mut Machine, pairs: &[Match]) -> Result<f64, String> {
     if dot(&solution, &missed).abs() > 1e-3 * decrement {
         return Err("the Newton equations are too ill-conditioned for a proof".into());
     }
-    Ok(factor(smallest) * decrement.max(0.0))
+    Ok(Newton { decrement, smallest, missed: 0.0 })
+}
+
+/// The smallest eigenvalue of a symmetric tridiagonal matrix, by bisection on the number of negative
+/// pivots (Sturm), from below. O(rows) for each of 60 halvings.
+fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
+    let below = |x: f64| {
+        let mut pivot = 1.0f64;
+        diagonal.iter().enumerate().any(|(i, d)| {
+            let off = if i == 0 { 0.0 } else { beside[i - 1] };
+            pivot = d - x - off * off / pivot;
+            pivot <= 0.0
+        })
+    };
+    let (mut low, mut high) = (0.0, diagonal.iter().copied().fold(f64::INFINITY, f64::min));
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if below(middle) { high = middle } else { low = middle }
+    }
+    high
 }
 
 /// c(m) = ((1+m) ln(1+m) − m)/m², from 1 at m = −1 to ½ at m = 0.
@@ -114,6 +227,10 @@ fn factor(m: f64) -> f64 {
 struct Fisher<'a> {
     pairs: &'a [Match],
     nodes: Vec<Node>,
+    /// Room for a table per clique.
+    energy: Vec<Vec<f64>>,
+    /// Room for the largest of them.
+    weighted: Vec<f64>,
 }
 
 struct Node {
@@ -152,7 +269,7 @@ impl<'a> Fisher<'a> {
             }
             start += cells;
         }
-        Self { pairs, nodes }
+        Self { pairs, nodes, energy: Vec::new(), weighted: Vec::new() }
     }
 
     fn marginals(&self, machine: &mut Machine) -> Vec<f64> {
@@ -167,23 +284,28 @@ impl<'a> Fisher<'a> {
     }
 
     /// Σ v over the generators of each clique.
-    fn spread(&self, machine: &Machine, v: &[f64]) -> Vec<Vec<f64>> {
-        let own = |node: &Node| {
-            let mut table = vec![0.0; machine.tables[node.belief.0].len()];
-            for (start, cells, projection) in &node.generators {
-                combine(projection, &mut table, &v[*start..start + cells], |a, b| a + b);
+    fn spread(&mut self, machine: &Machine, v: &[f64]) -> Vec<Vec<f64>> {
+        let mut tables = std::mem::take(&mut self.energy);
+        tables.resize_with(self.nodes.len(), Vec::new);
+        for (table, node) in tables.iter_mut().zip(&self.nodes) {
+            table.resize(machine.tables[node.belief.0].len(), 0.0);
+            let mut generators =
+                node.generators.iter().map(|(start, cells, way)| (way, &v[*start..start + cells]));
+            match generators.next() {
+                None => table.fill(0.0),
+                Some((way, own)) => combine(way, table, own, |_, b| b),
             }
-            table
-        };
-        self.nodes.iter().map(own).collect()
+            generators.for_each(|(way, own)| combine(way, table, own, |a, b| a + b));
+        }
+        tables
     }
 
     /// G v: the covariance of every generator's indicators with E = Σ v. With T(x_C) = ⟨E | x_C⟩ it is
     /// Σ_{C∖g} B (T − ⟨E⟩). O(cells of the cliques × (generators + edges)).
-    fn apply(&self, machine: &mut Machine, v: &[f64]) -> Vec<f64> {
+    fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> Vec<f64> {
         let mut energy = self.spread(machine, v);
         let mut sent: Vec<Vec<f64>> = vec![Vec::new(); self.nodes.len()];
-        let mut weighted = Vec::new();
+        let mut weighted = std::mem::take(&mut self.weighted);
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let Some((p, separator, down, up)) = &node.parent else { continue };
             let message = self.expected(machine, node, &energy[i], *separator, down, &mut weighted);
@@ -212,6 +334,8 @@ impl<'a> Fisher<'a> {
             }
             machine.count(node.belief, 2.0 + 2.0 * node.generators.len() as f64, 48.0);
         }
+        self.energy = energy;
+        self.weighted = weighted;
         out
     }
 
@@ -235,7 +359,7 @@ impl<'a> Fisher<'a> {
     }
 
     /// min over the support of Σ d − ⟨Σ d⟩, by min-sum on the tree; components add up.
-    fn smallest_change(&self, machine: &Machine, d: &[f64]) -> f64 {
+    fn smallest_change(&mut self, machine: &Machine, d: &[f64]) -> f64 {
         let mut energy = self.spread(machine, d);
         for (table, node) in energy.iter_mut().zip(&self.nodes) {
             let belief = &machine.tables[node.belief.0];
@@ -256,7 +380,7 @@ impl<'a> Fisher<'a> {
         total - self.mean(machine, d)
     }
 
-    fn mean(&self, machine: &Machine, d: &[f64]) -> f64 {
+    fn mean(&mut self, machine: &Machine, d: &[f64]) -> f64 {
         let own = self.spread(machine, d);
         let terms = self.nodes.iter().zip(&own).map(|(node, e)| {
             let products: Vec<f64> =

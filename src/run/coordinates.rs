@@ -41,7 +41,7 @@ impl Distribution {
     pub fn eta(&self) -> Vec<Coordinate> {
         let mut found = Found::default();
         for potential in &self.potentials {
-            let holds = |c: &&super::distribution::Clique| potential.scope.is_subset(&c.belief.scope);
+            let holds = |c: &&super::distribution::Clique| potential.scope.is_subset(c.belief.scope());
             let Some(clique) = self.cliques.iter().find(holds) else { continue };
             let belief = &clique.belief;
             let mut table = Table { values: vec![0.0; potential.values.len()], ..potential.clone() };

@@ -1,6 +1,8 @@
 //! A distribution on a calibrated clique tree: Q = Π_C B_C / Π_S B_S.
 
-use std::sync::Arc;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use super::sum::{Compensated, entropy};
 use crate::model::{Mode, Scope, Table};
@@ -9,11 +11,72 @@ use crate::model::{Mode, Scope, Table};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clique {
     /// The marginal of the distribution on the clique.
-    pub belief: Table,
+    pub belief: Belief,
     /// The clique it hangs from, and the marginal on what the two share. Parents come first.
     pub parent: Option<(usize, Table)>,
     /// The independent component it belongs to.
     pub component: usize,
+}
+
+/// The marginal on a clique: a table, or a product of factors that becomes one when somebody looks at it.
+#[derive(Clone)]
+pub struct Belief {
+    table: OnceLock<Table>,
+    scope: Scope,
+    shape: Vec<usize>,
+    /// Logarithms of factors.
+    factors: Vec<Table>,
+}
+
+impl Belief {
+    /// A table that is there.
+    pub fn table(table: Table) -> Self {
+        let (scope, shape) = (table.scope.clone(), table.shape.clone());
+        Self { table: OnceLock::from(table), scope, shape, factors: Vec::new() }
+    }
+
+    /// The normalised exponential of a sum of tables.
+    pub fn product(scope: Scope, shape: Vec<usize>, factors: Vec<Table>) -> Self {
+        Self { table: OnceLock::new(), scope, shape, factors }
+    }
+
+    /// The modes, which need no table.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    fn written(&self) -> Table {
+        let mut table = Table::filled(self.scope.clone(), self.shape.clone(), 0.0);
+        for factor in &self.factors {
+            let onto = super::projection::Projection::between(&self.scope, &self.shape, &factor.scope);
+            super::kernel::combine(&onto, &mut table.values, &factor.values, |a, b| a + b);
+        }
+        let most = table.values.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
+        super::kernel::map(&mut table.values, |l| (l - most).exp());
+        let mass = super::sum::sum(&table.values);
+        super::kernel::map(&mut table.values, |b| b / mass);
+        table
+    }
+}
+
+impl Deref for Belief {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        self.table.get_or_init(|| self.written())
+    }
+}
+
+impl PartialEq for Belief {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for Belief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 /// A normalised distribution over the cells of its modes, with `0/0 = 0`. Its size is that of its
@@ -140,7 +203,7 @@ fn log_conditional(clique: &Clique) -> Table {
 
 /// B_C / B_S, the distribution of a clique given its parent.
 pub(super) fn conditional(clique: &Clique) -> Table {
-    let mut table = clique.belief.clone();
+    let mut table = Table::clone(&clique.belief);
     if let Some((_, separator)) = &clique.parent {
         let onto = super::projection::Projection::between(&table.scope, &table.shape, &separator.scope);
         super::kernel::combine(&onto, &mut table.values, &separator.values, super::kernel::ratio);

@@ -1,14 +1,15 @@
 //! Runs a schedule and hands back what it found.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::control::{Control, Observer, Silent};
-use super::distribution::{Clique, Distribution};
+use super::distribution::{Belief, Clique, Distribution};
 use super::fit::{Fit, Status, ZeroMarginals};
 use super::machine::Machine;
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
-use crate::plan::schedule::BufferId;
+use crate::plan::schedule::{BufferId, Instruction};
 use crate::plan::{Options, Schedule, compile_fixed};
 use crate::text::{Code, Diagnostic};
 
@@ -127,16 +128,54 @@ fn zero_marginals(machine: &Machine) -> Vec<ZeroMarginals> {
 
 fn distribution(mut machine: Machine) -> Distribution {
     let schedule = machine.schedule;
-    let mut table = |id: BufferId| {
+    let blank = |id: BufferId| {
         let buffer = &schedule.buffers[id.0];
-        let values = std::mem::take(&mut machine.tables[id.0]);
-        Table { scope: buffer.scope.clone(), shape: buffer.shape.clone(), values }
+        Table { scope: buffer.scope.clone(), shape: buffer.shape.clone(), values: Vec::new() }
+    };
+    // an atom that stayed a product of factors has no tables yet
+    let mut products: BTreeMap<BufferId, Vec<Table>> = BTreeMap::new();
+    let mut shared: BTreeMap<BufferId, Vec<f64>> = BTreeMap::new();
+    for step in &schedule.steps {
+        let Instruction::Loop(iteration) = &step.instruction else { continue };
+        let Some(factored) = &iteration.factored else { continue };
+        if !machine.tables[iteration.root.0].is_empty() {
+            continue;
+        }
+        for (place, heard) in &factored.heard {
+            let belief = schedule.places[*place].belief;
+            let own = iteration
+                .pairs
+                .iter()
+                .filter(|m| m.belief == belief)
+                .map(|m| Table { values: machine.tables[m.potential.0].clone(), ..blank(m.potential) });
+            let messages = heard.iter().map(|id| {
+                let logs = machine.tables[id.0].iter().map(|v| v.ln() + machine.scale_of[id.0]);
+                Table { values: logs.collect(), ..blank(*id) }
+            });
+            products.insert(belief, own.chain(messages).collect());
+        }
+        for (up, down, separator) in &factored.between {
+            let both = machine.tables[up.0].iter().zip(&machine.tables[down.0]).map(|(u, d)| u * d);
+            let values: Vec<f64> = both.collect();
+            let mass = super::sum::sum(&values);
+            shared.insert(*separator, values.into_iter().map(|v| v / mass).collect());
+        }
+    }
+    let mut table = |id: BufferId| {
+        let own = shared.remove(&id).unwrap_or_else(|| std::mem::take(&mut machine.tables[id.0]));
+        Table { values: own, ..blank(id) }
     };
     let cliques: Vec<Clique> = schedule
         .places
         .iter()
         .map(|place| Clique {
-            belief: table(place.belief),
+            belief: match products.remove(&place.belief) {
+                Some(factors) => {
+                    let Table { scope, shape, .. } = blank(place.belief);
+                    Belief::product(scope, shape, factors)
+                }
+                None => Belief::table(table(place.belief)),
+            },
             parent: place.parent.map(|(p, s)| (p, table(s))),
             component: place.component,
         })

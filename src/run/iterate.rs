@@ -3,7 +3,7 @@
 use super::anderson::Anderson;
 use super::control::{Flow, Observer};
 use super::machine::Machine;
-use crate::plan::schedule::{Instruction, Iteration};
+use crate::plan::schedule::{Factored, Instruction, Iteration};
 use crate::text::Diagnostic;
 
 /// Plain sweeps before acceleration starts: most problems are done by then.
@@ -22,13 +22,24 @@ pub(super) fn iterate(
     let tolerance = machine.control.tolerance * if joined { 0.25 } else { 1.0 };
     let history = crate::plan::cost::HISTORY as usize;
     let cells: usize = iteration.pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
+    let mut made = 0;
+    if let Some(factored) = &iteration.factored {
+        made = match factors(machine, iteration, factored, tolerance, observer)? {
+            Ended::Done => return Ok(()),
+            Ended::Uneven(made) => made,
+        };
+        // from here on in logarithms, which bear any spread
+        for step in &iteration.check {
+            machine.step(step)?;
+        }
+    }
     let mut anderson: Option<Anderson> = None;
-    for sweep in 1..=machine.control.max_sweeps {
+    for sweep in made + 1..=machine.control.max_sweeps {
         if machine.interrupted {
             break;
         }
         if let Some(anderson) = &mut anderson {
-            anderson.start(machine, &iteration.pairs);
+            anderson.start(machine);
         }
         let mut gap = 0.0f64;
         for step in &iteration.sweep {
@@ -54,7 +65,7 @@ pub(super) fn iterate(
             match &mut anderson {
                 None => {
                     machine.note(history * cells);
-                    anderson = Some(Anderson::new(machine, &iteration.pairs));
+                    anderson = Some(Anderson::new(machine, iteration, false));
                 }
                 Some(anderson) => anderson.extrapolate(machine, iteration)?,
             }
@@ -66,4 +77,93 @@ pub(super) fn iterate(
         machine.step(step)?;
     }
     Ok(())
+}
+
+/// How the sweeps over factors ended.
+enum Ended {
+    /// Potentials and marginals are in place.
+    Done,
+    /// After so many sweeps some factor has spread too far; the potentials are in place.
+    Uneven(usize),
+}
+
+/// The same sweeps where the cliques stay products of factors.
+fn factors(
+    machine: &mut Machine,
+    iteration: &Iteration,
+    factored: &Factored,
+    tolerance: f64,
+    observer: &mut dyn Observer,
+) -> Result<Ended, Vec<Diagnostic>> {
+    let pairs = &iteration.pairs;
+    let history = crate::plan::cost::HISTORY as usize;
+    let cells: usize = pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
+    let (first, later) = factored.sweep.split_at(1);
+    machine.open_factors(factored, pairs);
+    machine.walk(&factored.inward)?;
+    let mut anderson: Option<Anderson> = None;
+    let mut fresh = false;
+    let mut sweep = 0;
+    let mut found = f64::INFINITY;
+    while sweep < machine.control.max_sweeps && !machine.interrupted && !machine.uneven {
+        sweep += 1;
+        if let Some(anderson) = &mut anderson {
+            anderson.start(machine);
+        }
+        // an extrapolation has taken the first view already
+        if !std::mem::take(&mut fresh) {
+            machine.walk(first)?;
+        }
+        let gap = machine.walk(later)?;
+        machine.sweeps += 1;
+        machine.interrupted = observer.sweep(machine.sweeps, gap) == Flow::Interrupt;
+        if machine.uneven {
+            break;
+        }
+        if gap <= tolerance {
+            found = machine.check_factors(factored, pairs)?;
+            if found <= tolerance {
+                break;
+            }
+            // the check leaves the messages as a sweep does
+        }
+        if machine.control.acceleration && sweep >= PLAIN && sweep < machine.control.max_sweeps {
+            match &mut anderson {
+                None => {
+                    machine.note(history * cells);
+                    anderson = Some(Anderson::new(machine, iteration, true));
+                }
+                Some(anderson) => {
+                    anderson.extrapolate(machine, iteration)?;
+                    fresh = true;
+                }
+            }
+        }
+    }
+    if machine.uneven {
+        for (f, m) in factored.factors.iter().zip(pairs) {
+            machine.take_potential(*f, m.potential);
+        }
+        return Ok(Ended::Uneven(sweep));
+    }
+    if found > tolerance {
+        machine.stopped |= !machine.interrupted;
+        found = machine.check_factors(factored, pairs)?;
+    }
+    for (f, m) in factored.factors.iter().zip(pairs) {
+        machine.take_potential(*f, m.potential);
+    }
+    // an atom that is joined to others is measured with them
+    if factored.alone {
+        machine.factored_gap = machine.factored_gap.max(found);
+        if let Some(view) = first.first().and_then(|s| s.instruction.writes().first().copied()) {
+            machine.walk(&factored.inward)?;
+            machine.walk(first)?;
+            let component = machine.schedule.places.iter().find(|p| p.atom == iteration.atom);
+            if let Some(component) = component.map(|p| p.component) {
+                machine.log_mass[component] = machine.mass_of(view).ln();
+            }
+        }
+    }
+    Ok(Ended::Done)
 }

@@ -5,7 +5,8 @@
 use rayon::prelude::*;
 
 use super::projection::Projection;
-use super::sum::sum;
+use super::sum::lanes;
+use super::vector::vectorised;
 
 /// Cells from which a kernel is worth more than one thread.
 const LARGE: usize = 1 << 16;
@@ -53,18 +54,20 @@ pub fn marginalise(projection: &Projection, from: &[f64], onto: &mut [f64]) {
     }
 }
 
-/// `onto ← onto + Σ from`, one thread.
-pub fn accumulate(projection: &Projection, from: &[f64], onto: &mut [f64]) {
-    let (length, stride) = projection.inner();
-    match stride {
-        0 => projection.runs(|i, o| onto[o] += sum(&from[i..i + length])),
-        1 => projection.runs(|i, o| {
-            onto[o..o + length].iter_mut().zip(&from[i..i + length]).for_each(|(o, f)| *o += f);
-        }),
-        _ => projection.runs(|i, o| {
-            let cells = onto[o..].iter_mut().step_by(stride);
-            cells.zip(&from[i..i + length]).for_each(|(o, f)| *o += f);
-        }),
+vectorised! {
+    /// `onto ← onto + Σ from`, one thread.
+    accumulate(projection: &'a Projection, from: &'a [f64], onto: &'a mut [f64]) -> () {
+        let (length, stride) = projection.inner();
+        match stride {
+            0 => projection.runs(|i, o| onto[o] += lanes(&from[i..i + length])),
+            1 => projection.runs(|i, o| {
+                onto[o..o + length].iter_mut().zip(&from[i..i + length]).for_each(|(o, f)| *o += f);
+            }),
+            _ => projection.runs(|i, o| {
+                let cells = onto[o..].iter_mut().step_by(stride);
+                cells.zip(&from[i..i + length]).for_each(|(o, f)| *o += f);
+            }),
+        }
     }
 }
 
@@ -106,21 +109,44 @@ pub fn combine(
     work.into_par_iter().for_each(|(part, own, base)| combine_one(part, own, &small[base..], f));
 }
 
-fn combine_one(projection: &Projection, large: &mut [f64], small: &[f64], f: impl Fn(f64, f64) -> f64) {
-    let (length, stride) = projection.inner();
-    match stride {
-        0 => projection.runs(|i, o| {
-            let s = small[o];
-            large[i..i + length].iter_mut().for_each(|l| *l = f(*l, s));
-        }),
-        1 => projection.runs(|i, o| {
-            let cells = &small[o..o + length];
-            large[i..i + length].iter_mut().zip(cells).for_each(|(l, s)| *l = f(*l, *s));
-        }),
-        _ => projection.runs(|i, o| {
-            let cells = small[o..].iter().step_by(stride);
-            large[i..i + length].iter_mut().zip(cells).for_each(|(l, s)| *l = f(*l, *s));
-        }),
+/// As [`combine`], one thread.
+pub(super) fn combine_one(
+    projection: &Projection,
+    large: &mut [f64],
+    small: &[f64],
+    f: impl Fn(f64, f64) -> f64,
+) {
+    pulp::Arch::new().dispatch(Combine { projection, large, small, f });
+}
+
+struct Combine<'a, F> {
+    projection: &'a Projection,
+    large: &'a mut [f64],
+    small: &'a [f64],
+    f: F,
+}
+
+impl<F: Fn(f64, f64) -> f64> pulp::WithSimd for Combine<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { projection, large, small, f } = self;
+        let (length, stride) = projection.inner();
+        match stride {
+            0 => projection.runs(|i, o| {
+                let s = small[o];
+                large[i..i + length].iter_mut().for_each(|l| *l = f(*l, s));
+            }),
+            1 => projection.runs(|i, o| {
+                let cells = &small[o..o + length];
+                large[i..i + length].iter_mut().zip(cells).for_each(|(l, s)| *l = f(*l, *s));
+            }),
+            _ => projection.runs(|i, o| {
+                let cells = small[o..].iter().step_by(stride);
+                large[i..i + length].iter_mut().zip(cells).for_each(|(l, s)| *l = f(*l, *s));
+            }),
+        }
     }
 }
 

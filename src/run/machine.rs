@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::contract::{Plan, Room};
 use super::control::{Control, Observer};
 use super::fit::{Certificate, Counters};
 use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
@@ -25,7 +26,15 @@ pub(super) struct Machine<'a> {
     /// The tables that are alive; the others are empty.
     pub tables: Vec<Vec<f64>>,
     projections: HashMap<(BufferId, BufferId), Arc<Projection>>,
-    scratch: Vec<f64>,
+    pub scratch: Vec<f64>,
+    /// The logarithm of what the values of a factor, a message or a view are divided by.
+    pub scale_of: Vec<f64>,
+    pub products: HashMap<BufferId, Vec<(Vec<BufferId>, Arc<Plan>)>>,
+    pub room: Room,
+    /// Whether some factor has spread too far for products of it.
+    pub uneven: bool,
+    /// The gap of atoms that stayed products of factors.
+    pub factored_gap: f64,
     /// ln of the mass of exp(Σ λ − Σ E/T) of each component.
     pub log_mass: Vec<f64>,
     pub sweeps: usize,
@@ -61,6 +70,11 @@ impl<'a> Machine<'a> {
             tables: vec![Vec::new(); schedule.buffers.len()],
             projections: HashMap::new(),
             scratch: Vec::new(),
+            scale_of: vec![0.0; schedule.buffers.len()],
+            products: HashMap::new(),
+            room: Room::default(),
+            uneven: false,
+            factored_gap: 0.0,
             log_mass: vec![0.0; components],
             sweeps: 0,
             stopped: false,
@@ -128,23 +142,26 @@ impl<'a> Machine<'a> {
             Instruction::Scale(m) => {
                 let _ = self.scale(*m);
             }
+            Instruction::Product(product) => self.product(product, step.operations, step.bytes),
+            // on a view, by `walk`, which knows whether the view is used again
+            Instruction::Rescale(..) => {}
             Instruction::Message { from, to, separator } => self.message(*from, *to, *separator),
             // loops are run by `iterate`, which needs the observer; they do not nest
             Instruction::Loop(_) => {}
-            Instruction::Gap { pairs } => self.gap = self.measure(pairs),
+            Instruction::Gap { pairs } => self.gap = self.measure(pairs).max(self.factored_gap),
             Instruction::Adopt { statistic, belief } => {
                 let (from, onto) = self.two(*statistic, *belief);
                 onto.copy_from_slice(from);
                 self.count(*belief, 0.0, 16.0);
             }
             Instruction::Divergence { pairs, fixed } => self.divergence(pairs, fixed),
-            Instruction::Certify { pairs } => certificate::certify(self, pairs),
+            Instruction::Certify { pairs, factored } => certificate::certify(self, pairs, factored),
         }
         Ok(())
     }
 
     /// Makes room for a table.
-    fn allocate(&mut self, id: BufferId) {
+    pub fn allocate(&mut self, id: BufferId) {
         let cells: usize = self.schedule.buffers[id.0].shape.iter().product();
         let table = &mut self.tables[id.0];
         if table.len() != cells {
@@ -177,7 +194,7 @@ impl<'a> Machine<'a> {
     }
 
     /// One table to read and another to write.
-    fn two(&mut self, read: BufferId, write: BufferId) -> (&[f64], &mut [f64]) {
+    pub fn two(&mut self, read: BufferId, write: BufferId) -> (&[f64], &mut [f64]) {
         // a schedule never reads and writes one table through two operands
         match self.tables.get_disjoint_mut([read.0, write.0]) {
             Ok([r, w]) => (r, w),

@@ -73,7 +73,7 @@ impl Distribution {
 
     /// All modes in the subtree of each clique.
     fn modes_below(&self) -> Vec<Scope> {
-        let mut below: Vec<Scope> = self.cliques.iter().map(|c| c.belief.scope.clone()).collect();
+        let mut below: Vec<Scope> = self.cliques.iter().map(|c| c.belief.scope().clone()).collect();
         for i in (0..self.cliques.len()).rev() {
             if let Some((p, _)) = &self.cliques[i].parent {
                 below[*p] = below[*p].union(&below[i]);
@@ -113,7 +113,7 @@ impl Distribution {
             messages[*parent].push(message);
         }
         let own = std::mem::take(&mut messages[top]);
-        self.absorbed(self.cliques[top].belief.clone(), own, wanted)
+        self.absorbed(Table::clone(&self.cliques[top].belief), own, wanted)
     }
 
     /// A table times messages, summed to `kept`.

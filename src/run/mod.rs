@@ -2,10 +2,12 @@
 
 mod anderson;
 mod certificate;
+mod contract;
 pub mod control;
 pub mod coordinates;
 pub mod distribution;
 mod execute;
+mod factored;
 pub mod fit;
 mod iterate;
 pub mod kernel;
@@ -16,6 +18,7 @@ pub mod sample;
 mod statistic;
 pub mod sum;
 pub mod support;
+pub mod vector;
 
 pub use control::{Control, Flow, Observer, Silent};
 pub use coordinates::Coordinate;

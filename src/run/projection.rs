@@ -52,7 +52,7 @@ impl Projection {
     }
 
     /// Visits every run of the innermost axis: where it starts, and where its first cell falls.
-    #[inline]
+    #[inline(always)]
     pub fn runs(&self, mut visit: impl FnMut(usize, usize)) {
         let (length, _) = self.inner;
         let (count, step) = self.middle;

@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use super::kernel::accumulate;
 use super::projection::Projection;
-use super::sum::{Compensated, p_ln_p, sum};
+use super::sum::{Compensated, sum};
+use super::vector::sum_x_ln_x;
 use crate::data::{Dense, Element, Sparse, Storage, Tensor};
 use crate::model::Scope;
 use crate::model::table::strides;
@@ -22,10 +23,10 @@ pub struct Statistics {
 }
 
 /// Cells of a block: small enough for the cache, large enough for long inner loops.
-const BLOCK: usize = 1 << 16;
+const BLOCK: usize = crate::plan::cost::BLOCK as usize;
 
 /// Groups of blocks with private tables; fixed, so that sums do not depend on the threads.
-const GROUPS: usize = 8;
+const GROUPS: usize = crate::plan::cost::GROUPS as usize;
 
 /// Sums `tensor` to each scope. O(cells stored × scopes); none when the data have no mass.
 pub fn gather(tensor: &Tensor, scopes: &[(&Scope, usize)]) -> Option<Statistics> {
@@ -49,7 +50,8 @@ fn gather_dense(dense: &Dense, scopes: &[(&Scope, usize)]) -> Sums {
 }
 
 /// The array is walked in the order it is stored. Trailing axes, and a range of the axis before them,
-/// make a block, which is converted to doubles once and then summed into every table.
+/// make a block; a block is summed to small tables, the smaller of them from the larger, and those
+/// are added to the marginals. Doubles that lie together are read where they are, others converted.
 fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)]) -> Sums {
     let mut axes: Vec<usize> = (0..dense.shape.len()).filter(|a| dense.shape[*a] != 1).collect();
     axes.sort_by_key(|a| std::cmp::Reverse((dense.strides[*a], dense.shape[*a])));
@@ -79,12 +81,10 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
             (0..dense.shape.len()).map(of).collect()
         })
         .collect();
-    // projections of a block that takes `length` steps along the ranged axis
+    // a block that takes `length` steps along the ranged axis
     let plan = |length: usize| {
-        let axes = || ranged.iter().map(move |a| (length, *a)).chain(inner.iter().map(|a| (extent(a), *a)));
-        let source = Projection::strided(axes().map(|(n, a)| (n, dense.strides[a])));
-        let onto = |s: &Vec<usize>| Projection::strided(axes().map(|(n, a)| (n, s[a])));
-        (source, table_strides.iter().map(onto).collect::<Vec<_>>())
+        let axes = ranged.iter().map(|a| (*a, length)).chain(inner.iter().map(|a| (*a, extent(a))));
+        BlockPlan::new(&axes.collect::<Vec<_>>(), &dense.strides, scopes, &table_strides)
     };
     let full = plan(most);
     let last = plan(range - (pieces - 1) * most);
@@ -95,7 +95,8 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
     let groups = if private.saturating_mul(GROUPS) <= cells / 4 { GROUPS.min(blocks) } else { 1 };
     let run = |group: usize| -> (Vec<Vec<f64>>, Compensated, Compensated) {
         let mut tables: Vec<Vec<f64>> = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
-        let mut buffer = vec![0.0; most * whole];
+        let mut buffer = Vec::new();
+        let mut local: Vec<Vec<f64>> = full.sums.iter().map(|s| vec![0.0; s.cells]).collect();
         let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
         let mut index = vec![0; outer.len()];
         for b in group * blocks / groups..(group + 1) * blocks / groups {
@@ -109,17 +110,14 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
                 let outer: usize = index.iter().zip(outer).map(|(i, a)| i * strides[*a]).sum();
                 outer + ranged.first().map_or(0, |a| piece * most * strides[*a])
             };
-            let short = piece + 1 == pieces;
-            let (source, onto) = if short { &last } else { &full };
-            let length = if short { range - piece * most } else { most };
-            let buffer = &mut buffer[..length * whole];
-            convert(source, &values[at(&dense.strides)..], buffer);
-            for ((table, own), strides) in tables.iter_mut().zip(onto).zip(&table_strides) {
-                accumulate(own, buffer, &mut table[at(strides)..]);
+            let plan = if piece + 1 == pieces { &last } else { &full };
+            let block = plan.block(&values[at(&dense.strides)..], &mut buffer);
+            plan.sum(block, &mut local);
+            for ((table, (k, onto)), strides) in tables.iter_mut().zip(&plan.targets).zip(&table_strides) {
+                accumulate(onto, &local[*k][..plan.sums[*k].cells], &mut table[at(strides)..]);
             }
-            total.add(sum(buffer));
-            buffer.iter_mut().for_each(|x| *x = p_ln_p(*x));
-            x_ln_x.add(sum(buffer));
+            total.add(local.last().and_then(|t| t.first()).copied().unwrap_or(0.0));
+            x_ln_x.add(sum_x_ln_x(block));
         }
         (tables, total, x_ln_x)
     };
@@ -140,43 +138,192 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
     (tables, total.value(), x_ln_x.value(), cells)
 }
 
-fn convert<T: Element>(source: &Projection, values: &[T], out: &mut [f64]) {
-    let (length, stride) = source.inner();
-    source.runs(|to, from| {
-        let out = &mut out[to..to + length];
-        match stride {
-            0 => out.fill(values[from].to_f64()),
-            1 => out.iter_mut().zip(&values[from..]).for_each(|(o, v)| *o = v.to_f64()),
-            _ => out.iter_mut().zip(values[from..].iter().step_by(stride)).for_each(|(o, v)| *o = v.to_f64()),
-        }
-    });
+/// How a block of some size is summed.
+struct BlockPlan {
+    /// The block's cells, as they lie in the array.
+    source: Projection,
+    cells: usize,
+    /// Whether they lie there one after the other.
+    together: bool,
+    /// Small tables, larger ones first; the last is a single cell.
+    sums: Vec<LocalSum>,
+    /// For each marginal the small table that is added to it, and where its cells go.
+    targets: Vec<(usize, Projection)>,
 }
 
-fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
-    let tables = scopes
-        .par_iter()
-        .map(|(scope, cells)| {
-            let sizes: Vec<usize> = scope.iter().map(|m| sparse.shape[m]).collect();
-            let columns: Vec<(&[u32], usize)> =
-                scope.iter().map(|m| sparse.coordinates[m].as_slice()).zip(strides(&sizes)).collect();
-            let mut table = vec![0.0; *cells];
-            let mut place = [0usize; 1024];
-            for (k, values) in sparse.values.chunks(place.len()).enumerate() {
-                let start = k * place.len();
-                let place = &mut place[..values.len()];
-                place.fill(0);
-                for (column, stride) in &columns {
-                    let own = &column[start..start + place.len()];
-                    place.iter_mut().zip(own).for_each(|(p, i)| *p += *i as usize * stride);
-                }
-                for (p, value) in place.iter().zip(values) {
-                    table[*p] += value;
+/// A sum of a block over some of its axes.
+struct LocalSum {
+    cells: usize,
+    /// The small table it is summed from; none is the block itself.
+    from: Option<usize>,
+    way: Projection,
+}
+
+impl BlockPlan {
+    /// For a block of these axes and lengths, in the order in which they are stored.
+    fn new(
+        axes: &[(usize, usize)],
+        data_strides: &[usize],
+        scopes: &[(&Scope, usize)],
+        table_strides: &[Vec<usize>],
+    ) -> Self {
+        let local = |scope: &Scope| -> Vec<usize> {
+            (0..axes.len()).filter(|k| scope.contains(axes[*k].0)).collect()
+        };
+        let count = |own: &[usize]| -> usize { own.iter().map(|k| axes[*k].1).product() };
+        let mut kept: Vec<Vec<usize>> = scopes.iter().map(|(s, _)| local(s)).collect();
+        kept.push(Vec::new());
+        kept.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        kept.dedup();
+        // axes of a table over `own`, with the strides of its sum over `onto`
+        let way = |own: &[usize], onto: &[usize]| {
+            let steps = strides(&onto.iter().map(|k| axes[*k].1).collect::<Vec<_>>());
+            let step = |k: &usize| onto.iter().position(|o| o == k).map_or(0, |p| steps[p]);
+            Projection::strided(own.iter().map(|k| (axes[*k].1, step(k))))
+        };
+        let all: Vec<usize> = (0..axes.len()).collect();
+        let mut sums: Vec<LocalSum> = Vec::new();
+        for (i, own) in kept.iter().enumerate() {
+            let holds = (0..i).filter(|j| own.iter().all(|k| kept[*j].contains(k)));
+            let from = holds.min_by_key(|j| sums[*j].cells);
+            let way = way(from.map_or(all.as_slice(), |j| kept[j].as_slice()), own);
+            sums.push(LocalSum { cells: count(own), from, way });
+        }
+        let target = |((scope, _), table): (&(&Scope, usize), &Vec<usize>)| {
+            let own = local(scope);
+            let k = kept.iter().position(|o| *o == own).unwrap_or(0);
+            (k, Projection::strided(own.iter().map(|k| (axes[*k].1, table[axes[*k].0]))))
+        };
+        let source = Projection::strided(axes.iter().map(|(a, n)| (*n, data_strides[*a])));
+        let cells = count(&all);
+        Self {
+            together: source.inner() == (cells, 1) || cells == 1,
+            source,
+            cells,
+            sums,
+            targets: scopes.iter().zip(table_strides).map(target).collect(),
+        }
+    }
+
+    /// The cells of the block that starts `values`, as doubles.
+    fn block<'a, T: Element>(&self, values: &'a [T], buffer: &'a mut Vec<f64>) -> &'a [f64] {
+        if let (true, Some(doubles)) = (self.together, T::doubles(values)) {
+            return &doubles[..self.cells];
+        }
+        buffer.resize(self.cells, 0.0);
+        pulp::Arch::new().dispatch(Convert { source: &self.source, values, out: buffer });
+        buffer
+    }
+
+    /// All small tables of a block.
+    fn sum(&self, block: &[f64], local: &mut [Vec<f64>]) {
+        for (i, sum) in self.sums.iter().enumerate() {
+            let (before, rest) = local.split_at_mut(i);
+            let onto = &mut rest[0][..sum.cells];
+            onto.fill(0.0);
+            match sum.from {
+                Some(j) => accumulate(&sum.way, &before[j][..self.sums[j].cells], onto),
+                None => accumulate(&sum.way, block, onto),
+            }
+        }
+    }
+}
+
+struct Convert<'a, T> {
+    source: &'a Projection,
+    values: &'a [T],
+    out: &'a mut [f64],
+}
+
+impl<T: Element> pulp::WithSimd for Convert<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { source, values, out } = self;
+        let (length, stride) = source.inner();
+        source.runs(|to, from| {
+            let out = &mut out[to..to + length];
+            match stride {
+                0 => out.fill(values[from].to_f64()),
+                1 => out.iter_mut().zip(&values[from..]).for_each(|(o, v)| *o = v.to_f64()),
+                _ => {
+                    let cells = values[from..].iter().step_by(stride);
+                    out.iter_mut().zip(cells).for_each(|(o, v)| *o = v.to_f64());
                 }
             }
+        });
+    }
+}
+
+/// Cells a thread takes at a time.
+const SHARE: usize = 1 << 17;
+
+/// Coordinates are walked in fixed shares, each summed to private tables that are added in order; where
+/// tables are large beside the shares, each table is one walk instead.
+fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
+    let cells = sparse.values.len();
+    let columns: Vec<Vec<(&[u32], usize)>> = scopes
+        .iter()
+        .map(|(scope, _)| {
+            let sizes: Vec<usize> = scope.iter().map(|m| sparse.shape[m]).collect();
+            scope.iter().map(|m| sparse.coordinates[m].as_slice()).zip(strides(&sizes)).collect()
+        })
+        .collect();
+    let shares = cells.div_ceil(SHARE).clamp(1, GROUPS);
+    let private: usize = scopes.iter().map(|(_, n)| *n).sum();
+    let shares = if private.saturating_mul(shares) <= cells { shares } else { 1 };
+    let walk = |k: usize, share: usize, table: &mut [f64]| {
+        let (start, end) = (share * cells / shares, (share + 1) * cells / shares);
+        histogram(&columns[k], &sparse.values, start, end, table);
+    };
+    let jobs: Vec<(usize, usize)> =
+        (0..shares).flat_map(|share| (0..scopes.len()).map(move |k| (share, k))).collect();
+    let parts: Vec<Vec<f64>> = jobs
+        .into_par_iter()
+        .map(|(share, k)| {
+            let mut table = vec![0.0; scopes[k].1];
+            walk(k, share, &mut table);
             table
         })
         .collect();
-    let total: Compensated = sparse.values.iter().copied().collect();
-    let x_ln_x: Compensated = sparse.values.iter().map(|x| p_ln_p(*x)).collect();
-    (tables, total.value(), x_ln_x.value(), sparse.values.len())
+    let mut tables: Vec<Vec<f64>> = Vec::new();
+    for (i, own) in parts.into_iter().enumerate() {
+        if i < scopes.len() {
+            tables.push(own);
+        } else {
+            tables[i % scopes.len()].iter_mut().zip(own).for_each(|(t, o)| *t += o);
+        }
+    }
+    let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
+    for part in sparse.values.chunks(BLOCK) {
+        total.add(sum(part));
+        x_ln_x.add(sum_x_ln_x(part));
+    }
+    (tables, total.value(), x_ln_x.value(), cells)
+}
+
+/// Adds the cells from `start` to `end` to the table of their columns.
+fn histogram(columns: &[(&[u32], usize)], values: &[f64], start: usize, end: usize, table: &mut [f64]) {
+    if let [(first, step), (second, 1)] = columns {
+        let cells = first[start..end].iter().zip(&second[start..end]).zip(&values[start..end]);
+        for ((i, j), value) in cells {
+            table[*i as usize * step + *j as usize] += value;
+        }
+        return;
+    }
+    let mut place = [0usize; 1024];
+    let mut start = start;
+    while start < end {
+        let stop = end.min(start + place.len());
+        let place = &mut place[..stop - start];
+        place.fill(0);
+        for (column, stride) in columns {
+            place.iter_mut().zip(&column[start..stop]).for_each(|(p, i)| *p += *i as usize * stride);
+        }
+        for (p, value) in place.iter().zip(&values[start..stop]) {
+            table[*p] += value;
+        }
+        start = stop;
+    }
 }

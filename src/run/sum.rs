@@ -55,6 +55,17 @@ pub fn p_ln_p(p: f64) -> f64 {
 /// Plain sum in eight lanes, which is fast and loses less than one lane would.
 #[inline]
 pub fn sum(values: &[f64]) -> f64 {
+    if values.len() < 64 { lanes(values) } else { long_sum(values) }
+}
+
+super::vector::vectorised! {
+    /// [`sum`], for slices that are worth the best vector unit.
+    long_sum(values: &'a [f64]) -> f64 { lanes(values) }
+}
+
+/// [`sum`], always inlined into the loop around it.
+#[inline(always)]
+pub(super) fn lanes(values: &[f64]) -> f64 {
     if values.len() < 8 {
         return values.iter().fold(0.0, |s, v| s + v);
     }

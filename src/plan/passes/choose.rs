@@ -31,8 +31,10 @@ pub fn choose(draft: &mut Draft) {
 
 /// Every generator and every fixed potential goes to the smallest clique that holds it.
 fn assign(draft: &Draft, atom: &Atom, nodes: Vec<Node>) -> Vec<Clique> {
-    let mut cliques: Vec<Clique> =
-        nodes.into_iter().map(|node| Clique { node, generators: Vec::new(), fixed: Vec::new() }).collect();
+    let mut cliques: Vec<Clique> = nodes
+        .into_iter()
+        .map(|node| Clique { node, generators: Vec::new(), fixed: Vec::new(), views: Vec::new() })
+        .collect();
     let smallest = |cliques: &[Clique], scope: &Scope| {
         let holds = cliques.iter().enumerate().filter(|(_, c)| scope.is_subset(&c.node.scope));
         let size = |c: &Clique| draft.cells(&c.node.scope);

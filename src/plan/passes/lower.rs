@@ -8,7 +8,10 @@ use super::super::cost::price;
 use super::super::draft::{Atom, Draft, Move};
 use super::super::liveness::live;
 use super::super::options::Profile;
-use super::super::schedule::{Buffer, BufferId, Instruction, Iteration, Match, Place, Role, Schedule, Step};
+use super::super::schedule::{
+    Buffer, BufferId, Factored, Instruction, Iteration, Match, Place, Product, Role, Schedule, Shape, Step,
+};
+use super::factor::{Source, factors};
 
 /// Writes the program down: statistics, one block per atom, the join of each component, and what is
 /// reported. Linear in the size of the draft.
@@ -171,7 +174,8 @@ impl<'a> Writer<'a> {
         for component in 0..count {
             let atoms: Vec<usize> =
                 (0..draft.atoms.len()).filter(|a| self.component[*a] == component).collect();
-            // a component that is one iterated atom has been calibrated by its loop's last check
+            // a component that is one iterated atom has been calibrated by its loop's last check; one that
+            // was factored has its tables made when somebody asks for them
             let done = matches!(atoms.as_slice(), [a] if draft.atoms[*a].iterates());
             if !done {
                 let places: Vec<usize> =
@@ -191,7 +195,10 @@ impl<'a> Writer<'a> {
         let base = self.base[a];
         let places: Vec<usize> = (base..base + atom.cliques.len()).collect();
         let fresh = self.calibrate("choose", &places);
-        self.steps.extend(fresh.clone());
+        let factored = atom.factored().then(|| self.factored(a, atom, &pairs)).flatten();
+        if factored.is_none() {
+            self.steps.extend(fresh.clone());
+        }
 
         let mut sweep = Vec::new();
         for step in &atom.sweep {
@@ -221,8 +228,107 @@ impl<'a> Writer<'a> {
         let mut check = fresh;
         check.push(self.step("choose", Instruction::Gap { pairs: pairs.clone() }));
         let root = self.places[base].belief;
-        let iteration = Iteration { atom: a, sweep, inward, check, root, pairs };
+        let iteration = Iteration { atom: a, sweep, inward, check, root, pairs, factored };
         self.emit("choose", Instruction::Loop(Box::new(iteration)));
+    }
+
+    /// Whether an atom is a component of its own, so that its tables are not needed to join it to others.
+    fn alone(&self, a: usize) -> bool {
+        self.component.iter().filter(|c| Some(*c) == self.component.get(a)).count() == 1
+    }
+
+    /// The program of an atom whose cliques stay products of factors.
+    fn factored(&mut self, a: usize, atom: &Atom, pairs: &[Match]) -> Option<Factored> {
+        let base = self.base[a];
+        // by generator, where the clique of each match is known from its belief
+        let scopes: Vec<Scope> = pairs.iter().map(|m| self.buffers[m.potential.0].scope.clone()).collect();
+        let own: Vec<BufferId> = scopes.iter().map(|s| self.buffer(Role::Factor, s)).collect();
+        let place_of = |g: usize| {
+            let scope = atom.generators.get(g)?;
+            pairs.iter().position(|m| self.buffers[m.potential.0].scope == *scope)
+        };
+        let factor_of: Vec<Option<usize>> = (0..atom.generators.len()).map(place_of).collect();
+        let mut heard: BTreeMap<(usize, usize), BufferId> = BTreeMap::new();
+        for (c, clique) in atom.cliques.iter().enumerate() {
+            if let Some(p) = clique.node.parent {
+                for way in [(c, p), (p, c)] {
+                    heard.insert(way, self.buffer(Role::Incoming, &clique.node.separator));
+                }
+            }
+        }
+        let mut views: BTreeMap<Scope, BufferId> = BTreeMap::new();
+        for view in atom.cliques.iter().flat_map(|c| &c.views) {
+            if !views.contains_key(&view.scope) {
+                views.insert(view.scope.clone(), self.buffer(Role::View, &view.scope));
+            }
+        }
+        let marginals: Vec<BufferId> = scopes.iter().map(|s| self.buffer(Role::View, s)).collect();
+
+        let factors_of = |c: usize, without: Option<usize>| -> Option<Vec<BufferId>> {
+            let all = factors(atom, c)
+                .into_iter()
+                .filter(|(s, _)| without.is_none_or(|w| *s != Source::Message(w)));
+            all.map(|(source, _)| match source {
+                Source::Generator(g) => factor_of.get(g).copied().flatten().and_then(|k| own.get(k)).copied(),
+                Source::Message(from) => heard.get(&(from, c)).copied(),
+            })
+            .collect()
+        };
+        let product = |c: usize, onto: BufferId, without: Option<usize>| -> Option<Step> {
+            let factors = factors_of(c, without)?;
+            let scopes: Vec<Scope> = factors.iter().map(|f| self.buffers[f.0].scope.clone()).collect();
+            let clique = &atom.cliques.get(c)?.node.scope;
+            let shape = Shape::of(clique, &self.buffers[onto.0].scope, &scopes)?;
+            Some(self.step("factor", Instruction::Product(Product { onto, factors, shape })))
+        };
+        let message = |from: usize, to: usize| product(from, *heard.get(&(from, to))?, Some(to));
+
+        let mut inward = Vec::new();
+        for c in (1..atom.cliques.len()).rev() {
+            inward.push(message(c, atom.cliques[c].node.parent?)?);
+        }
+        let mut sweep = Vec::new();
+        for step in &atom.sweep {
+            match *step {
+                Move::Update(c) => {
+                    for view in &atom.cliques[c].views {
+                        let belief = *views.get(&view.scope)?;
+                        sweep.push(product(c, belief, None)?);
+                        for g in &view.generators {
+                            let k = factor_of.get(*g).copied().flatten()?;
+                            let m = Match { belief, ..pairs[k] };
+                            sweep.push(self.step("order", Instruction::Rescale(m, own[k])));
+                        }
+                    }
+                }
+                Move::Message { from, to, .. } => sweep.push(message(from, to)?),
+            }
+        }
+        let mut check = inward.clone();
+        for (c, clique) in atom.cliques.iter().enumerate() {
+            for view in &clique.views {
+                let from = *views.get(&view.scope)?;
+                check.push(product(c, from, None)?);
+                for g in &view.generators {
+                    let to = marginals[factor_of.get(*g).copied().flatten()?];
+                    check.push(self.step("factor", Instruction::Derive { from, to }));
+                }
+            }
+            for (k, _) in atom.cliques.iter().enumerate().filter(|(_, k)| k.node.parent == Some(c)) {
+                check.push(message(c, k)?);
+            }
+        }
+        let mut between = Vec::new();
+        for (c, clique) in atom.cliques.iter().enumerate() {
+            if let (Some(p), Some((_, separator))) = (clique.node.parent, self.places[base + c].parent) {
+                between.push((*heard.get(&(c, p))?, *heard.get(&(p, c))?, separator));
+            }
+        }
+        let heard = (0..atom.cliques.len())
+            .map(|c| (base + c, heard.iter().filter(|((_, to), _)| *to == c).map(|(_, b)| *b).collect()))
+            .collect();
+        let alone = self.alone(a);
+        Some(Factored { factors: own, inward, sweep, check, marginals, alone, heard, between })
     }
 
     /// Beliefs from potentials over a subtree given by its places, parents first.
@@ -262,10 +368,14 @@ impl<'a> Writer<'a> {
         if self.profile.is_some() {
             let draft = self.draft;
             let pairs: Vec<Match> = self.matches.iter().map(|(_, m)| *m).collect();
-            self.emit("close", Instruction::Gap { pairs: pairs.clone() });
-            let iterated = self.matches.iter().filter(|(a, _)| draft.atoms[*a].iterates());
+            let loose = |a: usize| draft.atoms[a].factored() && self.alone(a);
+            let (factored, tables): (Vec<_>, Vec<_>) = self.matches.iter().partition(|(a, _)| loose(*a));
+            let iterated = tables.iter().filter(|(a, _)| draft.atoms[*a].iterates());
             let iterated: Vec<Match> = iterated.map(|(_, m)| *m).collect();
-            self.emit("choose", Instruction::Certify { pairs: iterated });
+            let tables = tables.into_iter().map(|(_, m)| m).collect();
+            let factored = factored.into_iter().map(|(_, m)| m).collect();
+            self.emit("close", Instruction::Gap { pairs: tables });
+            self.emit("choose", Instruction::Certify { pairs: iterated, factored });
             for (a, m) in self.matches.clone() {
                 if draft.atoms[a].closed {
                     let Match { statistic, belief, .. } = m;

@@ -2,6 +2,7 @@
 
 mod choose;
 mod close;
+pub mod factor;
 mod fuse;
 mod lower;
 mod order;
@@ -37,6 +38,11 @@ pub const PASSES: &[Pass] = &[
         name: "choose",
         about: "choose a junction tree for each atom by predicted cost",
         run: choose::choose,
+    },
+    Pass {
+        name: "factor",
+        about: "keep cliques as products of factors where that is cheaper",
+        run: factor::factor,
     },
     Pass { name: "order", about: "walk the tree so that messages are shared", run: order::order },
     Pass { name: "fuse", about: "take every statistic from one pass over the data", run: fuse::fuse },

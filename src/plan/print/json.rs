@@ -21,6 +21,7 @@ impl Schedule {
                     "cliques": atom.cliques.iter().map(|c| json!({
                         "modes": draft.bracket(&c.node.scope),
                         "cells": draft.cells(&c.node.scope),
+                        "views": c.views.iter().map(|v| draft.bracket(&v.scope)).collect::<Vec<_>>(),
                         "parent": c.node.parent,
                         "separator": c.node.parent.map(|_| draft.bracket(&c.node.separator)),
                     })).collect::<Vec<_>>(),
@@ -67,9 +68,13 @@ impl Schedule {
                 "until_matched".into(),
                 json!(iteration.pairs.iter().map(matched).collect::<Vec<_>>()),
             );
-            object.insert("sweep".into(), json!(inner(&iteration.sweep)));
-            object.insert("check".into(), json!(inner(&iteration.check)));
-            object.insert("inward".into(), json!(inner(&iteration.inward)));
+            let (sweep, check, inward) = match &iteration.factored {
+                Some(f) => (&f.sweep, &f.check, &f.inward),
+                None => (&iteration.sweep, &iteration.check, &iteration.inward),
+            };
+            object.insert("sweep".into(), json!(inner(sweep)));
+            object.insert("check".into(), json!(inner(check)));
+            object.insert("inward".into(), json!(inner(inward)));
         }
         value
     }

@@ -92,6 +92,11 @@ impl Schedule {
                 write!(out, " at {}", self.draft.bracket(&clique.node.separator))?;
             }
             writeln!(out)?;
+            for view in &clique.views {
+                let here = view.generators.iter().filter_map(|g| atom.generators.get(*g));
+                let (onto, here) = (self.draft.bracket(&view.scope), self.draft.brackets(here));
+                writeln!(out, "│    never a table: {here} matched on {onto} by matrix products")?;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,106 @@
+//! Keeps cliques as products of factors where that is cheaper than their tables.
+
+use crate::model::Scope;
+
+use super::super::cost;
+use super::super::draft::{Atom, Clique, Draft, View};
+use super::super::schedule::Shape;
+
+/// Cells of the largest clique below which tables are cheap enough.
+const SMALL: f64 = 4096.0;
+
+/// A clique of generators much smaller than itself need not be a table: what its generators and its
+/// neighbours ask of it are sums of products, taken as matrix products over slices. Four modes in
+/// pairs take 3 n⁴ multiply–adds a sweep and n³ memory, a triangle n³ and n². An atom is factored
+/// when every question has such a form and the sweep is predicted to be cheaper.
+pub fn factor(draft: &mut Draft) {
+    let mut atoms = std::mem::take(&mut draft.atoms);
+    for atom in &mut atoms {
+        let largest = atom.cliques.iter().map(|c| draft.cells(&c.node.scope)).fold(0.0, f64::max);
+        if !atom.iterates() || !atom.fixed.is_empty() || largest < SMALL {
+            continue;
+        }
+        let Some((views, operations)) = views(draft, atom) else { continue };
+        // a sweep starts with a view of the root
+        if views.first().is_none_or(Vec::is_empty) {
+            continue;
+        }
+        if operations < cost::sweep_operations(draft, &atom.cliques) {
+            for (clique, views) in atom.cliques.iter_mut().zip(views) {
+                clique.views = views;
+            }
+        }
+    }
+    draft.atoms = atoms;
+}
+
+/// The views of every clique, and the operations of a sweep.
+fn views(draft: &Draft, atom: &Atom) -> Option<(Vec<Vec<View>>, f64)> {
+    let mut total = 0.0;
+    let mut all = Vec::with_capacity(atom.cliques.len());
+    for (c, clique) in atom.cliques.iter().enumerate() {
+        let factors = factors(atom, c);
+        let scopes: Vec<Scope> = factors.iter().map(|(_, s)| s.clone()).collect();
+        let price = |onto: &Scope| {
+            let shape = Shape::of(&clique.node.scope, onto, &scopes)?;
+            Some(cost::product(&|s| draft.cells(s), &shape, &scopes).0 / cost::MATRIX)
+        };
+        let views = cover(atom, clique);
+        for view in &views {
+            total += price(&view.scope)?;
+            let pairs = view.generators.len() as f64;
+            total += 2.0 * pairs * draft.cells(&view.scope);
+        }
+        for (from, scope) in &factors {
+            if matches!(from, Source::Message(_)) {
+                total += price(scope)?;
+            }
+        }
+        all.push(views);
+    }
+    Some((all, total))
+}
+
+/// Where a factor of a clique comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A generator, by position in the atom.
+    Generator(usize),
+    /// A neighbouring clique, by position in the atom.
+    Message(usize),
+}
+
+/// What a clique is the product of.
+pub fn factors(atom: &Atom, c: usize) -> Vec<(Source, Scope)> {
+    let Some(clique) = atom.cliques.get(c) else { return Vec::new() };
+    let own = clique.generators.iter();
+    let own = own.filter_map(|g| atom.generators.get(*g).map(|s| (Source::Generator(*g), s.clone())));
+    let above = clique.node.parent.map(|p| (Source::Message(p), clique.node.separator.clone()));
+    let below = atom.cliques.iter().enumerate().filter(|(_, k)| k.node.parent == Some(c));
+    let below = below.map(|(i, k)| (Source::Message(i), k.node.separator.clone()));
+    own.chain(above).chain(below).collect()
+}
+
+/// Views that hold every generator once: each leaves out the one mode whose absence leaves most of the
+/// generators that are still to be placed (the last mode on a tie), and is as small as its generators allow.
+fn cover(atom: &Atom, clique: &Clique) -> Vec<View> {
+    let mut waiting = clique.generators.clone();
+    let mut views = Vec::new();
+    let scope_of = |g: usize| atom.generators.get(g).cloned().unwrap_or_else(Scope::empty);
+    while !waiting.is_empty() {
+        let placed = |m: usize| waiting.iter().filter(|g| !scope_of(**g).contains(m)).count();
+        let Some(out) = clique.node.scope.iter().max_by_key(|m| placed(*m)) else { break };
+        let (mut here, later): (Vec<usize>, Vec<usize>) =
+            waiting.iter().partition(|g| !scope_of(**g).contains(out));
+        if here.is_empty() {
+            // a generator that is the clique itself
+            here = later;
+            waiting = Vec::new();
+        } else {
+            waiting = later;
+        }
+        let scope = here.iter().fold(Scope::empty(), |s, g| s.union(&scope_of(*g)));
+        views.push(View { scope, generators: here });
+    }
+    views
+}

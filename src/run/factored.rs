@@ -1,0 +1,256 @@
+//! Proportional fitting where the model stays a product of factors. A table of these holds its values
+//! divided by a common scale, whose logarithm stands beside it, so that long products neither
+//! overflow nor vanish.
+
+use std::sync::Arc;
+
+use super::contract::Plan;
+use super::kernel::{marginalise, ratio, scale};
+use super::machine::Machine;
+use super::sum::sum;
+use super::vector::{ln, ln_all};
+use crate::plan::schedule::{BufferId, Factored, Instruction, Match, Product, Role, Step};
+use crate::text::Diagnostic;
+
+/// A factor whose smallest positive value is below this, beside a largest of one, is too uneven: a
+/// product of four such values is still a double.
+const EVEN: f64 = 1e-75;
+
+impl Machine<'_> {
+    /// Factors of one on the support of the data.
+    pub fn open_factors(&mut self, factored: &Factored, pairs: &[Match]) {
+        for (f, m) in factored.factors.iter().zip(pairs) {
+            self.allocate(*f);
+            let (from, onto) = self.two(m.statistic, *f);
+            onto.iter_mut().zip(from).for_each(|(o, p)| *o = if *p > 0.0 { 1.0 } else { 0.0 });
+            self.scale_of[f.0] = 0.0;
+        }
+        self.uneven = false;
+    }
+
+    /// Steps of a factored program; the largest gap met on the way.
+    pub fn walk(&mut self, steps: &[Step]) -> Result<f64, Vec<Diagnostic>> {
+        let mut gap = 0.0f64;
+        for (i, step) in steps.iter().enumerate() {
+            match &step.instruction {
+                Instruction::Rescale(m, factor) => {
+                    let next = steps.get(i + 1).map(|s| &s.instruction);
+                    let again = matches!(next, Some(Instruction::Rescale(n, _)) if n.belief == m.belief);
+                    gap = gap.max(self.rescale(*m, *factor, again));
+                }
+                _ => self.step(step)?,
+            }
+        }
+        Ok(gap)
+    }
+
+    /// How a product is taken; worked out once.
+    pub fn product_plan(&mut self, product: &Product) -> Arc<Plan> {
+        let known = self.products.entry(product.onto).or_default();
+        if let Some((_, plan)) = known.iter().find(|(f, _)| *f == product.factors) {
+            return Arc::clone(plan);
+        }
+        let plan = Arc::new(Plan::new(product, &self.schedule.buffers));
+        known.push((product.factors.clone(), Arc::clone(&plan)));
+        plan
+    }
+
+    /// `onto ← Σ Π factors`, of largest value one when it is a message.
+    pub fn product(&mut self, product: &Product, operations: f64, bytes: f64) {
+        let plan = self.product_plan(product);
+        let mut onto = std::mem::take(&mut self.tables[product.onto.0]);
+        let mut room = std::mem::take(&mut self.room);
+        let factors: Vec<&[f64]> = product.factors.iter().map(|f| self.tables[f.0].as_slice()).collect();
+        plan.run(&factors, &mut onto, &mut room);
+        let mut log = product.factors.iter().map(|f| self.scale_of[f.0]).sum::<f64>();
+        if self.schedule.buffers[product.onto.0].role == Role::Incoming {
+            let largest = onto.iter().fold(0.0f64, |m, v| m.max(*v));
+            if largest > 0.0 {
+                onto.iter_mut().for_each(|v| *v /= largest);
+                log += ln(largest);
+            }
+        }
+        self.scale_of[product.onto.0] = log;
+        self.tables[product.onto.0] = onto;
+        self.room = room;
+        self.counters.operations += operations;
+        self.counters.bytes += bytes;
+    }
+
+    /// Matches one generator on a view; `again` when the view is used once more. Returns the gap before.
+    fn rescale(&mut self, m: Match, factor: BufferId, again: bool) -> f64 {
+        let projection = self.projection(m.belief, m.statistic);
+        let mut fitted = std::mem::take(&mut self.scratch);
+        fitted.resize(self.tables[m.statistic.0].len(), 0.0);
+        marginalise(&projection, &self.tables[m.belief.0], &mut fitted);
+        let unit = self.scale_of[m.belief.0];
+        let mass = unit.exp();
+        let (target, own) = self.two(m.statistic, factor);
+        let (mut gap, mut largest, mut lost) = (0.0f64, 0.0f64, false);
+        let (mut most, mut least) = (0.0f64, f64::INFINITY);
+        for ((q, p), f) in fitted.iter_mut().zip(target).zip(own.iter_mut()) {
+            gap = gap.max((*q * mass - p).abs());
+            largest = largest.max(*p);
+            lost |= *p > 0.0 && *q == 0.0;
+            let r = ratio(*p, *q);
+            *f *= r;
+            *q = r;
+            most = most.max(*f);
+            least = if *f > 0.0 { least.min(*f) } else { least };
+        }
+        own.iter_mut().for_each(|f| *f /= most);
+        self.scale_of[factor.0] += ln(most) - unit;
+        self.scale_of[m.belief.0] = 0.0;
+        self.uneven |= lost || !most.is_finite() || least < EVEN * most;
+        if again {
+            scale(&projection, &mut self.tables[m.belief.0], &fitted);
+            self.count(m.belief, 1.0, 16.0);
+        }
+        self.scratch = fitted;
+        self.count(m.belief, 1.0, 8.0);
+        self.count(m.statistic, 6.0, 56.0);
+        if largest > 0.0 { gap / largest } else { 0.0 }
+    }
+
+    /// The mass of the model, as a view that is fresh has it.
+    pub fn mass_of(&self, view: BufferId) -> f64 {
+        self.scale_of[view.0].exp() * sum(&self.tables[view.0])
+    }
+
+    /// Runs the check and keeps the gap of the normalised marginals.
+    pub fn check_factors(&mut self, factored: &Factored, pairs: &[Match]) -> Result<f64, Vec<Diagnostic>> {
+        self.walk(&factored.check)?;
+        let mut worst = 0.0f64;
+        for (m, id) in pairs.iter().zip(&factored.marginals) {
+            let mass = sum(&self.tables[id.0]);
+            let (target, own) = self.two(m.statistic, *id);
+            own.iter_mut().for_each(|q| *q /= mass);
+            let gap = own.iter().zip(target).fold(0.0f64, |g, (q, p)| g.max((*q - p).abs()));
+            let largest = target.iter().fold(0.0f64, |l, p| l.max(*p));
+            worst = if gap.is_nan() { f64::INFINITY } else { worst.max(gap / largest) };
+        }
+        Ok(worst)
+    }
+
+    /// Logarithms of a factor, −∞ off the support, as its potential.
+    pub fn take_potential(&mut self, factor: BufferId, potential: BufferId) {
+        self.allocate(potential);
+        let unit = self.scale_of[factor.0];
+        let (from, onto) = self.two(factor, potential);
+        onto.copy_from_slice(from);
+        ln_all(onto);
+        onto.iter_mut().for_each(|l| *l += unit);
+    }
+
+    /// A factor from the logarithms of its positive cells.
+    pub fn set_factor(&mut self, factor: BufferId, logs: &[f64]) {
+        let own = &mut self.tables[factor.0];
+        let positive = || own.iter().zip(logs).filter(|(f, _)| **f > 0.0);
+        let most = positive().fold(f64::NEG_INFINITY, |m, (_, l)| m.max(*l));
+        let least = positive().fold(f64::INFINITY, |m, (_, l)| m.min(*l));
+        for (f, l) in own.iter_mut().zip(logs).filter(|(f, _)| **f > 0.0) {
+            *f = (l - most).exp().max(f64::MIN_POSITIVE);
+        }
+        self.scale_of[factor.0] = most;
+        self.uneven |= least - most < EVEN.ln();
+    }
+}
+
+/// The Fisher information of a factored atom, as a map: every step of its check, differentiated.
+pub(super) struct Tangent<'a> {
+    factored: &'a Factored,
+    directions: Vec<Vec<f64>>,
+}
+
+impl<'a> Tangent<'a> {
+    pub fn new(machine: &Machine, factored: &'a Factored) -> Self {
+        Self { factored, directions: vec![Vec::new(); machine.tables.len()] }
+    }
+
+    /// The model's marginals, as the last check left them.
+    pub fn marginals(&self, machine: &Machine) -> Vec<f64> {
+        self.factored.marginals.iter().flat_map(|id| machine.tables[id.0].iter().copied()).collect()
+    }
+
+    /// Covariances of every generator's indicators with Σ v under the model; also ⟨Σ v⟩.
+    pub fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> (Vec<f64>, f64) {
+        let mut rest = v;
+        for f in &self.factored.factors {
+            let (own, tail) = rest.split_at(machine.tables[f.0].len());
+            self.directions[f.0].clear();
+            self.directions[f.0].extend_from_slice(own);
+            rest = tail;
+        }
+        for step in &self.factored.check {
+            match &step.instruction {
+                Instruction::Product(p) => self.product(machine, p, step),
+                Instruction::Derive { from, to } => self.derive(machine, *from, *to),
+                _ => {}
+            }
+        }
+        let mut out = Vec::with_capacity(v.len());
+        let mut mean = 0.0;
+        for (i, id) in self.factored.marginals.iter().enumerate() {
+            let (own, change) = (&machine.tables[id.0], &self.directions[id.0]);
+            if i == 0 {
+                mean = super::sum::dot(own, change);
+            }
+            out.extend(own.iter().zip(change).map(|(q, c)| q * (c - mean)));
+        }
+        (out, mean)
+    }
+
+    fn product(&mut self, machine: &mut Machine, product: &Product, step: &Step) {
+        let plan = machine.product_plan(product);
+        let mut onto = std::mem::take(&mut machine.tables[product.onto.0]);
+        let mut changes = std::mem::take(&mut self.directions[product.onto.0]);
+        changes.resize(onto.len(), 0.0);
+        let mut room = std::mem::take(&mut machine.room);
+        let factors: Vec<&[f64]> = product.factors.iter().map(|f| machine.tables[f.0].as_slice()).collect();
+        let ways: Vec<&[f64]> = product.factors.iter().map(|f| self.directions[f.0].as_slice()).collect();
+        plan.differentiate(&factors, &ways, &mut onto, &mut changes, &mut room);
+        if machine.schedule.buffers[product.onto.0].role == Role::Incoming {
+            let largest = onto.iter().fold(0.0f64, |m, v| m.max(*v));
+            onto.iter_mut().for_each(|v| *v /= largest);
+        }
+        machine.tables[product.onto.0] = onto;
+        self.directions[product.onto.0] = changes;
+        machine.room = room;
+        machine.counters.operations += 3.0 * step.operations;
+        machine.counters.bytes += 3.0 * step.bytes;
+    }
+
+    /// The expectation of a view's changes given the cells of a smaller table.
+    fn derive(&mut self, machine: &mut Machine, from: BufferId, to: BufferId) {
+        let way = machine.projection(from, to);
+        let view = &machine.tables[from.0];
+        let changes = &mut self.directions[from.0];
+        let mut weighted = std::mem::take(&mut machine.scratch);
+        weighted.clear();
+        weighted.extend(view.iter().zip(changes.iter()).map(|(b, c)| b * c));
+        let cells = machine.tables[to.0].len();
+        let mut mass = vec![0.0; cells];
+        marginalise(&way, view, &mut mass);
+        let mut onto = std::mem::take(&mut self.directions[to.0]);
+        onto.resize(cells, 0.0);
+        marginalise(&way, &weighted, &mut onto);
+        onto.iter_mut().zip(&mass).for_each(|(o, m)| *o = if *m > 0.0 { *o / m } else { 0.0 });
+        self.directions[to.0] = onto;
+        machine.scratch = weighted;
+    }
+
+    /// A bound from below on Σ d − ⟨Σ d⟩ over the support.
+    pub fn smallest_change(&mut self, machine: &mut Machine, d: &[f64]) -> f64 {
+        let (_, mean) = self.apply(machine, d);
+        let mut rest = d;
+        let mut total = -mean;
+        for f in &self.factored.factors {
+            let factor = &machine.tables[f.0];
+            let (own, tail) = rest.split_at(factor.len());
+            let alive = own.iter().zip(factor).filter(|(_, f)| **f > 0.0);
+            total += alive.fold(f64::INFINITY, |m, (d, _)| m.min(*d));
+            rest = tail;
+        }
+        total
+    }
+}
