@@ -119,7 +119,14 @@ fn code_or_warnings(text: &str) -> Result<Option<Code>, String> {
 /// A number of bytes with a unit: powers of 1000 for `k M G T`, of 1024 for `KiB MiB GiB TiB`.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    // the longest beginning that is a number: `1e9` has an exponent, `1e` has not
+    let digits = (1..=text.len())
+        .rev()
+        .find(|n| {
+            text.get(..*n)
+                .is_some_and(|t| t.starts_with(|c: char| c.is_ascii_digit()) && t.parse::<f64>().is_ok())
+        })
+        .unwrap_or(0);
     let number: f64 =
         text[..digits].parse().map_err(|_| "write a number of bytes, such as 512M".to_string())?;
     let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
@@ -136,7 +143,11 @@ pub fn bytes(text: &str) -> Result<u64, String> {
             return Err(format!("unknown unit `{other}`; the units are k, M, G, T and KiB, MiB, GiB, TiB"));
         }
     };
-    Ok((number * unit) as u64)
+    let bytes = number * unit;
+    if bytes > 1e18 {
+        return Err("more memory than any machine has".into());
+    }
+    Ok(bytes as u64)
 }
 
 #[cfg(test)]
@@ -146,6 +157,8 @@ mod tests {
     #[test]
     fn bytes_have_units() {
         assert_eq!(bytes("512"), Ok(512));
+        assert_eq!(bytes("1e9"), Ok(1_000_000_000));
+        assert!(bytes("9999999999999999999999G").is_err());
         assert_eq!(bytes("1.5k"), Ok(1500));
         assert_eq!(bytes("2GiB"), Ok(2 << 30));
         assert_eq!(bytes("2 mib"), Ok(2 << 20));

@@ -213,7 +213,13 @@ pub(crate) fn column(
     let lower = wanted.to_lowercase();
     let exact: Vec<usize> = positions(columns, |c| c == wanted);
     let ignoring_case = exact.is_empty();
-    let matches = if ignoring_case { positions(columns, |c| c.to_lowercase() == lower) } else { exact };
+    let mut matches = if ignoring_case { positions(columns, |c| c.to_lowercase() == lower) } else { exact };
+    if matches.is_empty() && wanted.ends_with(']') {
+        // a member of a family, `x[0, 1]`, is often a column `x0_1` or `x_0_1`
+        let (name, index) = wanted.trim_end_matches(']').split_once('[').unwrap_or((wanted, ""));
+        let index = index.replace(", ", "_");
+        matches = positions(columns, |c| c == format!("{name}{index}") || c == format!("{name}_{index}"));
+    }
     let report = match matches.as_slice() {
         [column] => return Ok(*column),
         [] => {

@@ -54,6 +54,7 @@ pub(crate) struct Summary {
 const LANES: usize = 16;
 
 /// Looks at every value. `logical` turns a place in memory into the place in logical order.
+#[allow(clippy::manual_range_contains)] // two plain comparisons vectorise
 pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> usize + Sync)) -> Summary {
     let blocks: Vec<Summary> = values
         .par_chunks(BLOCK)

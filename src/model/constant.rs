@@ -280,6 +280,9 @@ fn call(
             return result.map(Constant::Number);
         }
     }
+    if name == "table" {
+        return Err(super::unsupported("tables of energies from a file (`table`)", span));
+    }
     let mut diagnostic = Diagnostic::new(Code::MBA102, format!("no function is called `{name}`"));
     diagnostic = match suggest::nearest(name, function_names()) {
         Some(near) => {

@@ -21,6 +21,8 @@ use crate::text::{Code, Diagnostic, Label, Span, suggest};
 
 /// Templates inside templates deeper than this are taken to be endless.
 const MAX_TEMPLATES: usize = 64;
+/// Loops may go round this many times in all.
+const MAX_TURNS: usize = 1_000_000;
 /// A table of fixed energies may have at most this many cells.
 const MAX_FIXED_CELLS: usize = 50_000_000;
 
@@ -46,6 +48,7 @@ pub fn elaborate(
         modes: Vec::new(),
         index: IndexMap::new(),
         families: IndexMap::new(),
+        local: Default::default(),
         bindings: Vec::new(),
         interactions: Vec::new(),
         explicit: Vec::new(),
@@ -55,6 +58,8 @@ pub fn elaborate(
         temperature: None,
         algebra: Algebra::Ordinary,
         depth: 0,
+        loops: 0,
+        turns: 0,
         settled: span.is_some() || spans_its_own(entry),
         diagnostics: Vec::new(),
     };
@@ -64,7 +69,6 @@ pub fn elaborate(
         // without its modes every name in it would be reported as well
         return (None, work.diagnostics);
     }
-    let all: Vec<usize> = (0..work.modes.len()).collect();
     if let Some(params) = &declaration.params {
         let none: &[Argument] = &[];
         let (arguments, at) = call.map_or((none, declaration.name.span), |c| (&c.arguments, c.span));
@@ -89,6 +93,8 @@ pub fn elaborate(
         );
     }
     let before = work.diagnostics.len();
+    work.add_locals(&declaration.items);
+    let all: Vec<usize> = (0..work.modes.len()).collect();
     work.items(&declaration.items, &all);
     if let (Some(_), Some(call)) = (&declaration.params, call) {
         for diagnostic in work.diagnostics.iter_mut().skip(before) {
@@ -125,6 +131,8 @@ struct Elaboration<'a> {
     index: IndexMap<String, usize>,
     /// Family name to members and sizes.
     families: IndexMap<String, (Vec<usize>, Vec<usize>)>,
+    /// Names of modes declared among the items.
+    local: std::collections::HashSet<String>,
     /// Loop variables and template parameters, innermost last.
     bindings: Vec<(String, Constant)>,
     interactions: Vec<Interaction>,
@@ -135,7 +143,12 @@ struct Elaboration<'a> {
     latent: Vec<usize>,
     temperature: Option<f64>,
     algebra: Algebra,
+    /// Templates the items stand in.
     depth: usize,
+    /// Loops the items stand in.
+    loops: usize,
+    /// Turns of loops so far.
+    turns: usize,
     /// Whether the modes are those the model will be fitted over, and not only those it mentions.
     settled: bool,
     diagnostics: Vec<Diagnostic>,
@@ -181,13 +194,14 @@ impl Elaboration<'_> {
                 }
             }
         }
-        // modes declared inside the model come after those from outside
-        for item in &declaration.items {
+    }
+
+    /// Modes declared among the items come after those from outside.
+    fn add_locals(&mut self, items: &[ModelItem]) {
+        for item in items {
             if let ModelItemKind::Mode(list) | ModelItemKind::Latent(list) = &item.kind {
-                for declared in list {
-                    let latent = matches!(item.kind, ModelItemKind::Latent(_));
-                    self.add_local(declared, latent);
-                }
+                let latent = matches!(item.kind, ModelItemKind::Latent(_));
+                list.iter().for_each(|declared| self.add_local(declared, latent));
             }
         }
     }
@@ -226,8 +240,7 @@ impl Elaboration<'_> {
 
     fn add_local(&mut self, declaration: &ModeDeclaration, latent: bool) {
         let name = &declaration.name;
-        let earlier = self.index.contains_key(&name.name) || self.families.contains_key(&name.name);
-        if earlier || self.declarations.modes.contains_key(&name.name) {
+        if !self.local.insert(name.name.clone()) {
             self.diagnostics.push(
                 Diagnostic::new(Code::MBA103, format!("mode `{}` is declared twice", name.name))
                     .at(name.span, "declared again")
@@ -250,7 +263,25 @@ impl Elaboration<'_> {
         let mut members = Vec::new();
         for member in entry.members() {
             let mode = Mode { name: member, levels: levels.clone(), order: entry.order };
-            members.push(self.add_mode(mode));
+            // a mode of the data under this name is this mode
+            match self.index.get(&mode.name) {
+                Some(position) if self.modes[*position].size() == mode.size() && !latent => {
+                    members.push(*position);
+                }
+                Some(position) => {
+                    let found = self.modes[*position].size();
+                    self.diagnostics.push(
+                        Diagnostic::new(
+                            Code::MBA225,
+                            format!("`{}` has {found} levels in the data", mode.name),
+                        )
+                        .at(name.span, format!("{} levels here", mode.size()))
+                        .help("declare the same levels in both places, or rename one of the modes"),
+                    );
+                    return;
+                }
+                None => members.push(self.add_mode(mode)),
+            }
         }
         if latent {
             self.latent.extend(&members);
@@ -394,7 +425,8 @@ impl Elaboration<'_> {
         match &item.kind {
             ModelItemKind::Interaction(term) => {
                 if let Some(scope) = self.scope(term) {
-                    if self.depth == 0 {
+                    // what a loop repeats is not written twice
+                    if self.depth == 0 && self.loops == 0 {
                         self.explicit.push((scope.clone(), term.span));
                     }
                     self.interactions.push(Interaction {
@@ -551,12 +583,7 @@ impl Elaboration<'_> {
             self.bind_formal(name, over, modes, call.span);
         }
         if self.diagnostics.len() == errors {
-            for item in &declaration.items {
-                if let ModelItemKind::Mode(list) | ModelItemKind::Latent(list) = &item.kind {
-                    let latent = matches!(item.kind, ModelItemKind::Latent(_));
-                    list.iter().for_each(|d| self.add_local(d, latent));
-                }
-            }
+            self.add_locals(&declaration.items);
             self.depth += 1;
             self.items(&declaration.items, modes);
             self.depth -= 1;
@@ -566,7 +593,9 @@ impl Elaboration<'_> {
         for diagnostic in self.diagnostics.iter_mut().skip(errors) {
             // once for each place, also when a template contains itself
             if diagnostic.labels.iter().all(|l| l.span != call.span) {
-                diagnostic.labels.push(Label { span: call.span, message: format!("in this use of `{name}`") });
+                diagnostic
+                    .labels
+                    .push(Label { span: call.span, message: format!("in this use of `{name}`") });
             }
         }
     }
@@ -671,8 +700,19 @@ impl Elaboration<'_> {
                     return;
                 }
             }
+            self.turns += 1;
+            if self.turns > MAX_TURNS {
+                self.diagnostics.push(
+                    Diagnostic::new(Code::MBA303, format!("more than {MAX_TURNS} turns of loops"))
+                        .at(over.span, "while going through this")
+                        .help("use smaller loops"),
+                );
+                return;
+            }
             let errors = self.diagnostics.iter().filter(|d| d.is_error()).count();
+            self.loops += 1;
             self.items(items, current);
+            self.loops -= 1;
             self.bindings.truncate(mark);
             // the same mistake once, not once for each turn of the loop
             if self.diagnostics.iter().filter(|d| d.is_error()).count() > errors {
@@ -775,7 +815,7 @@ impl Elaboration<'_> {
         let shown = if x.is_nan() { "not a number".to_string() } else { format!("{x}") };
         Diagnostic::new(Code::MBA307, format!("the {what} is {shown} at {}", place.join(", ")))
             .at(expr.span, "must be finite at every cell")
-            .help("cells that cannot occur are written with `forbid`")
+            .help("give every cell a finite energy")
     }
 
     /// `without`: the interaction goes, its subsets stay.

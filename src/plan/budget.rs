@@ -27,7 +27,12 @@ pub fn check(
     let largest = schedule.buffers.iter().max_by(|a, b| a.cells.total_cmp(&b.cells));
     let table = largest.map_or_else(String::new, |b| draft.bracket(&b.scope));
     let cells = largest.map_or(0.0, |b| b.cells);
-    let without = (0..model.interactions.len().min(TRIED)).map(|k| {
+    // each trial is a compilation, whose cost grows with the model
+    let tried = (TRIED * 64 / (model.interactions.len() + model.modes.len()).max(1)).clamp(1, TRIED);
+    // the interaction to blame is inside the largest table
+    let inside = largest.map(|b| b.scope.clone()).unwrap_or_default();
+    let suspects = (0..model.interactions.len()).filter(|k| model.interactions[*k].scope.is_subset(&inside));
+    let without = suspects.take(tried).map(|k| {
         let mut smaller = model.clone();
         smaller.interactions.remove(k);
         (k, sketch(&smaller, profile).peak)

@@ -253,9 +253,10 @@ impl Session {
             Origin::Stored(request, header) => {
                 let modes: Vec<_> = bound.modes.iter().filter_map(|m| self.known.get(m).cloned()).collect();
                 let loaded = data::read(request, header, &modes)?;
-                let notices = loaded.notes.into_iter().map(|note| {
-                    Diagnostic::new(Code::MBA424, note).at(request.span, "read here")
-                });
+                let notices = loaded
+                    .notes
+                    .into_iter()
+                    .map(|note| Diagnostic::new(Code::MBA424, note).at(request.span, "read here"));
                 self.notices.borrow_mut().extend(notices);
                 Ok(Arc::new(loaded.tensor))
             }
@@ -359,6 +360,14 @@ fn after(result: &FitResult) -> Vec<Diagnostic> {
                 .help("its results are those of the last sweep"),
         ),
         _ => {}
+    }
+    if results::hidden_boundary(result) {
+        diagnostics.push(
+            Diagnostic::new(Code::MBA513, format!("the optimum of `{}` lies on the boundary", result.name))
+                .at(result.span, "no marginal is zero, yet some fitted cells tend to zero")
+                .note("some parameters are infinite; the fitted values are right within the tolerance")
+                .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough"),
+        );
     }
     if let Some(zero) = fit.zero_marginals.first() {
         let model = &fit.model;

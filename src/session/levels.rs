@@ -1,7 +1,7 @@
 //! What each code is to be: off, a warning or an error, for the run and for single lines.
 
 use super::{Level, Session};
-use crate::text::ast::Comment;
+use crate::text::ast::{Comment, Statement, StatementKind};
 use crate::text::{Code, Diagnostic, Severity, Span};
 
 impl Session {
@@ -22,12 +22,20 @@ impl Session {
         settled
     }
 
-    /// Whether a name is unknown only because the statement that declares it did not parse.
+    /// Whether a name is unknown only because the statement that declares it did not parse or is not
+    /// supported, which is reported by itself.
     fn follows_from_syntax(&self, diagnostic: &Diagnostic) -> bool {
         diagnostic.code == Code::MBA101
             && diagnostic.span().is_some_and(|span| {
                 let name = self.sources.slice(span);
-                self.units.iter().any(|u| u.program.broken.iter().any(|b| b == name))
+                self.units.iter().any(|u| {
+                    let later = |s: &Statement| match &s.kind {
+                        StatementKind::Sweep(s) => s.name.as_ref().is_some_and(|n| n.name == name),
+                        StatementKind::Balance(b) => b.name.as_ref().is_some_and(|n| n.name == name),
+                        _ => false,
+                    };
+                    u.program.broken.iter().any(|b| b == name) || u.program.statements.iter().any(later)
+                })
             })
     }
 

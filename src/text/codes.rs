@@ -135,6 +135,8 @@ codes! {
     MBA510 Error Outcome "fit stopped before its tolerance";
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
+    MBA513 Warning Outcome "optimum on the boundary";
+    // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
     MBA603 Error Outcome "test of a fit that did not converge";

@@ -37,7 +37,10 @@ pub fn zero_marginals(result: &FitResult) -> Value {
             let levels =
                 zero.scope.iter().zip(cell).map(|(m, level)| model.modes[m].label(*level).into_owned());
             let levels: Vec<String> = levels.collect();
-            rows.rows.push(vec![Value::Text(model.bracket(&zero.scope)), Value::Text(levels.join(", "))]);
+            rows.rows.push(vec![
+                Value::Text(model.bracket(&zero.scope)),
+                Value::List(levels.into_iter().map(Value::Text).collect()),
+            ]);
         }
         if zero.count > zero.cells.len() {
             rows.notes.push(format!(

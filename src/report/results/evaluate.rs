@@ -147,7 +147,10 @@ fn unknown_name(name: &str, span: Span, environment: &dyn Environment) -> Diagno
     } else {
         format!("name one of the fits {}", suggest::list(&fits))
     };
-    unknown("fit", name, span, near, help)
+    let mut diagnostic = unknown("fit", name, span, near, help);
+    // another fit has other results: that is for the user to say
+    diagnostic.fix = None;
+    diagnostic
 }
 
 fn of_constant(constant: Constant) -> Value {
@@ -189,7 +192,14 @@ fn unknown_tensor_field(name: &str, span: Span) -> Diagnostic {
     }
 }
 
+/// Results of the language that this version does not compute.
+const LATER: &[&str] =
+    &["time", "completed", "held_out", "heat_capacity", "magnetization", "susceptibility", "most_probable"];
+
 fn unknown_result(name: &str, span: Span) -> Diagnostic {
+    if LATER.contains(&name) {
+        return crate::model::unsupported(&format!("`{name}`"), span);
+    }
     let diagnostic = Diagnostic::new(Code::MBA102, format!("a fit has no result `{name}`"));
     if let Some(method) = METHODS.iter().find(|m| m.name == name) {
         return diagnostic.at(span, "needs arguments").help(format!("write `{}`", method.usage));
@@ -285,6 +295,11 @@ fn not_a_fit(name: &str, usage: &str, span: Span) -> Diagnostic {
 }
 
 fn unknown_function(name: &str, span: Span) -> Diagnostic {
+    if name == "sample" {
+        return Diagnostic::new(Code::MBA102, "`sample` belongs to data statements")
+            .at(span, "not a result")
+            .help("write `data x[a, b] = sample(model, n, seed: 1)`, or `f.sample(n)` for a fit");
+    }
     let names = FUNCTIONS.iter().map(|f| f.name).chain(constant::function_names());
     let diagnostic = Diagnostic::new(Code::MBA102, format!("no function is called `{name}`"));
     match suggest::nearest(name, names) {

@@ -20,6 +20,7 @@ mod thermodynamics;
 pub use arguments::Given;
 pub use diagnosis::summary;
 pub use evaluate::{Environment, check, evaluate, number};
+pub use statistics::hidden_boundary;
 
 use std::sync::Arc;
 

@@ -31,6 +31,11 @@ pub fn cells(result: &FitResult) -> Value {
     Value::Count(plan::cells(&result.fit.model))
 }
 
+/// Whether the optimum lies on the boundary without a zero marginal to show for it (Haberman 1974).
+pub fn hidden_boundary(result: &FitResult) -> bool {
+    result.fit.status == crate::run::Status::Boundary && result.fit.zero_marginals.is_empty()
+}
+
 /// Cells of the support minus the dimension of the model on it.
 pub fn df_adjusted(result: &FitResult) -> Value {
     match df_adjusted_of(result) {
@@ -41,6 +46,11 @@ pub fn df_adjusted(result: &FitResult) -> Value {
 
 /// Cells of the support minus the dimension of the model on it.
 pub fn df_adjusted_of(result: &FitResult) -> Result<BigUint, String> {
+    if hidden_boundary(result) {
+        return Err(
+            "the optimum lies on the boundary though no marginal is zero: its support is not known".into()
+        );
+    }
     if result.fit.zero_marginals.is_empty() {
         return Ok(df_of(result));
     }
@@ -161,6 +171,9 @@ pub fn log_likelihood_of(result: &FitResult, given: &Given<'_>) -> Result<Value,
         return Err(given.wrong("one argument is expected: the name of data"));
     };
     let tensor = given.tensor(&argument.value)?;
+    if !tensor.counts {
+        return Ok(Value::Null(format!("`{}` are not counts", tensor.name)));
+    }
     let modes = &result.fit.model.modes;
     // axes are matched by the names of their modes, whatever their order
     let axes: Option<Vec<usize>> = modes

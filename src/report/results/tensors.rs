@@ -27,6 +27,9 @@ pub fn fitted(result: &FitResult) -> Value {
 
 /// (x − m) / √m; 0 where both are 0.
 pub fn residuals(result: &FitResult) -> Value {
+    if !result.tensor.counts {
+        return Value::Null("the data are not counts".into());
+    }
     let expected = match dense(result) {
         Ok(values) => values,
         Err(null) => return null,

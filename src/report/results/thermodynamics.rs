@@ -9,18 +9,34 @@ fn defined(x: f64, why: &str) -> Value {
 
 const NO_BASELINE: &str = "the cell of all first levels has probability 0, so that energies have no origin";
 
+/// Why energies are not defined: at an optimum on the boundary that no zero marginal explains, some
+/// parameters grow without end and the fit has stopped them somewhere.
+fn undetermined(result: &FitResult) -> Option<String> {
+    super::statistics::hidden_boundary(result)
+        .then(|| "the optimum lies on the boundary: some parameters are infinite".into())
+}
+
 /// −log p(⊥) in nats.
 pub fn log_z(result: &FitResult) -> Value {
+    if let Some(reason) = undetermined(result) {
+        return Value::Null(reason);
+    }
     defined(result.fit.distribution.log_z(), NO_BASELINE)
 }
 
 /// −T log Z.
 pub fn free_energy(result: &FitResult) -> Value {
+    if let Some(reason) = undetermined(result) {
+        return Value::Null(reason);
+    }
     defined(-result.fit.model.temperature * result.fit.distribution.log_z(), NO_BASELINE)
 }
 
 /// ⟨E⟩ = T (entropy − log Z).
 pub fn energy(result: &FitResult) -> Value {
+    if let Some(reason) = undetermined(result) {
+        return Value::Null(reason);
+    }
     let distribution = &result.fit.distribution;
     defined(result.fit.model.temperature * (distribution.entropy() - distribution.log_z()), NO_BASELINE)
 }
@@ -34,6 +50,9 @@ pub fn entropy(result: &FitResult) -> Value {
 const MAX_ROWS: usize = 100_000;
 
 fn parameters(result: &FitResult, name: &str, list: Vec<crate::run::Coordinate>) -> Value {
+    if let Some(reason) = undetermined(result) {
+        return Value::Null(reason);
+    }
     let modes = &result.fit.model.modes;
     let mut rows =
         Rows { columns: vec!["interaction".into(), "levels".into(), name.into()], ..Rows::default() };
@@ -50,7 +69,7 @@ fn parameters(result: &FitResult, name: &str, list: Vec<crate::run::Coordinate>)
             .collect();
         rows.rows.push(vec![
             Value::Text(result.fit.model.bracket(&coordinate.modes)),
-            Value::Text(levels.join(", ")),
+            Value::List(levels.into_iter().map(Value::Text).collect()),
             Value::Number(coordinate.value),
         ]);
     }
