@@ -181,10 +181,10 @@ fn parameters_of_the_saturated_model_rebuild_the_data() {
         .iter()
         .filter(|row| {
             let scope = row["interaction"].as_str().unwrap().trim_matches(['[', ']']);
-            let levels = row["levels"].as_str().unwrap();
-            scope.split(' ').zip(levels.split(", ")).all(|(mode, level)| {
+            let levels = row["levels"].as_array().unwrap();
+            scope.split(' ').zip(levels).all(|(mode, level)| {
                 let axis = names.iter().position(|n| *n == mode).unwrap();
-                level.parse::<usize>().unwrap() <= cell[axis]
+                level.as_str().unwrap().parse::<usize>().unwrap() <= cell[axis]
             })
         })
         .map(|row| row["theta"].as_f64().unwrap())
@@ -194,7 +194,13 @@ fn parameters_of_the_saturated_model_rebuild_the_data() {
     // published: θ(1, 2, 3) and η(1, 1, 1), counted from 0
     let at = |list: &str, levels: &str| {
         let rows = shown(&objects, &format!("all.{list}")).as_array().unwrap();
-        let row = rows.iter().find(|r| r["interaction"] == "[a b c]" && r["levels"] == levels).unwrap();
+        let row = rows
+            .iter()
+            .find(|r| {
+                r["interaction"] == "[a b c]"
+                    && r["levels"] == serde_json::json!(levels.split(", ").collect::<Vec<_>>())
+            })
+            .unwrap();
         row[list].as_f64().unwrap()
     };
     assert!((at("theta", "1, 2, 3") + 4.991792206294775).abs() < 1e-10);
