@@ -1,3 +1,67 @@
+//! The loops that fits are made of, one by one: `cargo bench`.
+
+use divan::{Bencher, black_box, counter::BytesCount};
+use mba::model::Scope;
+use mba::run::kernel::{marginalise, scale};
+use mba::run::projection::Projection;
+use mba::run::vector::{ln_all, sum_x_ln_x};
+
 fn main() {
     divan::main();
+}
+
+/// A table over three modes of 60 levels.
+const SHAPE: [usize; 3] = [60; 3];
+
+fn table() -> Vec<f64> {
+    (0..SHAPE.iter().product()).map(|i: usize| 1.0 + (i % 17) as f64).collect()
+}
+
+fn bytes(values: &[f64]) -> BytesCount {
+    BytesCount::of_slice(values)
+}
+
+/// Which modes are kept: the last is summed out, the first, or the middle one.
+const KEPT: [[usize; 2]; 3] = [[0, 1], [1, 2], [0, 2]];
+
+fn projection(kept: [usize; 2]) -> Projection {
+    Projection::between(&Scope::all(3), &SHAPE, &Scope::from(kept))
+}
+
+#[divan::bench(args = KEPT)]
+fn sum_to_two_modes(bencher: Bencher, kept: [usize; 2]) {
+    let (from, way) = (table(), projection(kept));
+    let mut onto = vec![0.0; 3600];
+    bencher.counter(bytes(&from)).bench_local(|| marginalise(&way, black_box(&from), &mut onto));
+}
+
+#[divan::bench(args = KEPT)]
+fn multiply_by_two_modes(bencher: Bencher, kept: [usize; 2]) {
+    let (mut large, way) = (table(), projection(kept));
+    let small = vec![1.0; 3600];
+    bencher.counter(bytes(&large.clone())).bench_local(|| scale(&way, black_box(&mut large), &small));
+}
+
+#[divan::bench]
+fn entropy(bencher: Bencher) {
+    let from = table();
+    bencher.counter(bytes(&from)).bench_local(|| sum_x_ln_x(black_box(&from)));
+}
+
+#[divan::bench]
+fn logarithms(bencher: Bencher) {
+    let mut values = vec![1.0; 4096];
+    bencher.counter(bytes(&values)).bench_local(|| {
+        values.fill(3.5);
+        ln_all(black_box(&mut values));
+    });
+}
+
+#[divan::bench]
+fn logarithms_of_the_standard_library(bencher: Bencher) {
+    let mut values = vec![1.0; 4096];
+    bencher.counter(bytes(&values)).bench_local(|| {
+        values.fill(3.5);
+        black_box(&mut values).iter_mut().for_each(|v| *v = v.ln());
+    });
 }

@@ -12,6 +12,9 @@ use crate::model::table::strides;
 use crate::plan::cost::{PARTS, SLICE};
 use crate::plan::schedule::{Buffer, Product, Side};
 
+/// Multiply–adds from which a product is worth more than one thread.
+const LARGE: usize = 1 << 20;
+
 /// How a product is taken, worked out once.
 pub(super) struct Plan {
     slices: Vec<Slice>,
@@ -83,7 +86,7 @@ impl Plan {
             right: right.iter().map(|f| (*f, way(*f, &mut columns.iter().chain(&over).copied()))).collect(),
             columns: count(&columns),
             over: count(&over),
-            large: all * count(&columns) * count(&over) >= 1 << 16,
+            large: all * count(&columns) * count(&over) >= LARGE,
         }
     }
 

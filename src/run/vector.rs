@@ -32,12 +32,25 @@ const STRIP: usize = 512;
 
 /// The natural logarithm, without branches, so that loops over it use vectors. Within one unit in the
 /// last place for every positive number; −∞ at 0, NaN below.
+#[inline(always)]
+pub fn ln(x: f64) -> f64 {
+    // a subnormal number is scaled by 2⁵⁴
+    let tiny = x < f64::MIN_POSITIVE;
+    let scaled = if tiny { x * 18_014_398_509_481_984.0 } else { x };
+    let found = normal_ln(scaled, if tiny { 1023.0 + 54.0 } else { 1023.0 });
+    let found = if x == 0.0 { f64::NEG_INFINITY } else { found };
+    let found = if x < 0.0 { f64::NAN } else { found };
+    // infinity and NaN are their own logarithms
+    if x < f64::INFINITY { found } else { x }
+}
+
+/// ln(x) + (1023 − bias) ln 2 of a positive normal number.
 ///
 /// x = 2ᵏ m with m near 1, and ln m = f − (f²/2 − s (f²/2 + R(s²))) with f = m − 1, s = f/(2 + f); the
 /// polynomial R is that of the C library of FreeBSD (`e_log.c`, Sun Microsystems 1993).
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // as published
-pub fn ln(x: f64) -> f64 {
+fn normal_ln(x: f64, bias: f64) -> f64 {
     const LN2_HIGH: f64 = 6.93147180369123816490e-01;
     const LN2_LOW: f64 = 1.90821492927058770002e-10;
     const L: [f64; 7] = [
@@ -52,13 +65,9 @@ pub fn ln(x: f64) -> f64 {
     // the bits of 1 and of √½, whose difference moves the cut between powers of two to √2
     const ONE: u64 = 0x3ff0_0000_0000_0000;
     const HALF_ROOT: u64 = 0x3fe6_a09e_0000_0000;
-    // a subnormal number is scaled by 2⁵⁴
-    let tiny = x < f64::MIN_POSITIVE;
-    let scaled = if tiny { x * 18_014_398_509_481_984.0 } else { x };
-    let shift = if tiny { 1023.0 + 54.0 } else { 1023.0 };
-    let bits = scaled.to_bits().wrapping_add(ONE - HALF_ROOT);
+    let bits = x.to_bits().wrapping_add(ONE - HALF_ROOT);
     // a small whole number in the low bits of 2⁵² is itself
-    let k = f64::from_bits(0x4330_0000_0000_0000 | (bits >> 52)) - 4_503_599_627_370_496.0 - shift;
+    let k = f64::from_bits(0x4330_0000_0000_0000 | (bits >> 52)) - (4_503_599_627_370_496.0 + bias);
     let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(HALF_ROOT));
     let f = m - 1.0;
     let s = f / (2.0 + f);
@@ -67,11 +76,7 @@ pub fn ln(x: f64) -> f64 {
     let even = w * (L[1] + w * (L[3] + w * L[5]));
     let odd = z * (L[0] + w * (L[2] + w * (L[4] + w * L[6])));
     let half = 0.5 * f * f;
-    let found = s * (half + (even + odd)) + k * LN2_LOW - half + f + k * LN2_HIGH;
-    let found = if x == 0.0 { f64::NEG_INFINITY } else { found };
-    let found = if x < 0.0 { f64::NAN } else { found };
-    // infinity and NaN are their own logarithms
-    if x < f64::INFINITY { found } else { x }
+    s * (half + (even + odd)) + k * LN2_LOW - half + f + k * LN2_HIGH
 }
 
 vectorised! {
@@ -82,15 +87,15 @@ vectorised! {
 }
 
 vectorised! {
-    /// Σ x ln x with 0 ln 0 = 0, in lanes.
+    /// Σ x ln x of finite numbers that are not negative, with 0 ln 0 = 0, in lanes. A subnormal number takes
+    /// the logarithm of the smallest normal one, which is wrong by less than 37 times itself.
     sum_x_ln_x(values: &'a [f64]) -> f64 {
         let mut strip = [0.0; STRIP];
         let mut total = 0.0;
         for part in values.chunks(STRIP) {
             let out = &mut strip[..part.len()];
             for (o, x) in out.iter_mut().zip(part) {
-                let term = *x * ln(*x);
-                *o = if *x > 0.0 { term } else { 0.0 };
+                *o = *x * normal_ln(x.max(f64::MIN_POSITIVE), 1023.0);
             }
             total += lanes(out);
         }
