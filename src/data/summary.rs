@@ -54,7 +54,6 @@ pub(crate) struct Summary {
 const LANES: usize = 16;
 
 /// Looks at every value. `logical` turns a place in memory into the place in logical order.
-#[allow(clippy::manual_range_contains)] // two plain comparisons vectorise
 pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> usize + Sync)) -> Summary {
     let blocks: Vec<Summary> = values
         .par_chunks(BLOCK)
@@ -87,6 +86,7 @@ impl<T: Element> pulp::WithSimd for Look<'_, T> {
     type Output = Option<Summary>;
 
     #[inline(always)]
+    #[allow(clippy::manual_range_contains)] // two plain comparisons vectorise, a range does not
     fn with_simd<S: pulp::Simd>(self, _: S) -> Option<Summary> {
         let mut sums = [0.0f64; LANES];
         let mut lost = [0.0f64; LANES];

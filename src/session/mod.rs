@@ -24,9 +24,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::data::{Content, Tensor};
-use crate::model::EnergyModel;
 use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
+use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
 use crate::report::results::{Environment, FitResult};
 use crate::report::value::Value;
@@ -276,10 +276,9 @@ impl Environment for Session {
     fn param_names(&self) -> Vec<String> {
         self.declarations.params.keys().cloned().collect()
     }
-    fn modes_of(&self, fit: &str) -> Option<Vec<String>> {
+    fn modes_of(&self, fit: &str) -> Option<Vec<Mode>> {
         let planned = self.planned.iter().find(|p| p.name == fit)?;
-        (!planned.model.modes.is_empty())
-            .then(|| planned.model.modes.iter().map(|m| m.name.clone()).collect())
+        (!planned.model.modes.is_empty()).then(|| planned.model.modes.clone())
     }
     fn seed(&self) -> u64 {
         self.options.seed

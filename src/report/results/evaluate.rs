@@ -27,7 +27,7 @@ pub trait Environment {
     /// The names of all params.
     fn param_names(&self) -> Vec<String>;
     /// The modes a fit is over, when they are known.
-    fn modes_of(&self, fit: &str) -> Option<Vec<String>>;
+    fn modes_of(&self, fit: &str) -> Option<Vec<Mode>>;
     /// The seed of everything random that names none.
     fn seed(&self) -> u64;
 }
@@ -489,7 +489,16 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         ExprKind::Call { callee, arguments, condition } => {
             check_call(callee, arguments, condition, expr.span, environment, diagnostics);
         }
-        ExprKind::Index(base, _) => check(base, environment, diagnostics),
+        ExprKind::Index(base, arguments) => {
+            check(base, environment, diagnostics);
+            // an array over all modes of a fit is sliced at their levels
+            if let ExprKind::Field(fit, field) = &base.kind
+                && let ExprKind::Name(fit) = &fit.kind
+                && ["fitted", "reconstruction", "residuals"].contains(&field.name.as_str())
+            {
+                check_modes(arguments, fit, environment, diagnostics);
+            }
+        }
         ExprKind::Unary(_, operand) => check(operand, environment, diagnostics),
         ExprKind::Binary(_, a, b) => {
             check(a, environment, diagnostics);
@@ -510,6 +519,36 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         | ExprKind::Truth(_)
         | ExprKind::Nan
         | ExprKind::Missing => {}
+    }
+}
+
+/// Checks that arguments name modes of a fit, before a colon or bare, and levels of those modes.
+fn check_modes(
+    arguments: &[Argument],
+    fit: &str,
+    environment: &dyn Environment,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let Some(modes) = environment.modes_of(fit) else { return };
+    let labels: Vec<&str> = modes.iter().map(|m| m.name.as_str()).collect();
+    for argument in arguments {
+        let mut names = Vec::new();
+        match &argument.name {
+            Some(name) => names.push((name.name.clone(), name.span)),
+            None => crate::model::elaborate::names_in(&argument.value, &mut names),
+        }
+        for (name, span) in names {
+            let is_family = labels.iter().any(|m| m.split('[').next() == Some(&name));
+            if let Some(mode) = modes.iter().find(|m| m.name == name) {
+                if argument.name.is_some() {
+                    diagnostics.extend(find_level(&argument.value, mode, environment).err());
+                }
+            } else if !is_family {
+                let near = suggest::nearest(&name, labels.iter().copied());
+                let help = format!("the modes of `{fit}` are {}", suggest::list(&labels));
+                diagnostics.push(unknown("mode", &name, span, near, help));
+            }
+        }
     }
 }
 
@@ -539,22 +578,16 @@ fn check_call(
             // the methods of probabilities name modes, either before a colon or bare
             let about_modes =
                 ["marginal", "conditional", "probability", "mutual_information"].contains(&found.name);
-            if let (true, Some(modes)) = (about_modes, environment.modes_of(fit)) {
-                for argument in arguments.iter().chain(condition) {
-                    let mut names = Vec::new();
-                    match &argument.name {
-                        Some(name) => names.push((name.name.clone(), name.span)),
-                        None => crate::model::elaborate::names_in(&argument.value, &mut names),
-                    }
-                    for (name, span) in names {
-                        let is_family = modes.iter().any(|m| m.split('[').next() == Some(&name));
-                        if !is_family && !modes.contains(&name) {
-                            let near = suggest::nearest(&name, modes.iter().map(String::as_str));
-                            let help = format!("the modes of `{fit}` are {}", suggest::list(&modes));
-                            diagnostics.push(unknown("mode", &name, span, near, help));
-                        }
-                    }
-                }
+            if about_modes {
+                check_modes(arguments, fit, environment, diagnostics);
+                check_modes(condition, fit, environment, diagnostics);
+            }
+            if found.name == "mutual_information" && arguments.len() != 2 {
+                diagnostics.push(
+                    Diagnostic::new(Code::MBA105, "two modes are expected")
+                        .at(span, "here")
+                        .help(format!("write `{}`", found.usage)),
+                );
             }
         }
         ExprKind::Name(name) => {
