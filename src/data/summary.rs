@@ -86,6 +86,7 @@ impl<T: Element> pulp::WithSimd for Look<'_, T> {
     type Output = Option<Summary>;
 
     #[inline(always)]
+    #[allow(clippy::manual_range_contains)] // without the branch of `contains`
     fn with_simd<S: pulp::Simd>(self, _: S) -> Option<Summary> {
         let mut sums = [0.0f64; LANES];
         let mut lost = [0.0f64; LANES];
