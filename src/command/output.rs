@@ -8,7 +8,7 @@ use super::options::{Colour, Format};
 use crate::report::results::FitResult;
 use crate::report::{self, Style, diagnostics, number};
 use crate::run::{Observer, Silent, Status};
-use crate::session::{Event, Sink, TestOutcome};
+use crate::session::{Event, Sink, TestOutcome, sweeps};
 use crate::text::{Diagnostic, Sources};
 
 /// Standard output, written to until its reader goes away.
@@ -186,7 +186,6 @@ fn new_snapshots(test: &TestOutcome) -> String {
 /// One line on how a fit ended.
 fn fit_line(result: &FitResult) -> String {
     let fit = &result.fit;
-    let sweeps = |n: usize| if n == 1 { "1 sweep".to_string() } else { format!("{n} sweeps") };
     let how = match fit.status {
         Status::ClosedForm => "closed form".to_string(),
         Status::Converged => format!("converged in {}", sweeps(fit.iterations)),

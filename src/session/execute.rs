@@ -332,6 +332,11 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
     }
 }
 
+/// A number of sweeps in words.
+pub fn sweeps(n: usize) -> String {
+    if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
+}
+
 /// What is worth saying once a fit has ended.
 fn after(result: &FitResult) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
@@ -342,8 +347,9 @@ fn after(result: &FitResult) -> Vec<Diagnostic> {
                 .at(
                     result.span,
                     format!(
-                        "marginal gap {:.1e} after {} sweeps",
-                        fit.certificate.marginal_gap, fit.iterations
+                        "marginal gap {:.1e} after {}",
+                        fit.certificate.marginal_gap,
+                        sweeps(fit.iterations)
                     ),
                 )
                 .help("allow more with `{ max_sweeps … }`, or accept a larger `tolerance`"),
@@ -353,8 +359,9 @@ fn after(result: &FitResult) -> Vec<Diagnostic> {
                 .at(
                     result.span,
                     format!(
-                        "marginal gap {:.1e} after {} sweeps",
-                        fit.certificate.marginal_gap, fit.iterations
+                        "marginal gap {:.1e} after {}",
+                        fit.certificate.marginal_gap,
+                        sweeps(fit.iterations)
                     ),
                 )
                 .help("its results are those of the last sweep"),

@@ -15,6 +15,7 @@ mod load;
 pub mod snapshot;
 
 pub use bind::{Bound, Origin};
+pub use execute::sweeps;
 pub use load::Unit;
 
 use std::cell::RefCell;
