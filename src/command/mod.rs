@@ -1,4 +1,4 @@
-//! The command line: one file per verb, and one line in [`Verb`].
+//! The command line: one file per verb, and one line in `Verb`.
 //!
 //! Everything that touches files, the terminal, the clock or the environment is in this room.
 

@@ -137,7 +137,11 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
     // below this, a residual is rounding and the equations have no solution
     let floor = (32.0 * f64::EPSILON).powi(2) * pairs.len() as f64;
     if start <= 100.0 * floor {
-        return Ok(Newton::default());
+        // KL(Q*‖Q) ≤ Σ ‖λ − λ*‖∞ ‖P_g − Q_g‖₁, and what is unknown of λ* is taken to be no more than the
+        // spread of λ, which is wide where the optimum is near the boundary
+        let spread: f64 = pairs.iter().map(|m| spread(&machine.tables[m.potential.0])).sum();
+        let missed = spread * right.iter().map(|r| r.abs()).sum::<f64>();
+        return Ok(Newton { missed, ..Newton::default() });
     }
     let mut solution = vec![0.0; right.len()];
     let mut residual = right.clone();
@@ -192,6 +196,14 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         return Err("the Newton equations are too ill-conditioned for a proof".into());
     }
     Ok(Newton { decrement, smallest, missed: 0.0 })
+}
+
+/// Largest minus smallest of the finite numbers of a table.
+fn spread(table: &[f64]) -> f64 {
+    let finite = table.iter().copied().filter(|x| x.is_finite());
+    let (low, high) =
+        finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+    (high - low).max(0.0)
 }
 
 /// The smallest eigenvalue of a symmetric tridiagonal matrix, by bisection on the number of negative

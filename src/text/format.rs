@@ -23,7 +23,7 @@ pub fn format(text: &str) -> Result<String, Vec<Diagnostic>> {
     Ok(layout(text))
 }
 
-/// An expression on one line, as [`format`] would print it, comments left out.
+/// An expression on one line, as [`format()`] would print it, comments left out.
 ///
 /// Takes any text; what is not an expression comes back with its tokens spaced by the same rules.
 pub fn format_expression(text: &str) -> String {
