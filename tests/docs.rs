@@ -33,6 +33,7 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA407", "needs a damaged table"),
     ("MBA408", "needs a file in another encoding"),
     ("MBA412", "needs a table of fractions"),
+    ("MBA326", "needs a table too large for a test"),
     ("MBA420", "needs a table with an empty field"),
     ("MBA424", "needs a table with an empty field"),
     ("MBA423", "needs coordinates in files"),
@@ -45,7 +46,7 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
 ];
 
 /// Codes that come with the report of their cause.
-const WITH_CAUSE: &[(&str, &str)] = &[("MBA602", "MBA410"), ("MBA603", "MBA510")];
+const WITH_CAUSE: &[(&str, &str)] = &[("MBA325", "MBA512"), ("MBA602", "MBA410"), ("MBA603", "MBA510")];
 
 // -------------------------------------------------------------------- documents
 

@@ -46,6 +46,9 @@ pub struct Reading {
     /// The seed of everything random that names none
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Threads to use; the results are the same for any number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
     /// Do not report a code (`MBA321`)
     #[arg(long, value_name = "CODE", value_parser = code)]
     pub allow: Vec<Code>,
@@ -86,8 +89,15 @@ impl Reading {
         output::style_of_errors(self.color)
     }
 
-    /// The program's path as text, and its text.
+    /// The program's path as text, and its text. Before anything else, the threads are set up.
     pub fn program(&self) -> Result<(String, String), u8> {
+        if let Some(threads) = self.threads {
+            let built = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
+            if let Err(error) = built {
+                output::complain(&format!("{threads} threads cannot be had: {error}"));
+                return Err(2);
+            }
+        }
         let path = self.file.to_string_lossy().into_owned();
         match super::host::read_text(&path) {
             Ok(text) => Ok((path, text)),

@@ -16,6 +16,8 @@ enum Form {
     Tree,
     /// One JSON array
     Json,
+    /// One JSON object a line
+    Jsonl,
     /// Graphviz
     Dot,
 }
@@ -67,15 +69,17 @@ pub fn run(arguments: &Arguments) -> u8 {
                 output.print(&schedule.tree());
             }
         }
-        Form::Json => {
-            let list: Vec<_> = plans
-                .iter()
-                .map(|(planned, schedule)| {
-                    serde_json::json!({ "fit": planned.name, "data": planned.tensor, "plan": schedule.json() })
-                })
-                .collect();
-            output.print(&serde_json::to_string_pretty(&list).unwrap_or_default());
-            output.print("\n");
+        Form::Json | Form::Jsonl => {
+            let objects = plans.iter().map(|(planned, schedule)| {
+                serde_json::json!({ "fit": planned.name, "data": planned.tensor, "plan": schedule.json() })
+            });
+            if arguments.format == Form::Jsonl {
+                objects.for_each(|object| output.print(&format!("{object}\n")));
+            } else {
+                let list: Vec<_> = objects.collect();
+                output.print(&serde_json::to_string_pretty(&list).unwrap_or_default());
+                output.print("\n");
+            }
         }
         Form::Dot => plans.iter().for_each(|(_, schedule)| output.print(&schedule.dot())),
     }

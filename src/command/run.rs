@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::host::FileHost;
 use super::options::{Format, Reading};
-use super::output::{Printer, complain};
+use super::output::Printer;
 use crate::session::{Outcome, Session};
 
 /// Arguments of `mba run`.
@@ -15,20 +15,10 @@ pub struct Arguments {
     /// The form of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Threads to use; the results are the same for any number
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
 }
 
 /// Runs a program.
 pub fn run(arguments: &Arguments) -> u8 {
-    if let Some(threads) = arguments.threads {
-        let built = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
-        if let Err(error) = built {
-            complain(&format!("{threads} threads cannot be had: {error}"));
-            return 2;
-        }
-    }
     let (path, text) = match arguments.reading.program() {
         Ok(program) => program,
         Err(status) => return status,

@@ -135,6 +135,16 @@ impl Draft {
         scopes.into_iter().map(|s| self.bracket(s)).collect::<Vec<_>>().join(" ")
     }
 
+    /// As [`Draft::brackets`], a long list cut short with its length.
+    pub fn brackets_in_short<'a>(&self, scopes: impl IntoIterator<Item = &'a Scope>) -> String {
+        const SHOWN: usize = 24;
+        let scopes: Vec<&Scope> = scopes.into_iter().collect();
+        match scopes.get(..SHOWN).filter(|_| scopes.len() > SHOWN + 1) {
+            Some(first) => format!("{} … {} in all", self.brackets(first.iter().copied()), scopes.len()),
+            None => self.brackets(scopes),
+        }
+    }
+
     /// The scope of a fixed potential.
     pub fn fixed_scope(&self, interaction: usize) -> Option<&Scope> {
         self.fixed.iter().find(|(k, _)| *k == interaction).map(|(_, s)| s)

@@ -10,6 +10,7 @@ pub mod count;
 pub mod draft;
 pub mod graph;
 pub mod hypergraph;
+mod lint;
 mod liveness;
 pub mod options;
 pub mod passes;
@@ -18,6 +19,7 @@ pub mod schedule;
 mod supported;
 
 pub use count::{cells, degrees_of_freedom, parameters};
+pub use lint::lint;
 pub use options::{Options, Profile};
 pub use passes::PASSES;
 pub use schedule::Schedule;

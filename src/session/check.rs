@@ -259,7 +259,11 @@ impl Session {
             },
         };
         match plan::compile(model, &profile, &plan::Options { memory: self.options.memory }) {
-            Ok(schedule) => Some(Arc::new(schedule)),
+            Ok(schedule) => {
+                let lints = plan::lint(model, &profile, &schedule);
+                diagnostics.extend(lints.into_iter().map(|d| d.at(span, "in this fit")));
+                Some(Arc::new(schedule))
+            }
             Err(list) => {
                 diagnostics.extend(
                     list.into_iter().map(|d| if d.labels.is_empty() { d.at(span, "in this fit") } else { d }),

@@ -99,6 +99,8 @@ codes! {
     MBA322 Warning Program "saturated model";
     MBA323 Warning Program "inert temperature";
     MBA324 Warning Program "mode in no interaction";
+    MBA325 Warning Program "more parameters than cells with data";
+    MBA326 Warning Program "dense blow-up";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
     MBA308 Error Program "model cannot be sampled";

@@ -26,7 +26,7 @@ impl Schedule {
             if draft.from_data.is_empty() {
                 writeln!(out)?;
             } else {
-                writeln!(out, " → {}", draft.brackets(&draft.from_data))?;
+                writeln!(out, " → {}", draft.brackets_in_short(&draft.from_data))?;
             }
             for (large, small) in &draft.derived {
                 writeln!(out, "│  {} ← {}", draft.bracket(small), draft.bracket(large))?;
@@ -38,7 +38,7 @@ impl Schedule {
             writeln!(out, "├─ closed form: product of marginals over separators")?;
             for atom in &formulas {
                 let size = count(draft.cells(&atom.modes));
-                write!(out, "│  {} {size} cells", draft.brackets(&atom.generators))?;
+                write!(out, "│  {} {size} cells", draft.brackets_in_short(&atom.generators))?;
                 match &atom.parent {
                     Some((_, s)) => writeln!(out, " / {}", draft.bracket(s))?,
                     None => writeln!(out)?,
@@ -52,17 +52,17 @@ impl Schedule {
             .map(|a| &a.modes)
             .collect();
         if !uniform.is_empty() {
-            writeln!(out, "├─ uniform: {}", draft.brackets(uniform))?;
+            writeln!(out, "├─ uniform: {}", draft.brackets_in_short(uniform))?;
         }
         for atom in draft.atoms.iter().filter(|a| a.generators.is_empty() && !a.fixed.is_empty()) {
             writeln!(out, "├─ known energy: {}, one pass up and down the tree", draft.bracket(&atom.modes))?;
             self.write_cliques(out, atom)?;
         }
         for (a, atom) in draft.atoms.iter().enumerate().filter(|(_, a)| a.iterates()) {
-            write!(out, "├─ iterates: {}", draft.brackets(&atom.generators))?;
+            write!(out, "├─ iterates: {}", draft.brackets_in_short(&atom.generators))?;
             if !atom.fixed.is_empty() {
                 let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
-                write!(out, " with known energy {}", draft.brackets(fixed))?;
+                write!(out, " with known energy {}", draft.brackets_in_short(fixed))?;
             }
             match &atom.parent {
                 Some((_, s)) => writeln!(out, ", joined at {}", draft.bracket(s))?,
@@ -94,7 +94,7 @@ impl Schedule {
             writeln!(out)?;
             for view in &clique.views {
                 let here = view.generators.iter().filter_map(|g| atom.generators.get(*g));
-                let (onto, here) = (self.draft.bracket(&view.scope), self.draft.brackets(here));
+                let (onto, here) = (self.draft.bracket(&view.scope), self.draft.brackets_in_short(here));
                 writeln!(out, "│    never a table: {here} matched on {onto} by matrix products")?;
             }
         }
