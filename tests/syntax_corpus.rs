@@ -126,3 +126,58 @@ fn no_depth_and_no_length_exhausts_anything() {
         let _ = mba::text::format_expression(&text);
     }
 }
+
+/// Every construct that nests, nested deep and broken in every way, is still read in time that grows
+/// with its length: were anything read twice at each depth, this test would not end.
+#[test]
+fn nesting_is_read_once_at_every_depth() {
+    const OPENINGS: &[(&str, &str)] = &[
+        ("f(", ")"),
+        ("a[", "]"),
+        ("(", ")"),
+        ("[", "]"),
+        ("{", "}"),
+        ("f(x: ", ")"),
+        ("f(a[1]: ", ")"),
+        ("f(a[", "]: 1)"),
+        ("f(a[", "] 1)"),
+        ("f(1 | ", ")"),
+        ("if a { ", " } else { 1 }"),
+        ("if ", " { 1 } else { 2 }"),
+        ("if a { 1 } else { ", "}"),
+        ("x with (a = ", ")"),
+        ("x at (", ")"),
+        ("- ", ""),
+        ("not ", ""),
+        ("(1, ", ")"),
+    ];
+    const AROUND: &[(&str, &str)] = &[
+        ("show ", ""),
+        ("param p = ", ""),
+        ("mode a: ", ""),
+        ("mode a[", "]: 2"),
+        ("data x[a] = ", ""),
+        ("data x[a] from \"f\" missing where ", ""),
+        ("model m { [a[", "]] }"),
+        ("model m { [a b] = ", " }"),
+        ("model m { f(", ") }"),
+        ("model m { for i in ", " { [a] } }"),
+        ("model m { forbid ", " }"),
+        ("fit m(", ") to x as f"),
+        ("fit m to x as f { tol ", " }"),
+        ("test \"t\" { expect ", " }"),
+    ];
+    const INSIDE: &[&str] = &["1", "x y", "", ")", "1 $", "\"", "\n"];
+    const DEPTH: usize = 32;
+    for (before, after) in AROUND {
+        for (open, close) in OPENINGS {
+            for inside in INSIDE {
+                let text = format!("{before}{}{inside}{}{after}\n", open.repeat(DEPTH), close.repeat(DEPTH));
+                let (_, diagnostics) = parse(Default::default(), &text);
+                assert!(*inside != "1 $" || !diagnostics.is_empty(), "{text}");
+            }
+        }
+    }
+    let loops = format!("model m {{ {} [a b] x = {} }}", "for i in 1..2 { ".repeat(DEPTH), "}".repeat(DEPTH));
+    assert!(!parse(Default::default(), &loops).1.is_empty());
+}
