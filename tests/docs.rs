@@ -42,6 +42,7 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA511", "needs an observer that interrupts"),
     ("MBA604", "needs a snapshot file that differs"),
     ("MBA605", "needs a damaged snapshot file"),
+    ("MBA610", "needs a prompt, at which a declaration replaces another"),
     ("MBA901", "cannot happen"),
 ];
 

@@ -25,6 +25,11 @@ impl FileHost {
     pub fn new() -> Self {
         Self { started: Instant::now(), opened: RefCell::default() }
     }
+
+    /// Forgets what was opened, so that files are read again.
+    pub fn forget(&self) {
+        self.opened.borrow_mut().clear();
+    }
 }
 
 impl Host for FileHost {
@@ -73,6 +78,16 @@ impl Host for FileHost {
 
     fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let folder = if folder.is_empty() { "." } else { folder };
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let name = |entry: std::fs::DirEntry| {
+            let slash = if entry.path().is_dir() { "/" } else { "" };
+            entry.file_name().into_string().ok().map(|name| name + slash)
+        };
+        entries.filter_map(name).collect()
     }
 }
 

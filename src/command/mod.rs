@@ -3,6 +3,7 @@
 //! Everything that touches files, the terminal, the clock or the environment is in this room.
 
 mod check;
+mod doc;
 mod explain;
 mod fmt;
 mod host;
@@ -11,6 +12,7 @@ mod new;
 mod options;
 mod output;
 mod plan;
+mod repl;
 mod run;
 
 use std::process::ExitCode;
@@ -39,6 +41,10 @@ enum Verb {
     Info(info::Arguments),
     /// Lay out programs in the one standard way
     Fmt(fmt::Arguments),
+    /// Try things out at a prompt
+    Repl(repl::Arguments),
+    /// Look something up: a chapter, a result, a family, a module, a keyword
+    Doc(doc::Arguments),
     /// Explain a diagnostic code, or list them all
     Explain(explain::Arguments),
     /// Begin a project: a program, its data and its tests
@@ -62,6 +68,8 @@ pub fn main() -> ExitCode {
         Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Info(arguments) => info::run(&arguments),
         Verb::Fmt(arguments) => fmt::run(&arguments),
+        Verb::Repl(arguments) => repl::run(&arguments),
+        Verb::Doc(arguments) => doc::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::New(arguments) => new::run(&arguments),
     });

@@ -113,6 +113,17 @@ impl Printer {
         }
     }
 
+    /// What follows answers another input.
+    pub fn next_input(&mut self) {
+        self.last_was_fit = false;
+    }
+
+    /// Prints what could only be printed at the end, but no summary.
+    pub fn finish_quietly(mut self) {
+        self.count.clear();
+        self.finish();
+    }
+
     /// Prints what could only be printed at the end.
     pub fn finish(mut self) {
         match self.format {

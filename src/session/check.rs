@@ -15,6 +15,13 @@ use crate::text::{Code, Diagnostic, Span, suggest};
 impl Session {
     pub(super) fn check(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         self.check_models(diagnostics);
+        self.check_verbs(diagnostics);
+        self.check_samples(diagnostics);
+        self.lint_unused_modes(diagnostics);
+    }
+
+    /// The verbs of the main program; its fits are planned.
+    pub(super) fn check_verbs(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         let mut names: IndexMap<String, Span> = IndexMap::new();
         let statements: Vec<Statement> = self.main().to_vec();
         for statement in &statements {
@@ -61,12 +68,10 @@ impl Session {
                 | StatementKind::Model(_) => {}
             }
         }
-        self.check_samples(diagnostics);
-        self.lint_unused_modes(diagnostics);
     }
 
     /// Models that nothing is fitted to are elaborated all the same, for the mistakes in them.
-    fn check_models(&self, diagnostics: &mut Vec<Diagnostic>) {
+    pub(super) fn check_models(&self, diagnostics: &mut Vec<Diagnostic>) {
         let fitted: Vec<&str> = self
             .main()
             .iter()
@@ -273,7 +278,7 @@ impl Session {
         }
     }
 
-    fn check_samples(&self, diagnostics: &mut Vec<Diagnostic>) {
+    pub(super) fn check_samples(&self, diagnostics: &mut Vec<Diagnostic>) {
         for bound in self.bound.values() {
             if let Origin::Sampled(sampling) = &bound.origin
                 && let Err(list) = self.sampled_model(sampling, bound)

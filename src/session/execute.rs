@@ -24,6 +24,11 @@ const OPTIONS: &[(&str, &str)] = &[
 /// Options of the language that belong to methods this version does not have.
 const LATER: &[&str] = &["restarts", "anneal", "hold_out"];
 
+/// The names of the options of a fit.
+pub(super) fn option_names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(name, _)| *name)
+}
+
 /// What the options and clauses of a fit say, and what is wrong with them.
 pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
     let mut control = Control::default();
@@ -118,8 +123,13 @@ impl Session {
     pub fn run(&mut self, host: &dyn Host, sink: &mut dyn Sink) -> Outcome {
         let mut outcome = Outcome::default();
         let statements: Vec<_> = self.main().to_vec();
-        let mut planned = std::mem::take(&mut self.planned).into_iter();
-        let mut done = Vec::new();
+        let main = self.units.first().map(|u| u.source);
+        // fits of earlier inputs at a prompt have been done
+        let (planned, mut done): (Vec<_>, Vec<_>) = std::mem::take(&mut self.planned)
+            .into_iter()
+            .partition(|p: &PlannedFit| Some(p.span.source) == main);
+        let mut planned = planned.into_iter();
+        self.planned = done.clone();
         for statement in &statements {
             match &statement.kind {
                 StatementKind::Fit(_) => {

@@ -7,16 +7,22 @@
 
 mod bind;
 mod check;
+pub mod complete;
 mod execute;
+mod extend;
 mod expectations;
 mod levels;
 pub mod library;
 mod load;
+mod program;
+pub mod prompt;
 pub mod snapshot;
+pub mod topics;
 
 pub use bind::{Bound, Origin};
 pub use execute::sweeps;
 pub use load::Unit;
+pub use prompt::Prompt;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,7 +35,7 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{Environment, FitResult};
+use crate::report::results::{Environment, FitResult, LAST, Object};
 use crate::report::value::Value;
 use crate::run::Observer;
 use crate::text::ast::{Statement, StatementKind};
@@ -48,6 +54,11 @@ pub trait Host {
     fn write(&self, path: &str, bytes: &[u8]) -> std::io::Result<()>;
     /// Seconds since some moment.
     fn seconds(&self) -> f64;
+    /// The names in a folder, those of folders with a slash at the end; for completion.
+    fn list(&self, folder: &str) -> Vec<String> {
+        let _ = folder;
+        Vec::new()
+    }
 }
 
 /// How a program is to be read and run.
@@ -142,6 +153,11 @@ impl Outcome {
         }
     }
 
+    /// Something wrong with a program or a file.
+    pub fn of_program() -> Self {
+        Self { program: true, ..Self::default() }
+    }
+
     /// Counts a fit that stopped or a test that failed.
     pub fn fail(&mut self) {
         self.outcome = true;
@@ -200,6 +216,8 @@ pub struct Session {
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,
+    /// What `_` stands for at a prompt.
+    last: Option<Object>,
 }
 
 impl Session {
@@ -218,21 +236,27 @@ impl Session {
             Declarations::collect(session.units.iter().map(|u| &*u.program), &settings);
         diagnostics.extend(found);
         session.declarations = Arc::new(declarations);
-        let mut paths = HashMap::new();
-        for unit in &session.units {
-            for statement in &unit.program.statements {
-                if let StatementKind::Data(data) = &statement.kind {
-                    paths.entry(data.name.name.clone()).or_insert_with(|| unit.path.clone());
-                }
-            }
-        }
-        let (bound, known, found) = bind::bind(&session.declarations, &paths, host);
+        let paths = session.paths();
+        let (bound, known, found) = bind::bind(&session.declarations, &paths, &IndexMap::new(), host);
         diagnostics.extend(found);
         session.bound = bound;
         session.known = Arc::new(known);
         session.check(&mut diagnostics);
         let diagnostics = session.settle(diagnostics);
         (session, diagnostics)
+    }
+
+    /// For each tensor the file that declares it, which relative paths start from.
+    fn paths(&self) -> HashMap<String, String> {
+        let mut paths = HashMap::new();
+        for unit in &self.units {
+            for statement in &unit.program.statements {
+                if let StatementKind::Data(data) = &statement.kind {
+                    paths.entry(data.name.name.clone()).or_insert_with(|| unit.path.clone());
+                }
+            }
+        }
+        paths
     }
 
     /// The main program.
@@ -255,7 +279,10 @@ impl Session {
 
 impl Environment for Session {
     fn fit(&self, name: &str) -> Option<FitResult> {
-        self.results.get(name).cloned()
+        match &self.last {
+            Some(Object::Fit(fit)) if name == LAST => Some((**fit).clone()),
+            _ => self.results.get(name).cloned(),
+        }
     }
     fn fit_names(&self) -> Vec<String> {
         self.planned.iter().map(|p| p.name.clone()).collect()
@@ -283,5 +310,8 @@ impl Environment for Session {
     }
     fn seed(&self) -> u64 {
         self.options.seed
+    }
+    fn last(&self) -> Option<Object> {
+        self.last.clone()
     }
 }

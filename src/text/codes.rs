@@ -144,6 +144,7 @@ codes! {
     MBA603 Error Outcome "test of a fit that did not converge";
     MBA604 Error Outcome "snapshot has moved";
     MBA605 Error Outcome "snapshot file is damaged";
+    MBA610 Note Outcome "fit of an earlier declaration";
     // 9xx: internal
     MBA901 Error Defect "internal error";
 }

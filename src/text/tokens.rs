@@ -451,6 +451,20 @@ fn word(word: &str, frame: &mut Frame, before: Before, next: &str, after_blank: 
     name
 }
 
+/// The words that can begin a statement or an item.
+pub(super) fn statement_words(place: Place) -> Vec<&'static str> {
+    KEYWORDS.iter().filter(|(p, head, _)| *p == place && !head.is_empty()).map(|(_, head, _)| *head).collect()
+}
+
+/// The words that can follow in a statement or item that began with `head`.
+pub(super) fn keywords_at(place: Place, head: &str) -> Vec<&'static str> {
+    KEYWORDS
+        .iter()
+        .filter(|(p, h, _)| *p == place && *h == head)
+        .flat_map(|(_, _, clauses)| clauses.iter().copied())
+        .collect()
+}
+
 /// Whether a word can only be a keyword, so that a bracket after it is neither call nor index.
 pub(super) fn never_a_name(word: &str) -> bool {
     let statement = KEYWORDS.iter().any(|(place, head, _)| *place == Place::File && *head == word);

@@ -30,12 +30,23 @@ pub trait Environment {
     fn modes_of(&self, fit: &str) -> Option<Vec<Mode>>;
     /// The seed of everything random that names none.
     fn seed(&self) -> u64;
+    /// What `_` stands for; nothing in a file.
+    fn last(&self) -> Option<Object> {
+        None
+    }
 }
 
+/// The name of the last result at a prompt.
+pub const LAST: &str = "_";
+
 /// What an expression can stand for on the way to a value.
-enum Object {
+#[derive(Debug, Clone)]
+pub enum Object {
+    /// A value.
     Value(Value),
+    /// A fit, whose results can be asked for.
     Fit(Box<FitResult>),
+    /// Data.
     Tensor(Arc<Tensor>),
 }
 
@@ -48,7 +59,10 @@ pub fn evaluate(expr: &Expr, environment: &dyn Environment) -> Result<Value, Dia
 const MAX_SHOWN: usize = 1 << 20;
 
 impl Object {
-    fn value(self, expr: &Expr) -> Result<Value, Diagnostic> {
+    /// A value to show: the summary of a fit, the cells of data.
+    ///
+    /// Data too large to show are an error.
+    pub fn value(self, expr: &Expr) -> Result<Value, Diagnostic> {
         match self {
             Object::Value(value) => Ok(value),
             Object::Fit(fit) => Ok(summary(&fit)),
@@ -73,7 +87,8 @@ fn cells(tensor: &Tensor) -> Option<Array> {
     Some(Array { modes: tensor.modes.clone(), values: values.into() })
 }
 
-fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnostic> {
+/// What an expression stands for, before a fit or data are made a value to show.
+pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnostic> {
     let value = match &expr.kind {
         ExprKind::Number(x) | ExprKind::Percent(x) => Value::Number(*x),
         ExprKind::Text(t) => Value::Text(t.clone()),
@@ -121,6 +136,11 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
 }
 
 fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object, Diagnostic> {
+    if name == LAST
+        && let Some(last) = environment.last()
+    {
+        return Ok(last);
+    }
     if let Some(fit) = environment.fit(name) {
         return Ok(Object::Fit(Box::new(fit)));
     }
@@ -161,6 +181,11 @@ fn of_constant(constant: Constant) -> Value {
         Constant::List(items) => Value::List(items.into_iter().map(of_constant).collect()),
         other => Value::Null(other.kind().into()),
     }
+}
+
+/// The names of the results of data.
+pub fn tensor_fields() -> impl Iterator<Item = &'static str> {
+    TENSOR_FIELDS.iter().map(|(name, _)| *name)
 }
 
 /// Results of a tensor: name, meaning, computation.
@@ -384,7 +409,8 @@ pub fn number(value: &Value, span: Span) -> Result<f64, Diagnostic> {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+/// What a value is, in two words.
+pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null(_) => "nothing",
         Value::Truth(_) => "a truth value",
@@ -465,6 +491,7 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         ExprKind::Name(name) => {
             let fits = environment.fit_names();
             let known = fits.contains(name)
+                || (name == LAST && environment.last().is_some())
                 || environment.tensor_names().contains(name)
                 || environment.param(name).is_some()
                 || constant::builtin(name).is_some();
@@ -600,6 +627,7 @@ fn check_call(
                 check(&argument.value, environment, diagnostics);
                 if let (Some(function), ExprKind::Name(fit)) = (function, &argument.value.kind)
                     && diagnostics.len() == errors
+                    && fit != LAST
                     && !environment.fit_names().contains(fit)
                 {
                     diagnostics.push(not_a_fit(name, function.usage, argument.value.span));

@@ -19,7 +19,9 @@ mod thermodynamics;
 
 pub use arguments::Given;
 pub use diagnosis::summary;
-pub use evaluate::{Environment, check, evaluate, number};
+pub use evaluate::{
+    Environment, LAST, Object, check, evaluate, kind, number, object, tensor_fields,
+};
 pub use statistics::hidden_boundary;
 
 use std::sync::Arc;
