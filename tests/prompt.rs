@@ -37,7 +37,7 @@ impl Host for Desk {
         from.rsplit_once('/').map_or(written.into(), |(folder, _)| format!("{folder}/{written}"))
     }
     fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        self.file(path, std::str::from_utf8(bytes).unwrap());
+        self.file(path, &String::from_utf8_lossy(bytes));
         Ok(())
     }
     fn seconds(&self) -> f64 {
@@ -205,14 +205,15 @@ fn a_failed_input_changes_nothing() {
     let failures: &[(&str, &[&str])] = &[
         ("modle m { }", &["MBA006"]),
         ("model m {", &["MBA002"]),
-        ("mode hair: 3; fit nothing to people", &["MBA101", "MBA421"]),
+        ("mode hair: 3; fit nothing to people", &["MBA101"]),
+        ("mode hair: 3; people", &["MBA421"]),
         ("param J = 3; apart.nothing", &["MBA102"]),
         ("model apart { [hair eye] }; joint.kx", &["MBA102"]),
         ("data bad[hair, eye] from \"nowhere.csv\"", &["MBA401"]),
         ("data bad[hair, eye] from \"bad.csv\" count n\nfit apart to bad as worse", &["MBA410"]),
         ("fit joint to people as other; other.fitted[hair: dark] + 1", &["fit other closed_form", "MBA106"]),
         ("use nothing", &["MBA108"]),
-        ("save joint.kl to \"x.csv\"; save joint to \"x.npy\"", &["saved x.csv", "MBA409"]),
+        ("save joint.kl to \"x.npy\"; save joint to \"y.npy\"", &["saved x.npy", "MBA409"]),
         ("param K = 1; J(2)", &["MBA102"]),
     ];
     for (text, codes) in failures {
@@ -247,15 +248,15 @@ fn a_second_declaration_replaces_the_first() {
     assert_eq!(seat.ok("apart.df"), ["apart.df = 0"]);
     assert_eq!(seat.prompt.stale().count(), 0);
     // modes and params share their names
-    seat.ok("mode J: 3");
-    assert!(!seat.prompt.session().declarations.params.contains_key("J"));
+    seat.ok("mode K: 3");
+    assert!(!seat.prompt.session().declarations.params.contains_key("K"));
 }
 
 #[test]
 fn what_belongs_together_is_replaced_together() {
     let mut seat = Seat::new();
     seat.ok("mode a: 2, b: 3\ndata x[a] = [1, 2]");
-    seat.wrong("mode a: 3", &["MBA208"]);
+    seat.wrong("mode a: 3", &["MBA201"]);
     seat.ok("mode a: 3; data x[a] = [1, 2, 3]");
     assert_eq!(seat.ok("x.total"), ["x.total = 6.0"]);
     let program = seat.program("p.mba");
@@ -268,7 +269,7 @@ fn what_belongs_together_is_replaced_together() {
 fn a_warning_is_told_once() {
     let mut seat = Seat::new();
     seat.ok("mode a: 2, b: 2; data x[a, b] = [[1, 2], [3, 4]]");
-    assert_eq!(seat.ok("model m { [a b] [a] }"), ["MBA321", "MBA322"]);
+    assert_eq!(seat.ok("model m { [a b] [a] }"), ["MBA322", "MBA321"]);
     assert_eq!(seat.ok("model k { [a] [b] }"), Vec::<String>::new());
     assert_eq!(seat.ok("fit m to x"), ["fit m closed_form"]);
     assert_eq!(seat.ok("mode unused: 2"), Vec::<String>::new(), "it will be used later");
@@ -386,7 +387,7 @@ fn modules_and_files_stay_outside_unless_something_in_them_was_replaced() {
     assert!(fed.taken);
     assert_eq!(lines, ["fit m closed_form"]);
     seat.ok("use ising");
-    let program = seat.program("lib/all.mba");
+    let program = seat.program("all.mba");
     assert!(program.contains("use \"lib/shared.mba\"") && program.contains("use ising"), "{program}");
     assert!(program.starts_with("# the main one\n"), "{program}");
     assert!(!program.contains("mode a"), "{program}");
@@ -403,7 +404,7 @@ fn a_program_is_loaded_and_loaded_again() {
     let mut seat = Seat::new();
     seat.desk.file("m.mba", "mode a: 2\ndata x[a] from \"x.csv\" count n\nmodel m { [a] }\nfit m to x\nshow x.total\n");
     seat.desk.file("x.csv", "a,n\n0,3\n1,4\n");
-    assert_eq!(seat.load("m.mba").0, ["MBA322", "fit m closed_form", "x.total = 7.0"]);
+    assert_eq!(seat.load("m.mba").0, ["fit m closed_form", "x.total = 7.0"]);
     assert_eq!(seat.prompt.files(), ["m.mba"]);
     seat.ok("fit m to x as mine");
     // the data and the program change

@@ -113,6 +113,7 @@ fn candidates(session: &Session, cursor: &Cursor<'_>) -> Vec<String> {
         (Block::Test, ..) | (_, "show" | "save" | "plot", _) if after_clause || is_sign(cursor.previous) => {
             return if cursor.clause == "to" { Vec::new() } else { expression(session) };
         }
+        (_, "model", "over") => return modes(session),
         (_, "fit", "fit") if after_clause => return models(session),
         (_, "fit" | "balance", "to") if after_clause => return tensors(session),
         (_, "fit", "by") if after_clause => return vec!["auto".into()],
@@ -127,7 +128,6 @@ fn candidates(session: &Session, cursor: &Cursor<'_>) -> Vec<String> {
             return functions().chain(params(session)).collect();
         }
         (_, "data", _) if cursor.previous == "=" => return vec!["sample".into()],
-        (_, "model", "over") => return modes(session),
         (_, "", _) => return expression(session),
         _ => {}
     }

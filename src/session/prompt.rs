@@ -239,7 +239,10 @@ impl Prompt {
             self.entries.push(Entry { written: unit.program.clone(), unit, role });
         }
         let mut settled = self.session.settle(diagnostics);
-        settled.retain(|d| d.is_error() || !self.told.contains(d));
+        // of an input that is refused nothing becomes old
+        let refused = settled.iter().any(Diagnostic::is_error);
+        let old_news = |d: &Diagnostic| self.told.contains(d) || (refused && d.code == Code::MBA610);
+        settled.retain(|d| d.is_error() || !old_news(d));
         for diagnostic in settled.iter_mut().filter(|d| d.is_error()) {
             let elsewhere = diagnostic.span().is_some_and(|span| Some(span.source) != main);
             if elsewhere && role == Role::Typed && !changed.is_empty() {
@@ -264,15 +267,19 @@ impl Prompt {
             return Vec::new();
         }
         let session = &self.session;
-        let dependents = session.dependents(changed);
+        let mut roots: Vec<&String> = changed.iter().collect();
+        roots.sort();
+        let one = |root: &&String| session.dependents(&HashSet::from([(*root).clone()]));
+        let reach: Vec<(&String, HashSet<String>)> = roots.into_iter().map(|r| (r, one(&r))).collect();
         let mut found: IndexMap<String, Vec<String>> = IndexMap::new();
         for planned in session.planned.iter().filter(|p| Some(p.span.source) != main) {
             let statements = session.units.iter().flat_map(|u| &u.program.statements);
             let Some(statement) = statements.filter(|s| s.span == planned.span).next() else { continue };
             let words = session.words(statement);
-            let Some(name) = words.iter().filter(|w| dependents.contains(*w)).min() else { continue };
-            let direct = words.iter().filter(|w| changed.contains(*w)).min().unwrap_or(name);
-            found.entry(direct.clone()).or_default().push(planned.name.clone());
+            let hit = reach.iter().find(|(_, names)| words.iter().any(|w| names.contains(w)));
+            if let Some((root, _)) = hit {
+                found.entry((*root).clone()).or_default().push(planned.name.clone());
+            }
         }
         let mut diagnostics = Vec::new();
         for (name, fits) in found {
