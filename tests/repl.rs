@@ -12,7 +12,7 @@ use rexpect::reader::Options;
 use rexpect::session::{PtySession, spawn_with_options};
 
 /// How long an answer may take on a machine that does much else.
-const PATIENCE_MS: u64 = 240_000;
+const PATIENCE_MS: u64 = 120_000;
 
 /// A table whose fit in pairs has no end when the tolerance is out of reach.
 const TABLE: &str = "\
@@ -122,15 +122,14 @@ fn completion() {
 fn the_history_outlives_the_run() {
     let room = Room::new();
     let mut t = Terminal::new(room.path(), &[]);
-    t.line("40 + 2", "40 + 2 = 42");
     t.keys("model m {\r").line("}; 7 * 6", "7 * 6 = 42");
+    t.line("40 + 2", "40 + 2 = 42");
     t.control('d');
     t.ends();
     let kept = room.read("state/mba/history");
     assert!(kept.contains("40 + 2") && kept.contains("model m {"), "{kept}");
     let up = "\u{1b}[A";
     let mut t = Terminal::new(room.path(), &[]);
-    t.keys(up).sees("7 * 6");
     t.keys(up).sees("40 + 2");
     t.line("", "40 + 2 = 42");
     t.control('d');
@@ -149,9 +148,10 @@ fn control_c_ends_a_fit_and_keeps_what_it_has() {
     room.file("t.mba", TABLE);
     let mut t = Terminal::new(room.path(), &["-i", "t.mba"]);
     // what is shown first says that the fit has begun, or is about to
-    t.line("x.total; fit m to x { tolerance 1e-300, max_sweeps 1000000000 }", "x.total = ");
+    t.keys("x.total; fit m to x { tolerance 1e-300, max_sweeps 1000000000 }\r").sees("x.total = ");
     t.control('c').sees("INTERRUPTED after");
     t.sees("MBA511");
+    t.sees("mba> ");
     t.line("m.status", "m.status = interrupted");
     t.line("fit m to x", "converged in");
     t.line("m.status", "m.status = converged");
@@ -165,8 +165,15 @@ fn control_c_at_the_prompt_clears_the_line() {
     for kind in ["xterm", "dumb"] {
         let mut t = Terminal::of_kind(kind, room.path(), &["--no-history"]);
         t.line("1", "1 = 1");
-        t.keys("modle nonsense").sees("nonsense");
+        t.keys("modle nonsense");
+        // a dumb terminal drops the line by itself, shows no new prompt, and here does not echo
+        if kind == "xterm" {
+            t.sees("nonsense");
+        }
         t.control('c');
+        if kind == "xterm" {
+            t.sees("mba> ");
+        }
         let between = t.keys("1 + 1\r").sees("1 + 1 = 2");
         assert!(!between.contains("MBA"), "{between}");
         t.keys(":q\r");
@@ -201,7 +208,7 @@ fn a_pipe_has_no_prompts_and_a_status() {
     assert_eq!(ran.out, "1 + 1 = 2\n_ = 2\n");
     assert_eq!(ran.err, "");
     let with = |input: &str| piped(&room, &format!("{TABLE}{input}"), &[]);
-    assert_eq!(with("m.df\nx.total\n").ends_with(3).says(&["MBA101"]).out, "x.total = 121\n");
+    assert_eq!(with("m.df\nx.total\n").ends_with(3).says(&["MBA101"]).out, "x.total = 118\n");
     with("fit m to x { max_sweeps 1 }").ends_with(1).says(&["MBA510"]);
     with("test \"t\" { expect x.total == 1 }\nx.total").ends_with(1);
     with(":nothing\n1").ends_with(2).says(&["there is no command `:nothing`"]);
