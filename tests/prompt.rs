@@ -299,7 +299,8 @@ fn an_interrupted_fit_keeps_what_it_has() {
 fn data_are_read_once_and_shared_by_clones() {
     let mut seat = Seat::with_fits();
     let before = seat.desk.opened.borrow()["people.csv"];
-    for input in ["param J = 1", "model other { [hair] }", "fit other to people", "mode z: 2", "people.total"] {
+    for input in ["param J = 1", "model other { [hair] }", "fit other to people", "mode z: 2", "people.total"]
+    {
         seat.ok(input);
     }
     assert_eq!(seat.desk.opened.borrow()["people.csv"], before);
@@ -382,7 +383,10 @@ fn what_would_mean_something_else_is_saved_as_a_comment() {
 fn modules_and_files_stay_outside_unless_something_in_them_was_replaced() {
     let mut seat = Seat::new();
     seat.desk.file("lib/shared.mba", "mode a: 2, b: 2\nmodel m { [a] [b] }\nparam P = 1\nshow P\n");
-    seat.desk.file("lib/main.mba", "# the main one\nuse \"shared.mba\"\ndata x[a, b] = [[1, 2], [3, 5]]\nfit m to x\n");
+    seat.desk.file(
+        "lib/main.mba",
+        "# the main one\nuse \"shared.mba\"\ndata x[a, b] = [[1, 2], [3, 5]]\nfit m to x\n",
+    );
     let (lines, fed) = seat.load("lib/main.mba");
     assert!(fed.taken);
     assert_eq!(lines, ["fit m closed_form"]);
@@ -402,7 +406,10 @@ fn modules_and_files_stay_outside_unless_something_in_them_was_replaced() {
 #[test]
 fn a_program_is_loaded_and_loaded_again() {
     let mut seat = Seat::new();
-    seat.desk.file("m.mba", "mode a: 2\ndata x[a] from \"x.csv\" count n\nmodel m { [a] }\nfit m to x\nshow x.total\n");
+    seat.desk.file(
+        "m.mba",
+        "mode a: 2\ndata x[a] from \"x.csv\" count n\nmodel m { [a] }\nfit m to x\nshow x.total\n",
+    );
     seat.desk.file("x.csv", "a,n\n0,3\n1,4\n");
     assert_eq!(seat.load("m.mba").0, ["fit m closed_form", "x.total = 7.0"]);
     assert_eq!(seat.prompt.files(), ["m.mba"]);
@@ -459,7 +466,9 @@ fn inputs_can_be_tried() {
     let refused = seat.prompt.would_be("fit other to people", &seat.desk).unwrap_err();
     assert_eq!(refused.diagnostics[0].code, Code::MBA101);
     assert!(seat.prompt.evaluate("joint.").is_err());
-    assert!(matches!(seat.prompt.evaluate("joint").unwrap().0, Object::Fit(f) if f.fit.status == Status::ClosedForm));
+    assert!(
+        matches!(seat.prompt.evaluate("joint").unwrap().0, Object::Fit(f) if f.fit.status == Status::ClosedForm)
+    );
 }
 
 #[test]

@@ -34,7 +34,8 @@ pub fn run(arguments: &Arguments) -> u8 {
     if arguments.format == Format::Text {
         output.print(&text_of(&session, output.style()));
     } else {
-        let parts = sections(&session).into_iter().map(|(title, rows)| (title.to_string(), Value::Table(rows)));
+        let parts =
+            sections(&session).into_iter().map(|(title, rows)| (title.to_string(), Value::Table(rows)));
         let object = report::json::value(&Value::Record(parts.collect()));
         let text = match arguments.format {
             Format::Jsonl => object.to_string(),

@@ -113,9 +113,7 @@ impl Page {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let limit = self.width / 2;
         let widths: Vec<usize> = (0..columns)
-            .map(|c| {
-                rows.iter().filter_map(|r| r.get(c)).map(|cell| display_width(cell)).max().unwrap_or(0)
-            })
+            .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|cell| display_width(cell)).max().unwrap_or(0))
             .map(|w| w.min(limit))
             .collect();
         let before: usize = widths.iter().take(columns.saturating_sub(1)).map(|w| w + 2).sum();
@@ -161,7 +159,8 @@ mod tests {
 
     #[test]
     fn lines_fit_the_width() {
-        let page = format!("{}\n\n| a | b |\n|---|---|\n| x | {} |\n", "word ".repeat(50), "more ".repeat(50));
+        let page =
+            format!("{}\n\n| a | b |\n|---|---|\n| x | {} |\n", "word ".repeat(50), "more ".repeat(50));
         let text = render(&page, Style { width: 40, ..Style::default() });
         assert!(text.lines().all(|l| l.chars().count() <= 40), "{text}");
         assert!(text.lines().count() > 10);

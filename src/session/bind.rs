@@ -92,8 +92,7 @@ pub fn bind(
         let inspected = match earlier.get(name).map(|b| &b.origin) {
             Some(Origin::Stored(request, header)) => Ok((request.clone(), header.clone())),
             _ => request(name, entry, modes, declarations, base, host).and_then(|request| {
-                data::inspect(&request, &Beside { host })
-                    .map(|header| (Arc::new(request), Arc::new(header)))
+                data::inspect(&request, &Beside { host }).map(|header| (Arc::new(request), Arc::new(header)))
             }),
         };
         match inspected {

@@ -107,7 +107,10 @@ fn candidates(session: &Session, cursor: &Cursor<'_>) -> Vec<String> {
             if after_clause || is_sign(cursor.previous) {
                 return model_expression(session);
             }
-            return found.into_iter().chain(if cursor.head.is_empty() { families(session) } else { vec![] }).collect();
+            return found
+                .into_iter()
+                .chain(if cursor.head.is_empty() { families(session) } else { vec![] })
+                .collect();
         }
         (Block::Options, ..) => return expression(session),
         (Block::Test, ..) | (_, "show" | "save" | "plot", _) if after_clause || is_sign(cursor.previous) => {
@@ -169,7 +172,8 @@ fn in_bracket(session: &Session, cursor: &Cursor<'_>, bracket: char, callee: &st
         ('[', "data") | ('[', "without" | "tie" | "smooth") => modes(session),
         ('[', _) if in_model => modes(session).into_iter().chain(params(session)).collect(),
         ('(', "fit" | "model") | ('(', _) if in_model || cursor.head == "fit" => {
-            let template = session.declarations.models.get(callee).and_then(|m| m.declaration.params.as_ref());
+            let template =
+                session.declarations.models.get(callee).and_then(|m| m.declaration.params.as_ref());
             let named = template.into_iter().flatten().map(|p| p.name.name.clone());
             named.chain(modes(session)).chain(params(session)).collect()
         }
@@ -203,7 +207,8 @@ fn quick(session: &Session, text: &str) -> Result<Object, ()> {
     let cheap = match text.split_once('.') {
         None => name(text) || session.tensors.borrow().contains_key(text),
         Some((fit, field)) => {
-            name(fit) && (CHEAP.contains(&field) || ["fitted", "residuals"].contains(&field) && small(session, fit))
+            name(fit)
+                && (CHEAP.contains(&field) || ["fitted", "residuals"].contains(&field) && small(session, fit))
         }
     } || text.starts_with("compare(");
     if !cheap {
@@ -220,7 +225,8 @@ fn small(session: &Session, fit: &str) -> bool {
 
 fn is_sign(previous: &str) -> bool {
     let signs = ["and", "or", "not", "mod", "if", "else", "within", "expect", "snapshot"];
-    signs.contains(&previous) || (!previous.is_empty() && previous.chars().all(|c| "=+-*/^<>!~,{(".contains(c)))
+    signs.contains(&previous)
+        || (!previous.is_empty() && previous.chars().all(|c| "=+-*/^<>!~,{(".contains(c)))
 }
 
 fn owned<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
@@ -285,7 +291,11 @@ fn levels(session: &Session, mode: &str) -> Vec<String> {
         let plain = label.chars().all(|c| c.is_alphanumeric() || c == '_')
             && !label.starts_with(|c: char| c.is_ascii_digit());
         let number = label.parse::<f64>().is_ok();
-        if plain || number { label } else { format!("\"{}\"", label.replace('\\', "\\\\").replace('"', "\\\"")) }
+        if plain || number {
+            label
+        } else {
+            format!("\"{}\"", label.replace('\\', "\\\\").replace('"', "\\\""))
+        }
     };
     (0..mode.size()).map(label).collect()
 }

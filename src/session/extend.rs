@@ -131,5 +131,4 @@ impl Session {
         let words = tokenize(text).into_iter().filter(|t| t.kind == TokenKind::Word);
         words.map(|t| t.text(text).to_string()).collect()
     }
-
 }

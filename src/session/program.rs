@@ -130,7 +130,12 @@ impl Prompt {
     }
 
     /// A statement with the comments that belong to it and its paths placed.
-    fn statement(&self, entry: &Entry, statement: &Statement, place: &dyn Fn(&str, &str) -> String) -> String {
+    fn statement(
+        &self,
+        entry: &Entry,
+        statement: &Statement,
+        place: &dyn Fn(&str, &str) -> String,
+    ) -> String {
         let before = entry.written.statements.iter().rev().find(|s| s.span.end <= statement.span.start);
         let from = before.map_or(0, |s| self.line_end(entry, s.span.end));
         let above = comments(self, entry, from, statement.span.start);
@@ -175,7 +180,11 @@ impl Prompt {
         for (at, new) in edits.into_iter().rev() {
             text.replace_range(at.start - span.start..at.end - span.start, &new);
         }
-        format!("{above}{}{}{trailing}\n", self.remaining(statement, text), if trailing.is_empty() { "" } else { "  " })
+        format!(
+            "{above}{}{}{trailing}\n",
+            self.remaining(statement, text),
+            if trailing.is_empty() { "" } else { "  " }
+        )
     }
 
     /// Of a list of modes or params, those that were not replaced.

@@ -16,8 +16,8 @@ use crate::report::value::Value;
 use crate::run::Observer;
 use crate::text::ast::{ExprKind, Program, Statement, StatementKind};
 use crate::text::{
-    Code, Diagnostic, SourceId, Sources, Span, format_expression, input, parse, parse_expression, parse_input,
-    tokenize,
+    Code, Diagnostic, SourceId, Sources, Span, format_expression, input, parse, parse_expression,
+    parse_input, tokenize,
 };
 
 /// Where a text at the prompt comes from.
@@ -214,8 +214,7 @@ impl Prompt {
         });
         for entry in &mut self.entries {
             extend::forget(&mut entry.unit.program, &names);
-            let again =
-                |s: &Statement| action(session, s).is_some_and(|action| repeated.contains(&action));
+            let again = |s: &Statement| action(session, s).is_some_and(|action| repeated.contains(&action));
             if entry.unit.program.statements.iter().any(again) {
                 Arc::make_mut(&mut entry.unit.program).statements.retain(|s| !again(s));
             }
@@ -273,8 +272,8 @@ impl Prompt {
         let reach: Vec<(&String, HashSet<String>)> = roots.into_iter().map(|r| (r, one(&r))).collect();
         let mut found: IndexMap<String, Vec<String>> = IndexMap::new();
         for planned in session.planned.iter().filter(|p| Some(p.span.source) != main) {
-            let statements = session.units.iter().flat_map(|u| &u.program.statements);
-            let Some(statement) = statements.filter(|s| s.span == planned.span).next() else { continue };
+            let mut statements = session.units.iter().flat_map(|u| &u.program.statements);
+            let Some(statement) = statements.find(|s| s.span == planned.span) else { continue };
             let words = session.words(statement);
             let hit = reach.iter().find(|(_, names)| words.iter().any(|w| names.contains(w)));
             if let Some((root, _)) = hit {

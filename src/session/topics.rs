@@ -107,7 +107,10 @@ pub fn groups() -> Vec<Group> {
             title: "results with arguments",
             topics: METHODS.iter().map(|m| pair(m.name, m.about)).collect(),
         },
-        Group { title: "functions of fits", topics: FUNCTIONS.iter().map(|f| pair(f.name, f.about)).collect() },
+        Group {
+            title: "functions of fits",
+            topics: FUNCTIONS.iter().map(|f| pair(f.name, f.about)).collect(),
+        },
         Group { title: "families", topics: FAMILIES.iter().map(|f| pair(f.name, f.about)).collect() },
         Group { title: "modules of the standard library", topics: modules },
     ]
@@ -218,7 +221,8 @@ fn keyword(wanted: &str) -> Option<Topic> {
     let all = all_sections();
     let said = |s: &&Section<'_>| {
         let general = ["Text", "Not yet", "Diagnostics", "Command line"].contains(&s.title);
-        let quoted = s.text.matches(&format!("`{wanted} ")).count() + s.text.matches(&format!("`{wanted}`")).count();
+        let quoted =
+            s.text.matches(&format!("`{wanted} ")).count() + s.text.matches(&format!("`{wanted}`")).count();
         if general { 0 } else { 2 * quoted + s.text.matches(&format!("\n{wanted} ")).count() }
     };
     // of two that say as much, the smaller one

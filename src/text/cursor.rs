@@ -118,7 +118,9 @@ impl<'t> Cursor<'t> {
         let previous = matter.last().filter(|m| !separated(text, m.token.end, start, bracket.is_some()));
         let dotted = matter.last().filter(|m| m.text == "." && m.token.end == start);
         let of = match matter.as_slice() {
-            [.., name, sign] if matches!(sign.text, ":" | "==" | "!=") && name.token.kind == TokenKind::Word => {
+            [.., name, sign]
+                if matches!(sign.text, ":" | "==" | "!=") && name.token.kind == TokenKind::Word =>
+            {
                 Some(slice(name))
             }
             _ => None,
@@ -137,7 +139,11 @@ impl<'t> Cursor<'t> {
             bracket,
             base: dotted.map(|_| operand_before(text, &matter, matter.len() - 1)),
             of,
-            keywords: if here.first { statement_words(here.place) } else { keywords_at(here.place, here.head) },
+            keywords: if here.first {
+                statement_words(here.place)
+            } else {
+                keywords_at(here.place, here.head)
+            },
         }
     }
 

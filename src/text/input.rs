@@ -164,10 +164,14 @@ mod tests {
 
     #[test]
     fn an_open_bracket_goes_on() {
-        for text in ["model m {", "show f.marginal(a,", "mode a: {x,\n y", "## what it is", "model m { [a b]\n"] {
+        for text in
+            ["model m {", "show f.marginal(a,", "mode a: {x,\n y", "## what it is", "model m { [a b]\n"]
+        {
             assert!(unfinished(text), "{text}");
         }
-        for text in ["", "fit m to x", "model m { [a] }", "show )", "show [)", "\"{\"", "f # {", "## a\nmode b"] {
+        for text in
+            ["", "fit m to x", "model m { [a] }", "show )", "show [)", "\"{\"", "f # {", "## a\nmode b"]
+        {
             assert!(!unfinished(text), "{text}");
         }
     }

@@ -108,7 +108,11 @@ pub fn run(arguments: &Arguments) -> u8 {
         }
     }
     let history = if arguments.no_history { None } else { history::place(arguments.history.as_deref()) };
-    if interactive { terminal::run(&mut repl, history) } else { piped::run(&mut repl, arguments.echo) }
+    if interactive {
+        terminal::run(&mut repl, history)
+    } else {
+        piped::run(&mut repl, arguments.echo)
+    }
     let status = if interactive { 0 } else { repl.status() };
     repl.printer.finish_quietly();
     status
@@ -128,15 +132,19 @@ impl Repl {
         if self.interactive && self.unknown(trimmed) && ["help", "quit", "exit"].contains(&trimmed) {
             return commands::run(self, trimmed);
         }
-        if self.timing { self.timed(text) } else { self.feed(text) }
+        if self.timing {
+            self.timed(text)
+        } else {
+            self.feed(text)
+        }
         Next::Go
     }
 
     /// Whether a word names nothing.
     fn unknown(&self, word: &str) -> bool {
         let session = self.prompt.session();
-        let declared = session.declarations.params.contains_key(word)
-            || session.declarations.tensors.contains_key(word);
+        let declared =
+            session.declarations.params.contains_key(word) || session.declarations.tensors.contains_key(word);
         !declared && session.planned.iter().all(|p| p.name != word)
     }
 

@@ -19,9 +19,7 @@ mod thermodynamics;
 
 pub use arguments::Given;
 pub use diagnosis::summary;
-pub use evaluate::{
-    Environment, LAST, Object, check, evaluate, kind, number, object, tensor_fields,
-};
+pub use evaluate::{Environment, LAST, Object, check, evaluate, kind, number, object, tensor_fields};
 pub use statistics::hidden_boundary;
 
 use std::sync::Arc;

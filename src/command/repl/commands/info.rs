@@ -19,11 +19,8 @@ fn run(repl: &mut Repl, _: &str) -> Next {
     if !text.is_empty() {
         repl.say("\n");
     }
-    let stale: Vec<String> = repl
-        .prompt
-        .stale()
-        .map(|(fit, name)| format!("`{fit}` is of an earlier `{name}`\n"))
-        .collect();
+    let stale: Vec<String> =
+        repl.prompt.stale().map(|(fit, name)| format!("`{fit}` is of an earlier `{name}`\n")).collect();
     repl.say(&stale.concat());
     Next::Go
 }

@@ -133,7 +133,10 @@ pub fn complete(session: &Session, line: &str, at: usize, host: &dyn Host) -> Co
         Takes::Programs => complete::files(word, &[".mba"], host),
         Takes::Topics => {
             let topics = topics::groups().into_iter().flat_map(|g| g.topics).map(|(name, _)| name);
-            topics.chain(COMMANDS.iter().map(|c| c.name.to_string())).chain(complete::models(session)).collect()
+            topics
+                .chain(COMMANDS.iter().map(|c| c.name.to_string()))
+                .chain(complete::models(session))
+                .collect()
         }
     };
     let mut candidates: Vec<String> = names.into_iter().filter(|n| n.starts_with(word)).collect();

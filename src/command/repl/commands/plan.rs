@@ -21,7 +21,8 @@ fn run(repl: &mut Repl, argument: &str) -> Next {
         "" => planned.iter().map(tree).collect::<Vec<_>>().join("\n"),
         _ if named.is_some() => named.map(tree).unwrap_or_default(),
         _ if argument.contains(char::is_whitespace) => {
-            let text = argument.strip_prefix("fit ").map_or_else(|| format!("fit {argument}"), |_| argument.into());
+            let text =
+                argument.strip_prefix("fit ").map_or_else(|| format!("fit {argument}"), |_| argument.into());
             return statement(repl, &text);
         }
         _ => {

@@ -29,7 +29,9 @@ fn run(repl: &mut Repl, argument: &str) -> Next {
     }
     let path = if Path::new(path).extension().is_none() { format!("{path}.mba") } else { path.to_string() };
     if !path.ends_with(".mba") {
-        repl.misuse("a program is kept in a file that ends in `.mba`; results are saved by `save f.kl to \"…\"`");
+        repl.misuse(
+            "a program is kept in a file that ends in `.mba`; results are saved by `save f.kl to \"…\"`",
+        );
         return Next::Go;
     }
     if Path::new(&path).exists() && !replace {

@@ -67,5 +67,5 @@ fn of(object: &Object) -> Option<String> {
 pub fn of_modes(modes: &[Mode]) -> String {
     let parts: Vec<String> = modes.iter().map(|m| format!("{} {}", m.name, m.size())).collect();
     let cells: BigUint = modes.iter().map(|m| BigUint::from(m.size())).product();
-    format!("{} = {cells}", parts.join(" × "))
+    if parts.len() == 1 { parts.concat() } else { format!("{} = {cells}", parts.join(" × ")) }
 }

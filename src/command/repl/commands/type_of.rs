@@ -28,7 +28,9 @@ fn run(repl: &mut Repl, expression: &str) -> Next {
 
 fn describe(object: &Object) -> String {
     match object {
-        Object::Fit(fit) => format!("a fit to `{}` over {}", fit.tensor.name, shape::of_modes(&fit.fit.model.modes)),
+        Object::Fit(fit) => {
+            format!("a fit to `{}` over {}", fit.tensor.name, shape::of_modes(&fit.fit.model.modes))
+        }
         Object::Tensor(tensor) => format!("data over {}", shape::of_modes(&tensor.modes)),
         Object::Value(value) => match value {
             Value::Table(rows) => {
