@@ -162,7 +162,7 @@ fn nesting_is_read_once_at_every_depth() {
         ("test \"t\" { expect ", " }"),
     ];
     const INSIDE: &[&str] = &["1", "1 $", ")"];
-    const DEPTH: usize = 40;
+    const DEPTH: usize = 24;
     for (before, after) in AROUND {
         for (open, close) in OPENINGS {
             for inside in INSIDE {
