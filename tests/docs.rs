@@ -39,6 +39,7 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA423", "needs coordinates in files"),
     ("MBA502", "is for tensors that do not come from a program"),
     ("MBA505", "is for schedules that do not come from a program"),
+    ("MBA530", "needs a run that is asked to end"),
     ("MBA511", "needs an observer that interrupts"),
     ("MBA604", "needs a snapshot file that differs"),
     ("MBA605", "needs a damaged snapshot file"),

@@ -20,7 +20,7 @@ pub mod sum;
 pub mod support;
 pub mod vector;
 
-pub use control::{Control, Flow, Observer, Silent};
+pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
 pub use coordinates::Coordinate;
 pub use distribution::Distribution;
 pub use execute::execute;

@@ -10,7 +10,7 @@ use crate::model::declarations::Declarations;
 use crate::report::results::{self, FitResult};
 use crate::report::save;
 use crate::report::value::Value;
-use crate::run::{self, Control, Status};
+use crate::run::{self, Control, Status, Stoppable};
 use crate::text::ast::{Expr, Fit, FitOption, OptionValue, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
 
@@ -178,6 +178,9 @@ impl Session {
 
     fn run_fit(&mut self, planned: &PlannedFit, host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
         let Some(schedule) = planned.schedule.clone() else { return };
+        if self.options.stop.asked() {
+            return self.tell(not_begun(planned), sink, outcome);
+        }
         let started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
@@ -191,8 +194,9 @@ impl Session {
             }
         };
         let fit = {
-            let mut observer = sink.observer(&planned.name, planned.control.tolerance);
-            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut *observer)
+            let inner = sink.observer(&planned.name, planned.control.tolerance);
+            let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
+            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut observer)
         };
         let fit = match fit {
             Ok(fit) => fit,
@@ -214,9 +218,10 @@ impl Session {
             tensor,
             control: planned.control,
             memory: self.options.memory,
+            seconds: host.seconds() - started,
             span: planned.span,
         };
-        sink.event(Event::Fit(&result, host.seconds() - started), &self.sources);
+        sink.event(Event::Fit(&result, result.seconds), &self.sources);
         for diagnostic in after(&result) {
             self.tell(diagnostic, sink, outcome);
         }
@@ -330,6 +335,13 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
         }
         _ => {}
     }
+}
+
+/// A fit that is left out because the run was asked to end before it.
+fn not_begun(planned: &PlannedFit) -> Diagnostic {
+    Diagnostic::new(Code::MBA530, format!("`{}` was not fitted", planned.name))
+        .at(planned.span, "the run was asked to end before this")
+        .help("what was computed before it stands; run the program again for the rest")
 }
 
 /// A number of sweeps in words.

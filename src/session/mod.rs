@@ -31,7 +31,7 @@ use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
 use crate::report::results::{Environment, FitResult};
 use crate::report::value::Value;
-use crate::run::Observer;
+use crate::run::{Observer, Stop};
 use crate::text::ast::{Statement, StatementKind};
 use crate::text::codes::Blame;
 use crate::text::{Code, Diagnostic, Sources, Span, parse_expression};
@@ -63,6 +63,8 @@ pub struct Options {
     pub levels: HashMap<Code, Level>,
     /// Whether every warning is an error.
     pub deny_warnings: bool,
+    /// How to ask a run to end: the fit that runs ends at its next sweep, the others do not begin.
+    pub stop: Stop,
 }
 
 impl Default for Options {
@@ -73,6 +75,7 @@ impl Default for Options {
             seed: 0,
             levels: HashMap::new(),
             deny_warnings: false,
+            stop: Stop::default(),
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct FitResult {
     pub control: Control,
     /// The memory budget in bytes.
     pub memory: u64,
+    /// How long it took, by the host's clock.
+    pub seconds: f64,
     /// The `fit` statement.
     pub span: Span,
 }
@@ -147,6 +149,7 @@ pub const FIELDS: &[Field] = &[
         about: "closed_form, converged, boundary, stopped or interrupted",
         read: diagnosis::status,
     },
+    Field { name: "time", about: "seconds the fit took", read: diagnosis::time },
     Field {
         name: "certificate",
         about: "marginal gap, and a bound on the distance to the optimum in nats",
