@@ -55,7 +55,11 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
     (control, diagnostics)
 }
 
-fn apply(option: &FitOption, control: &mut Control, declarations: &Declarations) -> Result<(), Diagnostic> {
+pub(super) fn apply(
+    option: &FitOption,
+    control: &mut Control,
+    declarations: &Declarations,
+) -> Result<(), Diagnostic> {
     let name = option.name.name.as_str();
     if LATER.contains(&name) {
         return Err(crate::model::unsupported(&format!("`{name}`"), option.span));
@@ -129,6 +133,11 @@ impl Session {
                         self.run_fit(&fit, host, sink, &mut outcome);
                     }
                 }
+                StatementKind::Balance(_) => {
+                    if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
+                        self.run_balance(&balance, host, sink, &mut outcome);
+                    }
+                }
                 StatementKind::Show(list) => {
                     for expr in list {
                         if self.depends_on_failure(expr) {
@@ -169,7 +178,7 @@ impl Session {
         outcome
     }
 
-    fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    pub(super) fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
         if let Some(diagnostic) = self.level(diagnostic) {
             outcome.count(&diagnostic);
             sink.event(Event::Diagnostic(&diagnostic), &self.sources);
@@ -236,7 +245,9 @@ impl Session {
         names_of(expr).into_iter().any(|name| {
             let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
-            fit_failed || data_failed
+            let balance_failed =
+                self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
+            fit_failed || balance_failed || data_failed
         })
     }
 
@@ -350,7 +361,7 @@ pub fn sweeps(n: usize) -> String {
 }
 
 /// What is worth saying once a fit has ended.
-fn after(result: &FitResult) -> Vec<Diagnostic> {
+pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let fit = &result.fit;
     match fit.status {

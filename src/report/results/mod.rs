@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | [`FIELDS`] | `f.kl`, `f.df`, … | `divergence.rs`, `statistics.rs`, `thermodynamics.rs`, `tensors.rs`, `diagnosis.rs` |
 //! | [`METHODS`] | `f.marginal(a, b)`, … | `probabilities.rs`, `statistics.rs`, `tensors.rs` |
+//! | [`BALANCE_FIELDS`] | `B.kl`, … of a balanced tensor | `balanced.rs` |
 //! | [`FUNCTIONS`] | `compare(f, g)`, … | `compare.rs`, `interactions.rs` |
 
 mod arguments;
+mod balanced;
 mod compare;
 mod diagnosis;
 mod divergence;
@@ -18,9 +20,10 @@ mod tensors;
 mod thermodynamics;
 
 pub use arguments::Given;
+pub use balanced::{BALANCE_FIELDS, BalanceField, BalanceResult, places};
 pub use diagnosis::summary;
 pub use evaluate::{Environment, check, evaluate, number};
-pub use statistics::hidden_boundary;
+pub use statistics::{for_each_cell, hidden_boundary};
 
 use std::sync::Arc;
 
