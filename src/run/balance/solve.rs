@@ -448,5 +448,5 @@ fn crawls(gaps: &[f64], tolerance: f64) -> bool {
         return false;
     };
     let rate = (last / earlier).powf(1.0 / (WARM - 1) as f64);
-    !(rate < 1.0) || (tolerance / last).ln() / rate.ln() > LONG
+    rate.is_nan() || rate >= 1.0 || (tolerance / last).ln() / rate.ln() > LONG
 }

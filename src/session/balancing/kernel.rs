@@ -101,7 +101,7 @@ fn logs(expr: &Expr, shape: &Shape, environment: &dyn Environment) -> Found<Fiel
         }
         _ => {
             let field = values(expr, shape, environment)?;
-            let wrong = |x: &f64| !(*x >= 0.0);
+            let wrong = |x: &f64| x.is_nan() || *x < 0.0;
             match &field {
                 Field::One(x) if wrong(x) => return Err((bad(expr.span, "negative"), None)),
                 Field::All(values) => {
