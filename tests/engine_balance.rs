@@ -198,9 +198,7 @@ fn what_cannot_be_balanced_is_explained() {
     assert!(matches!(solve(&p), Err(Infeasible::Room { .. })));
     // three margins: all mass of i = 0 would have to lie at j = 0 and k = 0, which hold too little
     let mut kernel = vec![1.0; 8];
-    for k in 1..4 {
-        kernel[k] = 0.0;
-    }
+    kernel[1..4].fill(0.0);
     let p = problem(
         &[2, 2, 2],
         &kernel,
@@ -222,9 +220,7 @@ fn a_zero_in_a_margin_is_a_zero_in_the_result() {
 fn a_tensor_whose_optimum_is_on_the_boundary_is_said_to_be() {
     // slices of a tensor with zeros that force another cell to zero
     let mut kernel = vec![1.0; 8];
-    for k in 1..4 {
-        kernel[k] = 0.0;
-    }
+    kernel[1..4].fill(0.0);
     let half = || vec![0.5, 0.5];
     let p = problem(&[2, 2, 2], &kernel, &[(&[0], half()), (&[1], half()), (&[2], half())]);
     let b = balance(&p, &Control { tolerance: 1e-9, ..Control::default() }, &mut Silent).expect("feasible");
