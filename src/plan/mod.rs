@@ -13,6 +13,7 @@ pub mod hypergraph;
 mod lint;
 mod liveness;
 pub mod options;
+pub mod order;
 pub mod passes;
 mod print;
 pub mod schedule;
