@@ -3,6 +3,7 @@
 use super::anderson::Anderson;
 use super::control::{Flow, Observer};
 use super::machine::Machine;
+use crate::plan::method::Solver;
 use crate::plan::schedule::{Factored, Instruction, Iteration};
 use crate::text::Diagnostic;
 
@@ -20,6 +21,7 @@ pub(super) fn iterate(
     // where atoms are joined, the errors of several add up
     let joined = machine.schedule.draft.atoms.len() > 1;
     let tolerance = machine.control.tolerance * if joined { 0.25 } else { 1.0 };
+    let accelerated = machine.control.acceleration && machine.schedule.solver == Solver::Auto;
     let history = crate::plan::cost::HISTORY as usize;
     let cells: usize = iteration.pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
     let mut made = 0;
@@ -61,7 +63,7 @@ pub(super) fn iterate(
                 return Ok(());
             }
         }
-        if machine.control.acceleration && sweep >= PLAIN && sweep < machine.control.max_sweeps {
+        if accelerated && sweep >= PLAIN && sweep < machine.control.max_sweeps {
             match &mut anderson {
                 None => {
                     machine.note(history * cells);
@@ -96,6 +98,7 @@ fn factors(
     observer: &mut dyn Observer,
 ) -> Result<Ended, Vec<Diagnostic>> {
     let pairs = &iteration.pairs;
+    let accelerated = machine.control.acceleration && machine.schedule.solver == Solver::Auto;
     let history = crate::plan::cost::HISTORY as usize;
     let cells: usize = pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
     let (first, later) = factored.sweep.split_at(1);
@@ -127,7 +130,7 @@ fn factors(
             }
             // the check leaves the messages as a sweep does
         }
-        if machine.control.acceleration && sweep >= PLAIN && sweep < machine.control.max_sweeps {
+        if accelerated && sweep >= PLAIN && sweep < machine.control.max_sweeps {
             match &mut anderson {
                 None => {
                     machine.note(history * cells);

@@ -138,6 +138,7 @@ codes! {
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
+    MBA520 Error Program "method that cannot fit the model";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
