@@ -13,6 +13,8 @@ pub enum Solver {
     Auto,
     /// Proportional fitting and nothing else.
     Ipf,
+    /// Newton's method after a few sweeps.
+    Newton,
 }
 
 /// A method of fitting.
@@ -32,7 +34,7 @@ pub struct Method {
 pub const METHODS: &[Method] = &[
     Method {
         name: "auto",
-        about: "chosen by the compiler: closed forms, and proportional fitting accelerated where it is slow",
+        about: "chosen by the compiler: closed forms, accelerated proportional fitting, Newton's method where it is slow",
         refuses: anything,
         solver: Solver::Auto,
     },
@@ -41,6 +43,12 @@ pub const METHODS: &[Method] = &[
         about: "iterative proportional fitting, never accelerated",
         refuses: anything,
         solver: Solver::Ipf,
+    },
+    Method {
+        name: "newton",
+        about: "Newton's method with conjugate gradients in marginal space, after three sweeps",
+        refuses: anything,
+        solver: Solver::Newton,
     },
 ];
 
