@@ -42,6 +42,9 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA511", "needs an observer that interrupts"),
     ("MBA604", "needs a snapshot file that differs"),
     ("MBA605", "needs a damaged snapshot file"),
+    ("MBA621", "needs a clock"),
+    ("MBA624", "is about `mba test --check`"),
+    ("MBA625", "is about `mba test --check`"),
     ("MBA901", "cannot happen"),
 ];
 
@@ -401,7 +404,12 @@ fn execute(command: &str, folder: &Path) -> String {
     }
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     process.stdout(writer.try_clone().expect("a pipe")).stderr(writer);
-    process.env_remove("NO_COLOR").env_remove("TERM").env_remove("COLUMNS").current_dir(folder);
+    process
+        .env_remove("NO_COLOR")
+        .env_remove("TERM")
+        .env_remove("COLUMNS")
+        .env_remove("CI")
+        .current_dir(folder);
     let mut child = process.spawn().expect("the command");
     // the pipe ends when the command does, and not before this end of it is gone
     drop(process);

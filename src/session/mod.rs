@@ -13,6 +13,7 @@ mod levels;
 pub mod library;
 mod load;
 pub mod snapshot;
+pub mod testing;
 
 pub use bind::{Bound, Origin};
 pub use execute::sweeps;
@@ -97,6 +98,10 @@ pub struct TestOutcome {
     pub failures: Vec<Diagnostic>,
     /// Snapshots named in the test that do not exist yet.
     pub new_snapshots: usize,
+    /// Snapshots of the test that could be taken, in the order of the text.
+    pub seen: Vec<snapshot::Seen>,
+    /// Whether a fit that it looks at was interrupted.
+    pub interrupted: bool,
 }
 
 /// Something that happened while a program ran.
