@@ -372,6 +372,33 @@ fn a_test_that_does_not_listen_is_given_up() {
     }
 }
 
+/// A worker that was given up and comes back takes nothing away from the others.
+#[cfg(unix)]
+#[test]
+fn who_was_given_up_does_not_come_back() {
+    let room = Room::new();
+    for name in ["1", "2"] {
+        let pipe = room.path().join(format!("{name}.csv"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        room.file(
+            &format!("{name}.mba"),
+            format!("mode a\ndata x[a] from \"{name}.csv\"\nmodel m {{ [a] }}\nfit m to x\ntest \"hangs\" {{ expect m.df == 0 }}\n"),
+        );
+    }
+    room.file("good.mba", GOOD);
+    let first = room.path().join("1.csv");
+    // the first pipe gets its data while the second one is waited for
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(3200));
+        std::fs::write(first, "a\nx\ny\n")
+    });
+    let (report, _) = json(&room, &["--time-limit", "100ms", "--jobs", "1"]);
+    writer.join().unwrap().unwrap();
+    let kinds = kinds(&report);
+    assert_eq!((&kinds["1.mba"], &kinds["2.mba"]), (&vec!["time limit".into()], &vec!["time limit".into()]));
+    assert!(kinds["good"].is_empty());
+}
+
 #[test]
 fn snapshots_are_written_removed_and_never_lost() {
     let room = Room::new();

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -104,12 +105,18 @@ struct Watched {
     since: Instant,
 }
 
+/// A worker, what it is at, and whether it has been given up.
+struct Hired {
+    at: Option<Watched>,
+    dismissed: Arc<AtomicBool>,
+}
+
 struct Foreman<'a> {
     jobs: Jobs,
     sender: Sender<News>,
     selection: &'a Selection,
     limits: &'a Limits,
-    workers: HashMap<usize, Option<Watched>>,
+    workers: HashMap<usize, Hired>,
     hired: usize,
     progress: Vec<Progress>,
 }
@@ -118,31 +125,26 @@ impl Foreman<'_> {
     fn hire(&mut self) {
         let number = self.hired;
         self.hired += 1;
-        let worker = Worker {
+        let dismissed = Arc::new(AtomicBool::new(false));
+        let worker = Arc::new(Worker {
             number,
+            dismissed: Arc::clone(&dismissed),
             jobs: Arc::clone(&self.jobs),
             news: self.sender.clone(),
             selection: self.selection.clone(),
             options: self.limits.options.clone(),
             limit: self.limits.time,
-        };
-        self.workers.insert(number, None);
+        });
+        self.workers.insert(number, Hired { at: None, dismissed });
+        let own = Arc::clone(&worker);
         // as deep as the main thread: programs may be nested as deeply in a test as elsewhere
-        let built = std::thread::Builder::new().stack_size(8 << 20).spawn(move || worker.work());
+        let built = std::thread::Builder::new().stack_size(8 << 20).spawn(move || own.work());
         if built.is_err() {
-            self.workers.remove(&number);
-            // without any worker the files are run here, one after the other, and nobody watches
-            if self.workers.is_empty() {
-                let worker = Worker {
-                    number,
-                    jobs: Arc::clone(&self.jobs),
-                    news: self.sender.clone(),
-                    selection: self.selection.clone(),
-                    options: self.limits.options.clone(),
-                    limit: self.limits.time,
-                };
-                self.workers.insert(number, None);
+            if self.workers.len() == 1 {
+                // without any thread the programs run here, one after the other, and nobody watches
                 worker.work();
+            } else {
+                self.workers.remove(&number);
             }
         }
     }
@@ -161,11 +163,15 @@ impl Foreman<'_> {
         let late: Vec<usize> = self
             .workers
             .iter()
-            .filter(|(_, w)| w.as_ref().is_some_and(|w| w.since.elapsed() > patience))
+            .filter(|(_, w)| w.at.as_ref().is_some_and(|at| at.since.elapsed() > patience))
             .map(|(number, _)| *number)
             .collect();
         for number in late {
-            if let Some(Some(watched)) = self.workers.remove(&number) {
+            if let Some(Hired { at: Some(watched), dismissed }) = self.workers.remove(&number) {
+                // under the lock of the jobs: should it come back, it takes no other
+                let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                dismissed.store(true, Ordering::SeqCst);
+                drop(jobs);
                 self.give_up(&watched);
             }
         }
@@ -180,12 +186,10 @@ impl Foreman<'_> {
             | News::Idle { worker } => *worker,
         };
         // who was given up is not heard any more
-        if !self.workers.contains_key(&from) {
-            return;
-        }
+        let Some(hired) = self.workers.get_mut(&from) else { return };
         match news {
-            News::Began { worker, file, step } => {
-                self.workers.insert(worker, Some(Watched { file, step, since: Instant::now() }));
+            News::Began { file, step, .. } => {
+                hired.at = Some(Watched { file, step, since: Instant::now() });
             }
             News::Loaded { file, loaded, selected, .. } => {
                 let progress = &mut self.progress[file];
@@ -195,14 +199,14 @@ impl Foreman<'_> {
                     progress.file = Some(*loaded);
                 }
             }
-            News::Ended { worker, file, step, case } => {
-                self.workers.insert(worker, None);
+            News::Ended { file, step, case, .. } => {
+                hired.at = None;
                 if let Some(slot) = self.progress[file].cases.get_mut(step - 1) {
                     *slot = Some(*case);
                 }
             }
-            News::Done { worker, file } => {
-                self.workers.insert(worker, None);
+            News::Done { file, .. } => {
+                hired.at = None;
                 self.progress[file].done = true;
             }
             News::Idle { worker } => {
@@ -255,6 +259,7 @@ fn too_long(limit: Duration, span: Option<Span>, what: &str) -> Diagnostic {
 
 struct Worker {
     number: usize,
+    dismissed: Arc<AtomicBool>,
     jobs: Jobs,
     news: Sender<News>,
     selection: Selection,
@@ -263,9 +268,11 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(self) {
+    fn work(&self) {
         loop {
-            let job = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            let job = if self.dismissed.load(Ordering::SeqCst) { None } else { jobs.pop_front() };
+            drop(jobs);
             let Some(job) = job else { break };
             self.file(&job);
             self.tell(News::Done { worker: self.number, file: job.file });
@@ -307,6 +314,9 @@ impl Worker {
             let mut broken = None;
             for (at, listed) in selected.iter().enumerate().skip(skip) {
                 let step = at + 1;
+                if self.dismissed.load(Ordering::SeqCst) {
+                    return;
+                }
                 self.tell(News::Began { worker, file, step });
                 let started = Instant::now();
                 let case = catch_unwind(AssertUnwindSafe(|| self.test(&mut tests, listed, &desk)));

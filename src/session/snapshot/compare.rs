@@ -105,7 +105,8 @@ impl Comparison {
         }
         let most = |list: &[&Difference]| list.iter().fold(0.0f64, |m, d| m.max(absolute_change(d)));
         let mut interactions: Vec<_> = interactions.into_iter().collect();
-        interactions.sort_by(|a, b| most(&b.1).total_cmp(&most(&a.1)));
+        // in single precision, so that those that moved by the same amount stay in the order of their names
+        interactions.sort_by(|a, b| (most(&b.1) as f32).total_cmp(&(most(&a.1) as f32)));
         // which interaction has moved is what a reader looks for
         let exact = self.exact.min(notes.len());
         let told = interactions
@@ -124,8 +125,10 @@ fn told_of_array(name: &str, list: &[&Difference]) -> String {
 /// What has moved of many cells: how many, and the one that moved most.
 fn told(what: &str, line: &str, list: &[&Difference]) -> String {
     // of several that moved as much the first one is told
-    let worst =
-        list.iter().copied().reduce(|m, d| if absolute_change(d) > absolute_change(m) { d } else { m });
+    let worst = list
+        .iter()
+        .copied()
+        .reduce(|m, d| if absolute_change(d) as f32 > absolute_change(m) as f32 { d } else { m });
     let Some(worst) = worst else { return format!("{what} moved") };
     let place = worst.place();
     let at = place.strip_prefix(line).and_then(|p| p.strip_prefix(" at ")).map(|p| format!(" at {p}"));
