@@ -157,6 +157,31 @@ fn any_value_can_be_kept() {
 }
 
 #[test]
+fn a_balanced_tensor_is_kept_by_its_margins_and_cells() {
+    let program = |kernel: &str, order: &str| {
+        format!(
+            "mode a: 2, b: 3
+data k[{order}] = {kernel}
+data r[a] = [3, 3]
+data c[b] = [1, 2, 3]
+balance k to margins(r, c) as B
+test \"t\" {{ expect B.status == \"converged\"; snapshot B }}
+"
+        )
+    };
+    let first = program("[[1, 2, 3], [4, 5, 7]]", "a, b");
+    let turned = program("[[1, 4], [2, 5], [3, 7]]", "b, a").replace("margins(r, c)", "margins(c, r)");
+    assert_eq!(against((&first, ""), (&turned, "")).map_err(|c| c.notes()), Ok(()));
+    // a scaled row is scaled back: the balanced tensor is the same, but not its distance from the kernel
+    let scaled = program("[[2, 4, 6], [4, 5, 7]]", "a, b");
+    let notes = against((&first, ""), (&scaled, "")).unwrap_err().notes();
+    assert!(notes.iter().all(|n| n.starts_with("kl: ")), "{notes:?}");
+    let other = first.replace("r[a] = [3, 3]", "r[a] = [2, 4]");
+    let notes = against((&first, ""), (&other, "")).unwrap_err().notes();
+    assert!(notes.iter().any(|n| n.starts_with("interaction [a] moved in 2 cells")), "{notes:?}");
+}
+
+#[test]
 fn tolerances_are_absolute_and_relative_and_have_exceptions() {
     let with = |clause: &str| PROGRAM.replace("snapshot m }", &format!("snapshot m.fitted {clause} }}"));
     let moved = DATA.replace("x,v,1,7", "x,v,1,8");

@@ -137,7 +137,8 @@ fn trust(result: &FitResult, span: Span) -> Option<Diagnostic> {
 
 fn fits_in(expr: &Expr, session: &Session) -> Vec<FitResult> {
     let names = super::execute::names_of(expr);
-    names.iter().filter_map(|n| session.results.get(n).cloned()).collect()
+    let fit = |n: &String| session.results.get(n).or_else(|| session.balanced_results.get(n).map(|b| &b.fit));
+    names.iter().filter_map(fit).cloned().collect()
 }
 
 fn expect(condition: &Expr, within: Option<&Expr>, session: &Session) -> Result<(), Diagnostic> {

@@ -88,6 +88,11 @@ pub struct Listed {
 }
 
 impl Session {
+    /// Whether a result of this name is there.
+    fn has_result(&self, name: &str) -> bool {
+        self.results.contains_key(name) || self.balanced_results.contains_key(name)
+    }
+
     /// The tests of the main program, in text order.
     pub fn tests(&self) -> Vec<Listed> {
         let tests =
@@ -133,7 +138,13 @@ impl Tests {
         let begun = &self.begun;
         let chosen = |p: usize| p == position || (needed.contains(&p) && !begun.contains(&p));
         self.session.run_chosen(&chosen, &self.snapshots, host, sink);
-        self.begun.extend(needed);
+        // what was not begun because the time was over has another chance in another test
+        let asked = self.session.options.stop.asked();
+        let has_result = |p: &usize| {
+            let name = self.session.main().get(*p).and_then(result_of);
+            name.is_some_and(|n| self.session.has_result(n))
+        };
+        self.begun.extend(needed.into_iter().filter(|p| !asked || has_result(p)));
     }
 
     /// The statements that bring the results a test looks at.

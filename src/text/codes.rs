@@ -138,6 +138,9 @@ codes! {
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
+    MBA580 Error Outcome "margins that nothing has";
+    MBA581 Error Outcome "kernel that is negative or not finite";
+    MBA530 Error Outcome "fit was not begun";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";

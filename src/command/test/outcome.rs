@@ -1,6 +1,7 @@
 //! What came of each test.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::desk::Desk;
 use crate::session::snapshot::{Key, Seen, State, Store, path_of};
@@ -45,6 +46,17 @@ pub struct Case {
 }
 
 impl Case {
+    /// A test that failed for one reason, before it could be run to its end.
+    pub fn failed(listed: &Listed, why: Diagnostic, took: Duration) -> Self {
+        Self {
+            name: listed.name.clone(),
+            failures: vec![why],
+            causes: Vec::new(),
+            seen: Vec::new(),
+            seconds: took.as_secs_f64(),
+        }
+    }
+
     /// Whether it passed.
     pub fn passed(&self) -> bool {
         self.failures.is_empty()

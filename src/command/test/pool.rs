@@ -3,10 +3,8 @@
 //! A test that takes too long is asked to end at the next sweep. One that does not listen, because it is not in a sweep
 //! at all, is given up: its worker is left behind, and another goes on with the next test of the file.
 
-use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::desk::Desk;
 use super::find::Selection;
 use super::outcome::{Case, File};
-use crate::run::{Flow, Observer};
+use crate::run::{Observer, Silent, Stop};
 use crate::session::testing::{Listed, Tests};
 use crate::session::{Event, Options, Session, Sink, TestOutcome};
 use crate::text::ast::StatementKind;
@@ -228,17 +226,8 @@ impl Foreman<'_> {
             if let (Some(slot), Some(listed)) =
                 (progress.cases.get_mut(watched.step - 1), progress.selected.get(watched.step - 1))
             {
-                *slot = Some(Case {
-                    name: listed.name.clone(),
-                    failures: vec![too_long(
-                        self.limits.time,
-                        Some(listed.span),
-                        "the test took longer than",
-                    )],
-                    causes: Vec::new(),
-                    seen: Vec::new(),
-                    seconds: watched.since.elapsed().as_secs_f64(),
-                });
+                let why = too_long(self.limits.time, Some(listed.span), "the test took longer than");
+                *slot = Some(Case::failed(listed, why, watched.since.elapsed()));
             }
             let job = Job { file: watched.file, path, skip: watched.step };
             self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_front(job);
@@ -288,6 +277,7 @@ impl Worker {
     fn file(&self, job: &Job) {
         let (worker, file) = (self.number, job.file);
         let desk = Desk::new();
+        let deadline = Deadline::new();
         let mut skip = job.skip;
         // once more for each test that a defect ended: the program is in an unknown state after it
         loop {
@@ -300,7 +290,7 @@ impl Worker {
                 });
                 self.tell(News::Loaded { worker, file, loaded, selected: Vec::new() });
             };
-            let loaded = catch_unwind(AssertUnwindSafe(|| self.load(&job.path, &desk, &begun)));
+            let loaded = catch_unwind(AssertUnwindSafe(|| self.load(&job.path, &desk, &deadline, &begun)));
             let (loaded, selected, tests) = match loaded {
                 Ok(loaded) => loaded,
                 Err(_) => {
@@ -319,15 +309,10 @@ impl Worker {
                 }
                 self.tell(News::Began { worker, file, step });
                 let started = Instant::now();
-                let case = catch_unwind(AssertUnwindSafe(|| self.test(&mut tests, listed, &desk)));
+                let case = catch_unwind(AssertUnwindSafe(|| self.test(&mut tests, listed, &desk, &deadline)));
                 broken = case.is_err().then_some(step);
-                let case = case.unwrap_or_else(|_| Case {
-                    name: listed.name.clone(),
-                    failures: vec![defect(Some(listed.span))],
-                    causes: Vec::new(),
-                    seen: Vec::new(),
-                    seconds: started.elapsed().as_secs_f64(),
-                });
+                let case = case
+                    .unwrap_or_else(|_| Case::failed(listed, defect(Some(listed.span)), started.elapsed()));
                 self.tell(News::Ended { worker, file, step, case: Box::new(case) });
                 if broken.is_some() {
                     break;
@@ -342,7 +327,13 @@ impl Worker {
 
     /// Reads a program: what is wrong with it, its selected tests, and the program when it is right.
     /// `begun` is told of the tests as soon as they are known.
-    fn load(&self, path: &str, desk: &Desk, begun: &dyn Fn(&File)) -> (File, Vec<Listed>, Option<Tests>) {
+    fn load(
+        &self,
+        path: &str,
+        desk: &Desk,
+        deadline: &Deadline,
+        begun: &dyn Fn(&File),
+    ) -> (File, Vec<Listed>, Option<Tests>) {
         let mut file = File::new(path);
         let text = match crate::command::host::read_text(path) {
             Ok(text) => text,
@@ -377,7 +368,8 @@ impl Worker {
         file.not_run = names.filter(|name| self.selection.takes(path, name)).collect();
         begun(&file);
         file.not_run.clear();
-        let (session, found) = Session::load(path, &text, self.options.clone(), desk);
+        let (session, found) =
+            Session::load(path, &text, Options { stop: deadline.stop(), ..self.options.clone() }, desk);
         file.sources = session.sources.clone();
         file.listed = session.tests();
         let selected: Vec<Listed> =
@@ -404,32 +396,25 @@ impl Worker {
         (file, selected, Some(Tests::new(session)))
     }
 
-    fn test(&self, tests: &mut Tests, listed: &Listed, desk: &Desk) -> Case {
+    fn test(&self, tests: &mut Tests, listed: &Listed, desk: &Desk, deadline: &Deadline) -> Case {
         let started = Instant::now();
-        let fired = Rc::new(Cell::new(false));
-        let mut ear =
-            Ear { until: started + self.limit, fired: Rc::clone(&fired), causes: Vec::new(), outcome: None };
+        deadline.set(started + self.limit);
+        let mut ear = Ear { causes: Vec::new(), outcome: None };
         tests.run(listed.position, desk, &mut ear);
-        let mut case = Case {
-            name: listed.name.clone(),
-            failures: Vec::new(),
-            causes: ear.causes,
-            seen: Vec::new(),
-            seconds: started.elapsed().as_secs_f64(),
-        };
-        if let Some(outcome) = ear.outcome {
-            let late = fired.get() || outcome.interrupted;
-            case.failures = outcome.failures;
-            case.seen = outcome.seen;
-            if late {
-                // what a fit that was ended early says, and whatever follows from it, is not worth reading
-                let text = too_long(self.limit, Some(listed.span), "the test took longer than");
-                case.failures = vec![text];
-                case.seen.clear();
-                case.causes.clear();
-            }
+        let late = deadline.is_over();
+        let outcome = ear.outcome.unwrap_or_default();
+        if late || outcome.interrupted {
+            // what fits that were ended early say, and whatever follows from it, is not worth reading
+            let why = too_long(self.limit, Some(listed.span), "the test took longer than");
+            return Case::failed(listed, why, started.elapsed());
         }
-        case
+        Case {
+            name: listed.name.clone(),
+            failures: outcome.failures,
+            causes: ear.causes,
+            seen: outcome.seen,
+            seconds: started.elapsed().as_secs_f64(),
+        }
     }
 }
 
@@ -442,10 +427,8 @@ fn defect(span: Option<Span>) -> Diagnostic {
     }
 }
 
-/// Hears what happens in a test, and ends its fits when the time is over.
+/// Hears what happens in a test.
 struct Ear {
-    until: Instant,
-    fired: Rc<Cell<bool>>,
     causes: Vec<Diagnostic>,
     outcome: Option<TestOutcome>,
 }
@@ -460,21 +443,30 @@ impl Sink for Ear {
     }
 
     fn observer(&mut self, _: &str, _: f64) -> Box<dyn Observer + '_> {
-        Box::new(Clock { until: self.until, fired: Rc::clone(&self.fired) })
+        Box::new(Silent)
     }
 }
 
-struct Clock {
-    until: Instant,
-    fired: Rc<Cell<bool>>,
-}
+/// When the test that runs is asked to end. Clones share one moment.
+#[derive(Clone)]
+struct Deadline(Arc<Mutex<Option<Instant>>>);
 
-impl Observer for Clock {
-    fn sweep(&mut self, _: usize, _: f64) -> Flow {
-        if Instant::now() < self.until {
-            return Flow::Continue;
-        }
-        self.fired.set(true);
-        Flow::Interrupt
+impl Deadline {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(None)))
+    }
+
+    fn set(&self, until: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// What a session asks after every sweep.
+    fn stop(&self) -> Stop {
+        let own = self.clone();
+        Stop::default().or_when(move || own.is_over())
     }
 }

@@ -8,7 +8,7 @@ use super::lines::{About, Line, Rule, list, number};
 use super::model::{self, bracket};
 use crate::model::{Mode, Scope};
 use crate::plan::hypergraph::maximal;
-use crate::report::results::FitResult;
+use crate::report::results::{BalanceResult, FitResult};
 
 /// Of more interactions than this, each marginal is kept as one number.
 const MOST_MARGINALS: usize = 64;
@@ -29,12 +29,31 @@ pub(super) fn lines(result: &FitResult, whole: bool) -> Vec<Line> {
     lines.push(Line::number("total", fit.total));
     lines.push(Line::number("kl", fit.kl));
     lines.push(Line::number("entropy", fit.distribution.entropy()));
-    lines.extend(marginals(result, whole));
+    lines.extend(marginals_over(result, &maximal(&model.free_scopes()), whole));
     if let Some(table) = fit.distribution.dense(MOST_CELLS) {
         let fitted: Vec<f64> = table.values.iter().map(|q| q * fit.total).collect();
         let own = array::lines("fitted", &model.modes, &fitted, whole);
         lines.extend(own.into_iter().map(|l| l.scaled(fit.total)));
     }
+    lines
+}
+
+/// The lines of a balanced tensor: its margins, which are data, and the tensor itself.
+pub(super) fn lines_of_balance(result: &BalanceResult, whole: bool) -> Vec<Line> {
+    let (fit, balanced) = (&result.fit.fit, &result.balanced);
+    let mut lines = model::modes(&fit.model.modes);
+    let mut margins: Vec<String> = result.margins.iter().map(|m| bracket(&fit.model, m)).collect();
+    margins.sort_unstable();
+    lines.push(Line::exact("margins", list(margins.into_iter().map(Json::from).collect())));
+    lines.push(Line::exact("status", fit.status.word()));
+    lines.push(Line::exact("cut", balanced.cut));
+    lines.push(Line::number("total", fit.total));
+    lines.push(Line::number("kl", balanced.kl));
+    lines.push(Line::number("entropy", fit.distribution.entropy()));
+    lines.extend(marginals_over(&result.fit, &result.margins, whole));
+    let cells: Vec<f64> = balanced.values.iter().map(|b| b * fit.total).collect();
+    let own = array::lines("balanced", &fit.model.modes, &cells, whole);
+    lines.extend(own.into_iter().map(|l| l.scaled(fit.total)));
     lines
 }
 
@@ -55,11 +74,11 @@ fn atoms(result: &FitResult) -> Vec<Line> {
         .collect()
 }
 
-/// The marginal over each interaction, on the scale of the data.
-fn marginals(result: &FitResult, whole: bool) -> Vec<Line> {
+/// The marginal over each scope, on the scale of the data.
+fn marginals_over(result: &FitResult, scopes: &[Scope], whole: bool) -> Vec<Line> {
     let fit = &result.fit;
     let mut scopes: Vec<(String, Scope)> =
-        maximal(&fit.model.free_scopes()).into_iter().map(|s| (bracket(&fit.model, &s), s)).collect();
+        scopes.iter().map(|s| (bracket(&fit.model, s), s.clone())).collect();
     scopes.sort();
     let values = |scope: &Scope| -> Option<(Vec<Mode>, Vec<f64>)> {
         let table = fit.distribution.marginal(scope).ok()?;
