@@ -14,6 +14,7 @@ mod levels;
 pub mod library;
 mod load;
 pub mod snapshot;
+pub mod testing;
 
 pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
@@ -94,7 +95,7 @@ pub enum Level {
 }
 
 /// How a test ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TestOutcome {
     /// The name in quotes.
     pub name: String,
@@ -102,6 +103,10 @@ pub struct TestOutcome {
     pub failures: Vec<Diagnostic>,
     /// Snapshots named in the test that do not exist yet.
     pub new_snapshots: usize,
+    /// Snapshots of the test that could be taken, in the order of the text.
+    pub seen: Vec<snapshot::Seen>,
+    /// Whether a fit that it looks at was interrupted.
+    pub interrupted: bool,
 }
 
 /// Something that happened while a program ran.
