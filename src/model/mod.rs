@@ -7,6 +7,7 @@ pub mod energy;
 pub mod family;
 mod lattice;
 pub mod lint;
+mod parametrise;
 pub mod mode;
 pub mod scope;
 pub mod table;

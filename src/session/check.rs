@@ -205,7 +205,8 @@ impl Session {
                     } else {
                         diagnostics.extend(lint::lint(&model, &entry.declaration));
                         let model = model.in_order_of(&tensor.modes);
-                        planned.schedule = self.plan(&model, &tensor, span, diagnostics);
+                        let method = fit.method.as_ref().map_or("auto", |m| m.name.as_str());
+                        planned.schedule = self.plan(&model, &tensor, method, span, diagnostics);
                         planned.model = Arc::new(model);
                     }
                 }
@@ -235,6 +236,7 @@ impl Session {
         &self,
         model: &EnergyModel,
         tensor: &Bound,
+        method: &str,
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
@@ -258,7 +260,12 @@ impl Session {
                 masked: false,
             },
         };
-        match plan::compile(model, &profile, &plan::Options { memory: self.options.memory }) {
+        let options = plan::Options { memory: self.options.memory };
+        let compiled = match method {
+            "pseudo_likelihood" => plan::compile_pseudo_likelihood(model, &profile, &options),
+            _ => plan::compile(model, &profile, &options),
+        };
+        match compiled {
             Ok(schedule) => {
                 let lints = plan::lint(model, &profile, &schedule);
                 diagnostics.extend(lints.into_iter().map(|d| d.at(span, "in this fit")));
@@ -297,14 +304,14 @@ impl Session {
             elaborate(&self.declarations, &self.known, entry, Some(&sampling.model), Some(&bound.modes));
         let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
         let Some(model) = model else { return Err(errors) };
-        if let Some(free) =
-            model.interactions.iter().find(|i| matches!(i.potential, crate::model::Potential::Free))
-        {
+        let open = |i: &&crate::model::Interaction| !matches!(i.potential, crate::model::Potential::Fixed(_));
+        if let Some(free) = model.interactions.iter().find(open) {
+            let what = match &free.potential {
+                crate::model::Potential::Free => "free tables",
+                _ => "learned coefficients",
+            };
             return Err(vec![
-                Diagnostic::new(
-                    Code::MBA308,
-                    format!("`{}` cannot be sampled: it has free tables", model.name),
-                )
+                Diagnostic::new(Code::MBA308, format!("`{}` cannot be sampled: it has {what}", model.name))
                 .at(sampling.span, "sampled here")
                 .at(free.span, "known only after a fit")
                 .help("give its interactions energies, as in `[a b] = …`; a fit is sampled as `f.sample(n)`"),

@@ -29,7 +29,7 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
     let mut control = Control::default();
     let mut diagnostics = Vec::new();
     if let Some(method) = &fit.method
-        && method.name != "auto"
+        && !["auto", "pseudo_likelihood"].contains(&method.name.as_str())
     {
         diagnostics.push(match method.name.as_str() {
             "blocks" | "ltr" | "a1gm" => {
@@ -37,7 +37,7 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
             }
             _ => Diagnostic::new(Code::MBA102, format!("there is no method `{}`", method.name))
                 .at(method.span, "unknown method")
-                .help("write `by auto`, or leave it out")
+                .help("write `by auto` or `by pseudo_likelihood`, or leave it out")
                 .replace(method.span, "auto", "write `auto`"),
         });
     }
@@ -337,6 +337,32 @@ pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
 }
 
+/// Coefficients of which there are too many, by the names the user gave them.
+fn undetermined(result: &FitResult, learned: &run::learned::Learned) -> Option<Diagnostic> {
+    let set = learned.dependencies.first()?;
+    let mut names: Vec<String> = set
+        .iter()
+        .map(|name| match name.split_once(']') {
+            Some((modes, _)) if name.starts_with('[') => format!("{modes}]"),
+            _ => name.clone(),
+        })
+        .collect();
+    names.dedup();
+    let shown: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
+    let message = match shown.as_slice() {
+        [one] => format!("`{one}` is not determined: its statistic is the same in every cell"),
+        _ => format!("{} are not determined: their statistics are linearly dependent", suggest::list(&shown)),
+    };
+    let mut diagnostic = Diagnostic::new(Code::MBA551, message)
+        .at(result.span, format!("any data leave {} of them open", learned.dependencies.len()))
+        .note("the fitted distribution is right, and `parameters` and `df` count what is determined")
+        .help("leave one of them out, or give it a number");
+    if learned.dependencies.len() > 1 {
+        diagnostic = diagnostic.note(format!("{} more such sets", learned.dependencies.len() - 1));
+    }
+    Some(diagnostic)
+}
+
 /// What is worth saying once a fit has ended.
 fn after(result: &FitResult) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
@@ -368,10 +394,19 @@ fn after(result: &FitResult) -> Vec<Diagnostic> {
         ),
         _ => {}
     }
+    if let Some(learned) = &fit.learned {
+        diagnostics.extend(undetermined(result, learned));
+    }
     if results::hidden_boundary(result) {
         diagnostics.push(
             Diagnostic::new(Code::MBA513, format!("the optimum of `{}` lies on the boundary", result.name))
-                .at(result.span, "no marginal is zero, yet some fitted cells tend to zero")
+                .at(
+                    result.span,
+                    match fit.learned.iter().flat_map(|l| &l.coefficients).find(|c| c.value.is_infinite()) {
+                        Some(c) => format!("some coefficients grow without end, such as `{}`", c.name),
+                        None => "no marginal is zero, yet some fitted cells tend to zero".into(),
+                    },
+                )
                 .note("some parameters are infinite; the fitted values are right within the tolerance")
                 .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough"),
         );

@@ -145,6 +145,14 @@ fn of_fit(result: &FitResult) -> Entry {
     entry.insert("parameters".into(), crate::plan::parameters(&fit.model).to_string().into());
     entry.insert("df".into(), crate::plan::degrees_of_freedom(&fit.model).to_string().into());
     entry.insert("total".into(), json::value(&Value::Number(fit.total)));
+    if let Some(learned) = &fit.learned {
+        for c in learned.coefficients.iter().filter(|c| c.named() && c.spread.is_some()) {
+            entry.insert(format!("coefficient {}", c.name), json::value(&Value::Number(c.value)));
+        }
+        if learned.pseudo_likelihood.is_some() {
+            return entry;
+        }
+    }
     entry.insert("kl".into(), json::value(&Value::Number(fit.kl)));
     entry.insert("entropy".into(), json::value(&Value::Number(fit.distribution.entropy())));
     if let Some(table) = fit.distribution.dense(1 << 16) {

@@ -228,9 +228,10 @@ pub enum ModelItemKind {
         interaction: InteractionTerm,
         energy: Expr,
     },
+    /// `[a b] = learn J * …` or `learn J[a, b] * …`: the index makes one coefficient for each value it takes.
     Learned {
         interaction: InteractionTerm,
-        coefficient: Ident,
+        coefficient: ModeRef,
         statistic: Option<Expr>,
     },
     Mode(Vec<ModeDeclaration>),

@@ -101,6 +101,8 @@ codes! {
     MBA324 Warning Program "mode in no interaction";
     MBA325 Warning Program "more parameters than cells with data";
     MBA326 Warning Program "dense blow-up";
+    MBA350 Error Program "too many free parameters beside learned coefficients";
+    MBA352 Error Program "no coefficients for pseudo-likelihood";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
     MBA308 Error Program "model cannot be sampled";
@@ -138,6 +140,7 @@ codes! {
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
+    MBA551 Warning Outcome "coefficients that no data determine";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";

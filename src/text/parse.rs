@@ -476,7 +476,7 @@ impl Builder<'_> {
                     let mut parts = children(value);
                     ModelItemKind::Learned {
                         interaction,
-                        coefficient: self.ident(parts.next()?),
+                        coefficient: self.mode_ref(parts.next()?),
                         statistic: parts.next().map(|p| self.expression(p)),
                     }
                 } else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::{Given, find_level};
+use super::coefficients::out_of_reach;
 use super::{FIELDS, FUNCTIONS, FitResult, METHODS, summary};
 use crate::data::Tensor;
 use crate::model::Mode;
@@ -94,7 +95,7 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
         }
         ExprKind::Field(base, name) => match object(base, environment)? {
             Object::Fit(fit) => match FIELDS.iter().find(|f| f.name == name.name) {
-                Some(field) => (field.read)(&fit),
+                Some(field) => out_of_reach(&fit, field.name).unwrap_or_else(|| (field.read)(&fit)),
                 None => return Err(unknown_result(&name.name, name.span)),
             },
             Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
@@ -254,6 +255,9 @@ fn call(
                 }
                 return Err(unknown_result(&name.name, name.span));
             };
+            if let Some(null) = out_of_reach(&fit, method.name) {
+                return Ok(Object::Value(null));
+            }
             let given = Given { arguments, condition, span, usage: method.usage, environment };
             (method.call)(&fit, &given).map(Object::Value)
         }
@@ -265,6 +269,11 @@ fn call(
                         Object::Fit(fit) => fits.push(*fit),
                         _ => return Err(not_a_fit(name, function.usage, argument.value.span)),
                     }
+                }
+                if let Some(fit) = fits.iter().find(|f| out_of_reach(f, name).is_some()) {
+                    return Err(Diagnostic::new(Code::MBA105, format!("`{}` was fitted by pseudo-likelihood", fit.name))
+                        .at(span, "its divergence and its distribution are not computed")
+                        .help("name fits whose sums are exact"));
                 }
                 return (function.call)(&fits, span).map(Object::Value);
             }
