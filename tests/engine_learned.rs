@@ -130,8 +130,17 @@ fn sixteen_spins_are_found_again_from_their_moments_and_from_a_sample() {
     };
     let wilks = 2.0 * (log_likelihood(&found.distribution) - log_likelihood(&distribution));
     assert!(interval.contains(&wilks), "{wilks}");
+}
 
-    // the pseudo-likelihood of the same sample: another estimate, with larger errors
+/// The pseudo-likelihood of a sample is another estimate, with larger errors that are stated as they are.
+#[test]
+fn pseudo_likelihood_knows_its_errors() {
+    let model = boltzmann(8);
+    let truth = random(36, 0.4, 6);
+    let records = 4_000;
+    let sample = drawn(&forward(&model, &truth), records, 12);
+    let found = fit_with(&model, &sample, Control::default());
+    let learned = found.learned.as_ref().expect("coefficients");
     let other = conditionally(&model, &sample);
     assert_eq!(other.status, Status::Converged);
     let bound = other.certificate.optimality_gap.expect("a bound");

@@ -1,6 +1,7 @@
 //! From a schedule and data to a result. Deterministic: the same bits for any number of threads.
 
 mod anderson;
+pub mod approximate;
 mod certificate;
 mod contract;
 pub mod control;
@@ -11,9 +12,11 @@ mod factored;
 pub mod fit;
 mod iterate;
 pub mod kernel;
+pub mod landscape;
 mod machine;
 pub mod learned;
 pub mod marginal;
+pub mod monte_carlo;
 pub mod projection;
 pub mod records;
 pub mod sample;

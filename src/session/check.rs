@@ -51,6 +51,9 @@ impl Session {
                 StatementKind::Balance(_) => {
                     diagnostics.push(crate::model::unsupported("`balance`", statement.span));
                 }
+                StatementKind::Estimate(estimate) => {
+                    self.check_estimate(estimate, statement.span, &mut names, diagnostics);
+                }
                 StatementKind::Sweep(_) => {
                     diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
                 }

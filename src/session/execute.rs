@@ -143,6 +143,9 @@ impl Session {
                         }
                     }
                 }
+                StatementKind::Estimate(estimate) => {
+                    self.run_estimate(estimate, statement.span, sink, &mut outcome);
+                }
                 StatementKind::Save { value, path } => {
                     if self.depends_on_failure(value) {
                         continue;
@@ -169,7 +172,7 @@ impl Session {
         outcome
     }
 
-    fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    pub(super) fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
         if let Some(diagnostic) = self.level(diagnostic) {
             outcome.count(&diagnostic);
             sink.event(Event::Diagnostic(&diagnostic), &self.sources);
@@ -231,7 +234,9 @@ impl Session {
         names_of(expr).into_iter().any(|name| {
             let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
-            fit_failed || data_failed
+            let estimate_failed = crate::report::results::Environment::estimate_names(self).contains(&name)
+                && !self.estimates.contains_key(&name);
+            fit_failed || data_failed || estimate_failed
         })
     }
 

@@ -7,6 +7,7 @@
 
 mod bind;
 mod check;
+mod estimate;
 mod execute;
 mod expectations;
 mod levels;
@@ -29,7 +30,7 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{Environment, FitResult};
+use crate::report::results::{Environment, EstimateResult, FitResult};
 use crate::report::value::Value;
 use crate::run::Observer;
 use crate::text::ast::{Statement, StatementKind};
@@ -197,6 +198,7 @@ pub struct Session {
     pub planned: Vec<PlannedFit>,
     options: Options,
     results: IndexMap<String, FitResult>,
+    estimates: IndexMap<String, EstimateResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,
@@ -283,5 +285,15 @@ impl Environment for Session {
     }
     fn seed(&self) -> u64 {
         self.options.seed
+    }
+    fn estimate(&self, name: &str) -> Option<EstimateResult> {
+        self.estimates.get(name).cloned()
+    }
+    fn estimate_names(&self) -> Vec<String> {
+        let of = |s: &Statement| match &s.kind {
+            StatementKind::Estimate(e) => e.name.as_ref().map(|n| n.name.clone()),
+            _ => None,
+        };
+        self.main().iter().filter_map(of).collect()
     }
 }

@@ -102,6 +102,7 @@ codes! {
     MBA325 Warning Program "more parameters than cells with data";
     MBA326 Warning Program "dense blow-up";
     MBA350 Error Program "too many free parameters beside learned coefficients";
+    MBA351 Error Program "model cannot be estimated";
     MBA352 Error Program "no coefficients for pseudo-likelihood";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
@@ -141,6 +142,8 @@ codes! {
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
     MBA551 Warning Outcome "coefficients that no data determine";
+    MBA552 Error Outcome "approximation did not converge";
+    MBA553 Warning Outcome "simulation too short for its error bars";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";

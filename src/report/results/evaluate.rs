@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::arguments::{Given, find_level};
 use super::coefficients::out_of_reach;
+use super::estimates::{self, EstimateResult};
 use super::{FIELDS, FUNCTIONS, FitResult, METHODS, summary};
 use crate::data::Tensor;
 use crate::model::Mode;
@@ -31,6 +32,14 @@ pub trait Environment {
     fn modes_of(&self, fit: &str) -> Option<Vec<Mode>>;
     /// The seed of everything random that names none.
     fn seed(&self) -> u64;
+    /// The estimate of this name, once it has run.
+    fn estimate(&self, _name: &str) -> Option<EstimateResult> {
+        None
+    }
+    /// The names of all estimates that are there, or will be.
+    fn estimate_names(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What an expression can stand for on the way to a value.
@@ -38,6 +47,7 @@ enum Object {
     Value(Value),
     Fit(Box<FitResult>),
     Tensor(Arc<Tensor>),
+    Estimate(Box<EstimateResult>),
 }
 
 /// The value of an expression.
@@ -53,6 +63,7 @@ impl Object {
         match self {
             Object::Value(value) => Ok(value),
             Object::Fit(fit) => Ok(summary(&fit)),
+            Object::Estimate(estimate) => Ok(estimates::summary(&estimate)),
             Object::Tensor(tensor) => match cells(&tensor) {
                 Some(array) => Ok(Value::Array(array)),
                 None => Err(Diagnostic::new(Code::MBA504, format!("`{}` is too large to show", tensor.name))
@@ -98,6 +109,7 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
                 Some(field) => out_of_reach(&fit, field.name).unwrap_or_else(|| (field.read)(&fit)),
                 None => return Err(unknown_result(&name.name, name.span)),
             },
+            Object::Estimate(estimate) => estimates::field(&estimate, &name.name, name.span)?,
             Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
             Object::Value(Value::Record(parts)) => part(&parts, &name.name, name.span)?,
             Object::Value(Value::Table(rows)) => column(&rows, &name.name, name.span)?,
@@ -125,6 +137,9 @@ fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object
     if let Some(fit) = environment.fit(name) {
         return Ok(Object::Fit(Box::new(fit)));
     }
+    if let Some(estimate) = environment.estimate(name) {
+        return Ok(Object::Estimate(Box::new(estimate)));
+    }
     if environment.tensor_names().iter().any(|t| t == name) {
         return environment.tensor(name, span).map(Object::Tensor);
     }
@@ -139,6 +154,7 @@ fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object
 
 fn unknown_name(name: &str, span: Span, environment: &dyn Environment) -> Diagnostic {
     let mut names = environment.fit_names();
+    names.extend(environment.estimate_names());
     names.extend(environment.tensor_names());
     names.extend(environment.param_names());
     let near = suggest::nearest(name, names.iter().map(String::as_str));
@@ -244,7 +260,11 @@ fn call(
 ) -> Result<Object, Diagnostic> {
     match &callee.kind {
         ExprKind::Field(base, name) => {
-            let Object::Fit(fit) = object(base, environment)? else {
+            let of = object(base, environment)?;
+            if let Object::Estimate(estimate) = &of {
+                return estimates::method(estimate, name, arguments, span).map(Object::Value);
+            }
+            let Object::Fit(fit) = of else {
                 return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
                     .at(name.span, "not a fit")
                     .help("results are asked of fits, as in `f.kl`"));
@@ -474,6 +494,7 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         ExprKind::Name(name) => {
             let fits = environment.fit_names();
             let known = fits.contains(name)
+                || environment.estimate_names().contains(name)
                 || environment.tensor_names().contains(name)
                 || environment.param(name).is_some()
                 || constant::builtin(name).is_some();
@@ -488,6 +509,8 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
                     if !FIELDS.iter().any(|f| f.name == field.name) {
                         diagnostics.push(unknown_result(&field.name, field.span));
                     }
+                } else if environment.estimate_names().contains(name) {
+                    diagnostics.extend(estimates::known(&field.name, field.span).err());
                 } else if environment.tensor_names().contains(name)
                     && !TENSOR_FIELDS.iter().any(|(n, _)| *n == field.name)
                 {

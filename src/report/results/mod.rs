@@ -11,6 +11,7 @@ mod coefficients;
 mod compare;
 mod diagnosis;
 mod divergence;
+pub mod estimates;
 mod evaluate;
 mod interactions;
 mod probabilities;
@@ -20,6 +21,7 @@ mod thermodynamics;
 
 pub use arguments::Given;
 pub use diagnosis::summary;
+pub use estimates::EstimateResult;
 pub use evaluate::{Environment, check, evaluate, number};
 pub use statistics::hidden_boundary;
 
