@@ -17,6 +17,7 @@ use std::sync::Mutex;
 
 use mba::data::Content;
 use mba::model::{constant, family::FAMILIES};
+use mba::report::results::estimates::ESTIMATES;
 use mba::report::results::{FIELDS, FUNCTIONS, METHODS};
 use mba::run::{Observer, Silent};
 use mba::session::{Event, Host, Options, Session, Sink, library};
@@ -318,6 +319,9 @@ fn lists() -> Vec<(&'static str, String)> {
     let fields = FIELDS.iter().map(|f| (format!("f.{}", f.name), f.about)).collect();
     let methods = METHODS.iter().map(|m| (usage(m.usage), m.about)).collect();
     let functions = FUNCTIONS.iter().map(|f| (usage(f.usage), f.about)).collect();
+    let estimates = ESTIMATES.iter().map(|f| (format!("e.{}", f.name), f.about)).collect();
+    let estimators =
+        mba::session::estimators().into_iter().map(|(n, about)| (format!("by {n}"), about)).collect();
     let families = FAMILIES.iter().map(|f| (f.usage.to_string(), f.about)).collect();
     let names: Vec<String> = constant::function_names().map(|n| format!("`{n}`")).collect();
     let codes = Code::ALL.iter().map(|c| {
@@ -328,6 +332,8 @@ fn lists() -> Vec<(&'static str, String)> {
         ("fields", table(["result", "what it is"], fields)),
         ("methods", table(["result", "what it is"], methods)),
         ("functions", table(["function", "what it is"], functions)),
+        ("estimates", table(["result", "what it is"], estimates)),
+        ("estimators", table(["method", "what it is"], estimators)),
         ("families", table(["family", "interactions"], families)),
         ("functions of numbers", format!("{}\n", names.join(", "))),
         ("codes", format!("| code | severity | title |\n|---|---|---|\n{}", codes.collect::<String>())),

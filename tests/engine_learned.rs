@@ -12,7 +12,12 @@ use mba::run::learned::Finding;
 use mba::run::{Control, Distribution, Fit, Silent, Status, execute};
 
 /// A term `coefficient × statistic` over a scope of modes with `shape` levels.
-fn term(shape: &[usize], scope: &[usize], coefficient: &str, statistic: impl Fn(&[usize]) -> f64) -> Interaction {
+fn term(
+    shape: &[usize],
+    scope: &[usize],
+    coefficient: &str,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Interaction {
     let fixed = fixed(shape, scope, statistic);
     let Potential::Fixed(table) = fixed.potential else { unreachable!() };
     Interaction {
@@ -253,7 +258,8 @@ fn errors_are_those_of_the_covariance_and_the_bound_holds() {
 fn inverse(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = matrix.len();
     let mut a: Vec<Vec<f64>> = matrix.to_vec();
-    let mut out: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect();
+    let mut out: Vec<Vec<f64>> =
+        (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect();
     for k in 0..n {
         let pivot = a[k][k];
         for j in 0..n {
@@ -333,7 +339,9 @@ fn bits_do_not_depend_on_threads() {
     let sample = drawn(&forward(&model, &truth), 5_000, 3);
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| (values(&fit_with(&model, &sample, Control::default())), values(&conditionally(&model, &sample))))
+        pool.install(|| {
+            (values(&fit_with(&model, &sample, Control::default())), values(&conditionally(&model, &sample)))
+        })
     };
     assert_eq!(run(1), run(3));
 }

@@ -26,6 +26,11 @@ fn small(temperature: f64) -> EnergyModel {
     model
 }
 
+/// Every cell alike.
+fn uniform() -> Distribution {
+    Distribution::from_fixed(&model(&SHAPE, &[]), &Options::default()).expect("small")
+}
+
 struct Law {
     landscape: Landscape,
     exact: Distribution,
@@ -58,7 +63,8 @@ impl Law {
             let place = cell.iter().zip(SHAPE).fold(0, |k, (i, n)| k * n + i);
             // energies first, then the place of the cell, so that every cell has a rank of its own
             let below = |k: usize| self.energies[k] < own || (self.energies[k] == own && k < place);
-            let mass: f64 = (0..self.energies.len()).filter(|k| below(*k)).map(|k| self.probabilities[k]).sum();
+            let mass: f64 =
+                (0..self.energies.len()).filter(|k| below(*k)).map(|k| self.probabilities[k]).sum();
             let rank = mass + unit(&mut rng) * self.probabilities[place];
             bins[((rank * 20.0) as usize).min(19)] += 1.0;
         }
@@ -91,7 +97,7 @@ fn every_sampler_passes_a_rank_test() {
     let kernels = [
         ("gibbs", Kernel::gibbs(&law.landscape, &Scan::Line)),
         ("checkerboard", Kernel::gibbs(&law.landscape, &Scan::Checkerboard)),
-        ("independence", Kernel::Independence { proposal: Box::new(surrogate) }),
+        ("independence", Kernel::Independence { proposals: vec![surrogate, uniform()] }),
     ];
     for (name, kernel) in &kernels {
         let chi = law.ranks(&moved(kernel, beta, 5));
@@ -137,7 +143,7 @@ fn chains_are_as_far_from_the_truth_as_they_say() {
     let line = Kernel::gibbs(&law.landscape, &Scan::Line);
     let board = Kernel::gibbs(&law.landscape, &Scan::Checkerboard);
     let surrogate = Distribution::from_fixed(&small(0.9), &Options::default()).expect("small");
-    let proposed = Kernel::Independence { proposal: Box::new(surrogate) };
+    let proposed = Kernel::Independence { proposals: vec![surrogate, uniform()] };
     let ladder = Ladder::geometric(t, 3.0, 4);
     for (name, kernel, ladder) in [
         ("gibbs", &line, None),
@@ -147,7 +153,11 @@ fn chains_are_as_far_from_the_truth_as_they_say() {
     ] {
         let found = simulate(&law.landscape, kernel, ladder, &settings);
         let z = |mean: f64, error: f64, exact: f64| (mean - exact) / error;
-        assert!(found.energy.reliable && found.energy.effective_samples > 500.0, "{name}: {:?}", found.energy);
+        assert!(
+            found.energy.reliable && found.energy.effective_samples > 500.0,
+            "{name}: {:?}",
+            found.energy
+        );
         let magnetization = found.magnetization.expect("levels are numbers");
         let susceptibility = found.susceptibility.expect("levels are numbers");
         let mut scores = vec![
@@ -165,7 +175,7 @@ fn chains_are_as_far_from_the_truth_as_they_say() {
         assert!(worst < 4.5 && worst > 0.1, "{name}: {scores:?}");
         assert_eq!(found.acceptance.is_some(), name == "independence");
         assert_eq!(found.trades.is_some(), name == "tempering");
-        assert!(found.acceptance.is_none_or(|a| a > 0.5 && a < 1.0));
+        assert!(found.acceptance.is_none_or(|a| a > 0.3 && a < 1.0));
     }
 }
 
@@ -207,7 +217,10 @@ fn bits_do_not_depend_on_threads() {
         let kernel = Kernel::gibbs(&law.landscape, &Scan::Checkerboard);
         pool.install(|| {
             let path = Path::straight(0.6, 5);
-            (simulate(&law.landscape, &kernel, None, &settings), anneal(&law.landscape, &kernel, &path, 50, 2))
+            (
+                simulate(&law.landscape, &kernel, None, &settings),
+                anneal(&law.landscape, &kernel, &path, 50, 2),
+            )
         })
     };
     assert_eq!(run(1), run(3));

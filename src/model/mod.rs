@@ -7,8 +7,8 @@ pub mod energy;
 pub mod family;
 mod lattice;
 pub mod lint;
-mod parametrise;
 pub mod mode;
+mod parametrise;
 pub mod scope;
 pub mod table;
 

@@ -74,7 +74,11 @@ impl EnergyModel {
                     scope.iter().zip(&levels).map(|(m, l)| self.modes[m].label(*l).into_owned()).collect();
                 let coefficient = format!("{} {}", self.bracket(&scope), labels.join(" "));
                 let potential = Potential::Learned { coefficient, statistic: Arc::new(statistic) };
-                model.interactions.push(Interaction { scope: scope.clone(), potential, span: Default::default() });
+                model.interactions.push(Interaction {
+                    scope: scope.clone(),
+                    potential,
+                    span: Default::default(),
+                });
             }
         }
         Ok(model)

@@ -143,7 +143,8 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let operations: f64 = l.steps.iter().map(|s| s.operations).sum();
             let moved: f64 = l.steps.iter().map(|s| s.bytes).sum();
             let inner = l.steps.iter().map(|s| s.scratch).fold(0.0, f64::max);
-            let scratch = inner + 3.0 * information + n.min(DENSE) * (2.0 * SLAB).min(2.0 * tables) + 4.0 * tables;
+            let scratch =
+                inner + 3.0 * information + n.min(DENSE) * (2.0 * SLAB).min(2.0 * tables) + 4.0 * tables;
             (operations + per_cell * tables, moved, scratch)
         }
         Instruction::LearnConditionally { coefficients } => {

@@ -57,7 +57,8 @@ impl Landscape {
         }
         for table in fixed {
             let first = table.scope.iter().next();
-            let within = first.and_then(|m| holders[m].iter().find(|k| table.scope.is_subset(&terms[**k].scope)));
+            let within =
+                first.and_then(|m| holders[m].iter().find(|k| table.scope.is_subset(&terms[**k].scope)));
             if let Some(k) = within {
                 let onto = &mut terms[*k];
                 let way = Projection::between(&onto.scope, &onto.shape, &table.scope);

@@ -10,10 +10,10 @@ use crate::model::elaborate::{KnownModes, names_in};
 use crate::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table, constant, elaborate};
 use crate::plan;
 use crate::report::results::estimates::{self, EstimateResult, Found};
+use crate::run::Distribution;
 use crate::run::approximate::{self, APPROXIMATIONS};
 use crate::run::landscape::Landscape;
 use crate::run::monte_carlo::{Kernel, Ladder, Path, Scan, Settings, anneal, anneal_back, simulate};
-use crate::run::Distribution;
 use crate::text::ast::{Estimate, Expr, ExprKind, FitOption, OptionValue};
 use crate::text::{Code, Diagnostic, Span, parse_expression, suggest};
 
@@ -36,7 +36,11 @@ const SIMULATIONS: &[(&str, &str, Kind)] = &[
         Kind::Chain(|l| Kernel::gibbs(l, &Scan::Checkerboard)),
     ),
     ("tempering", "replicas at several temperatures that trade places", Kind::Tempering),
-    ("independence", "cells proposed by another distribution, accepted so that the chain is exact", Kind::Independence),
+    (
+        "independence",
+        "cells proposed by another distribution, accepted so that the chain is exact",
+        Kind::Independence,
+    ),
     (
         "annealed_importance",
         "the work along a path from infinite temperature, by Jarzynski's equality",
@@ -48,6 +52,12 @@ const SIMULATIONS: &[(&str, &str, Kind)] = &[
         Kind::Annealing { back: true },
     ),
 ];
+
+/// The methods of estimating, each with what it is.
+pub fn estimators() -> Vec<(&'static str, &'static str)> {
+    let approximations = APPROXIMATIONS.iter().map(|m| (m.name, m.about));
+    approximations.chain(SIMULATIONS.iter().map(|(name, about, _)| (*name, *about))).collect()
+}
 
 /// A method by its name, with what it is.
 fn find(name: &str, span: Span) -> Result<(&'static str, &'static str, Kind), Diagnostic> {
@@ -71,6 +81,9 @@ fn find(name: &str, span: Span) -> Result<(&'static str, &'static str, Kind), Di
     })
 }
 
+/// Mean-field products, each from a start of its own, that independence chains propose from.
+const STARTS: u64 = 7;
+
 /// The options of a method, all of them numbers but `proposal`.
 struct Options<'a> {
     numbers: IndexMap<&'static str, f64>,
@@ -78,7 +91,12 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn new(kind: Kind, written: &'a [FitOption], seed: u64, declarations: &Declarations) -> Result<Self, Diagnostic> {
+    fn new(
+        kind: Kind,
+        written: &'a [FitOption],
+        seed: u64,
+        declarations: &Declarations,
+    ) -> Result<Self, Diagnostic> {
         let s = Settings::default();
         let chain = [("sweeps", s.sweeps), ("burn_in", s.burn_in), ("chains", s.chains)];
         let mut numbers: IndexMap<&'static str, f64> = IndexMap::new();
@@ -188,7 +206,8 @@ impl Session {
         &self,
         estimate: &'a Estimate,
         span: Span,
-    ) -> Result<(EnergyModel, Landscape, (&'static str, &'static str, Kind), Options<'a>), Vec<Diagnostic>> {
+    ) -> Result<(EnergyModel, Landscape, (&'static str, &'static str, Kind), Options<'a>), Vec<Diagnostic>>
+    {
         let one = |d: Diagnostic| vec![d];
         if estimate.name.is_none() {
             return Err(one(Diagnostic::new(Code::MBA105, "an estimate needs a name of its own")
@@ -226,7 +245,8 @@ impl Session {
                 .help("give every interaction an energy, as in `[a b] = …`"))
         })?;
         if !model.support.is_empty() || !model.latent.is_empty() || model.algebra != Default::default() {
-            let message = format!("`{}` has forbidden cells, latent modes or an algebra of its own", model.name);
+            let message =
+                format!("`{}` has forbidden cells, latent modes or an algebra of its own", model.name);
             return Err(one(refuse(message).help("estimate a model of energies alone")));
         }
         if model.modes.is_empty() {
@@ -238,8 +258,10 @@ impl Session {
             && let Some(term) = landscape.terms.iter().find(|t| t.modes.len() > 2)
         {
             let scope = model.bracket(&term.table.scope);
-            return Err(one(refuse(format!("`by tap` is an expansion in pairs, and `{scope}` has more than two modes"))
-                .help("take `by bethe` or `by mean_field`")));
+            return Err(one(refuse(format!(
+                "`by tap` is an expansion in pairs, and `{scope}` has more than two modes"
+            ))
+            .help("take `by bethe` or `by mean_field`")));
         }
         Ok((model, landscape, method, options))
     }
@@ -257,9 +279,11 @@ impl Session {
                 let t = constant::number(value, &self.declarations.names()).map_err(|d| vec![d])?;
                 if !(t > 0.0 && t.is_finite()) {
                     let shown = crate::model::mode::number_label(t);
-                    return Err(vec![Diagnostic::new(Code::MBA305, format!("temperature is {shown}"))
-                        .at(value.span, "must be positive and finite")
-                        .help("write a positive number; units are those of the energy")]);
+                    return Err(vec![
+                        Diagnostic::new(Code::MBA305, format!("temperature is {shown}"))
+                            .at(value.span, "must be positive and finite")
+                            .help("write a positive number; units are those of the energy"),
+                    ]);
                 }
                 temperature = Some(t);
             } else if self.declarations.params.contains_key(&name.name) {
@@ -270,7 +294,9 @@ impl Session {
                 let names = self.declarations.params.keys().map(String::as_str).chain(["temperature"]);
                 let near = suggest::nearest(&name.name, names);
                 let help = "params and `temperature` can be set".to_string();
-                return Err(vec![crate::model::declarations::unknown("param", &name.name, name.span, near, help)]);
+                return Err(vec![crate::model::declarations::unknown(
+                    "param", &name.name, name.span, near, help,
+                )]);
             }
         }
         if settings.is_empty() {
@@ -281,8 +307,7 @@ impl Session {
             .filter_map(|(n, text)| Some((n.clone(), parse_expression(Default::default(), text).ok()?)))
             .collect();
         settings.extend(parsed);
-        let (declarations, found) =
-            Declarations::collect(self.units.iter().map(|u| &*u.program), &settings);
+        let (declarations, found) = Declarations::collect(self.units.iter().map(|u| &*u.program), &settings);
         let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
         if !errors.is_empty() {
             return Err(errors);
@@ -290,7 +315,8 @@ impl Session {
         let mut known = KnownModes::new();
         for entry in declarations.modes.values() {
             for member in entry.members() {
-                let levels = entry.levels.clone().or_else(|| self.known.get(&member).map(|m| m.levels.clone()));
+                let levels =
+                    entry.levels.clone().or_else(|| self.known.get(&member).map(|m| m.levels.clone()));
                 if let Some(levels) = levels {
                     known.insert(member.clone(), Mode { name: member, levels, order: entry.order });
                 }
@@ -331,8 +357,11 @@ impl Session {
             }
             Err(list) => {
                 for diagnostic in list {
-                    let placed =
-                        if diagnostic.labels.is_empty() { diagnostic.at(span, "estimated here") } else { diagnostic };
+                    let placed = if diagnostic.labels.is_empty() {
+                        diagnostic.at(span, "estimated here")
+                    } else {
+                        diagnostic
+                    };
                     self.tell(placed, sink, outcome);
                 }
             }
@@ -366,20 +395,25 @@ impl Session {
                 let found = (method.run)(landscape, &settings).map_err(refuse)?;
                 Found::Approximation(Arc::new(found), method.meaning)
             }
-            Kind::Chain(kernel) => Found::Simulation(Arc::new(simulate(landscape, &kernel(landscape), None, &settings))),
+            Kind::Chain(kernel) => {
+                Found::Simulation(Arc::new(simulate(landscape, &kernel(landscape), None, &settings)))
+            }
             Kind::Tempering => {
                 let hottest = options.get("hottest");
                 let hottest = if hottest.is_nan() { 4.0 * model.temperature } else { hottest };
                 if hottest <= model.temperature {
-                    return Err(refuse(format!("the hottest replica is no hotter than {}", model.temperature)));
+                    return Err(refuse(format!(
+                        "the hottest replica is no hotter than {}",
+                        model.temperature
+                    )));
                 }
                 let ladder = Ladder::geometric(model.temperature, hottest, options.count("replicas").max(2));
                 let kernel = Kernel::gibbs(landscape, &Scan::Line);
                 Found::Simulation(Arc::new(simulate(landscape, &kernel, Some(&ladder), &settings)))
             }
             Kind::Independence => {
-                let proposal = self.proposal(model, landscape, options.proposal, settings.seed)?;
-                let kernel = Kernel::Independence { proposal: Box::new(proposal) };
+                let proposals = self.proposals(model, landscape, options.proposal, settings.seed)?;
+                let kernel = Kernel::Independence { proposals };
                 Found::Simulation(Arc::new(simulate(landscape, &kernel, None, &settings)))
             }
             Kind::Annealing { back } => {
@@ -387,7 +421,8 @@ impl Session {
                 let runs = options.count("runs");
                 Found::Work(Arc::new(if back {
                     let exact = self.exact(model).map_err(|mut list| {
-                        list.iter_mut().for_each(|d| d.notes.push("the way back starts from exact draws".into()));
+                        list.iter_mut()
+                            .for_each(|d| d.notes.push("the way back starts from exact draws".into()));
                         list
                     })?;
                     let order: Vec<usize> = (0..model.modes.len()).collect();
@@ -404,39 +439,51 @@ impl Session {
         Distribution::from_fixed(model, &plan::Options { memory: self.options.memory })
     }
 
-    /// What independence chains propose: a fit, a model whose sum is exact, or the mean-field product.
-    fn proposal(
+    /// What independence chains propose: a fit, a model whose sum is exact, or mean-field products from several
+    /// starts together with the uniform distribution.
+    fn proposals(
         &self,
         model: &EnergyModel,
         landscape: &Landscape,
         written: Option<&Expr>,
         seed: u64,
-    ) -> Result<Distribution, Vec<Diagnostic>> {
+    ) -> Result<Vec<Distribution>, Vec<Diagnostic>> {
         let Some(written) = written else {
-            let settings = approximate::Settings { seed, ..approximate::Settings::default() };
-            let method = APPROXIMATIONS.iter().find(|m| m.name == "mean_field");
-            let found = method.map(|m| (m.run)(landscape, &settings));
-            let marginals = found.and_then(Result::ok).map(|a| a.marginals).unwrap_or_default();
             let unary = |(m, q): (usize, Vec<f64>)| {
                 let scope: Scope = std::iter::once(m).collect();
                 let energies = q.iter().map(|q| -model.temperature * q.max(f64::MIN_POSITIVE).ln()).collect();
                 let table = Table { scope: scope.clone(), shape: vec![q.len()], values: energies };
                 Interaction { scope, potential: Potential::Fixed(Arc::new(table)), span: Span::default() }
             };
-            let interactions = marginals.into_iter().enumerate().map(unary).collect();
-            return self.exact(&EnergyModel { interactions, ..model.clone() });
+            let method = APPROXIMATIONS.iter().find(|m| m.name == "mean_field");
+            let mut proposals = vec![self.exact(&EnergyModel { interactions: Vec::new(), ..model.clone() })?];
+            for start in 0..STARTS {
+                let seed = seed.wrapping_add(start);
+                let settings =
+                    approximate::Settings { seed, restarts: 1, ..approximate::Settings::default() };
+                let found = method.map(|m| (m.run)(landscape, &settings));
+                let Some(Ok(found)) = found else { continue };
+                let interactions = found.marginals.into_iter().enumerate().map(unary).collect();
+                proposals.push(self.exact(&EnergyModel { interactions, ..model.clone() })?);
+            }
+            return Ok(proposals);
         };
-        let wrong = |why: String| {
-            vec![Diagnostic::new(Code::MBA351, why)
-                .at(written.span, "proposed from here")
-                .help("name a fit over the same modes, or a model with known energies whose sum is exact")]
-        };
+        let wrong =
+            |why: String| {
+                vec![Diagnostic::new(Code::MBA351, why).at(written.span, "proposed from here").help(
+                    "name a fit over the same modes, or a model with known energies whose sum is exact",
+                )]
+            };
         let ExprKind::Name(name) = &written.kind else { return Err(wrong("a proposal is a name".into())) };
         let (modes, distribution) = match self.results.get(name) {
             Some(result) if result.fit.learned.as_ref().is_none_or(|l| l.pseudo_likelihood.is_none()) => {
                 (result.fit.model.modes.clone(), result.fit.distribution.clone())
             }
-            Some(_) => return Err(wrong(format!("`{name}` was fitted by pseudo-likelihood: it cannot be drawn from"))),
+            Some(_) => {
+                return Err(wrong(format!(
+                    "`{name}` was fitted by pseudo-likelihood: it cannot be drawn from"
+                )));
+            }
             None => {
                 let entry = self.declarations.model(name, written.span).map_err(|d| vec![d])?;
                 let (proposed, found) = elaborate(&self.declarations, &self.known, entry, None, None);
@@ -452,9 +499,11 @@ impl Session {
         }
         let positive = |q: &f64| *q > 0.0;
         if !distribution.cliques.iter().all(|c| c.belief.values.iter().all(positive)) {
-            return Err(wrong(format!("`{name}` never proposes some cells, which the chain then could not reach")));
+            return Err(wrong(format!(
+                "`{name}` never proposes some cells, which the chain then could not reach"
+            )));
         }
-        Ok(distribution)
+        Ok(vec![distribution])
     }
 }
 

@@ -16,6 +16,7 @@ mod load;
 pub mod snapshot;
 
 pub use bind::{Bound, Origin};
+pub use estimate::estimators;
 pub use execute::sweeps;
 pub use load::Unit;
 

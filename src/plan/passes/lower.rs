@@ -9,7 +9,8 @@ use super::super::draft::{Atom, Draft, Move};
 use super::super::liveness::live;
 use super::super::options::Profile;
 use super::super::schedule::{
-    Buffer, BufferId, Factored, Instruction, Iteration, Learning, Match, Place, Product, Role, Schedule, Shape, Step,
+    Buffer, BufferId, Factored, Instruction, Iteration, Learning, Match, Place, Product, Role, Schedule,
+    Shape, Step,
 };
 use super::factor::{Source, factors};
 

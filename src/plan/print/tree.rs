@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::human::{bytes, count};
-use crate::plan::draft::Atom;
 use crate::plan::cost::DENSE;
+use crate::plan::draft::Atom;
 use crate::plan::schedule::{Instruction, Schedule};
 
 impl Schedule {
@@ -83,7 +83,10 @@ impl Schedule {
         for step in &self.steps {
             if let Instruction::LearnConditionally { coefficients } = &step.instruction {
                 let n = coefficients.len();
-                writeln!(out, "├─ learns {n} coefficients by pseudo-likelihood: each mode of each record given the others")?;
+                writeln!(
+                    out,
+                    "├─ learns {n} coefficients by pseudo-likelihood: each mode of each record given the others"
+                )?;
                 writeln!(out, "│  per iteration: at most {} operations", count(step.operations))?;
             }
             let Instruction::Learn(learning) = &step.instruction else { continue };

@@ -18,8 +18,18 @@ pub fn free(result: &FitResult) -> BigUint {
 
 /// What is known of a fit of which no distribution is computed.
 const CONDITIONAL: &[&str] = &[
-    "coefficients", "coefficient", "pseudo_likelihood", "parameters", "df", "total", "cells", "iterations", "status",
-    "certificate", "cost", "zero_marginals",
+    "coefficients",
+    "coefficient",
+    "pseudo_likelihood",
+    "parameters",
+    "df",
+    "total",
+    "cells",
+    "iterations",
+    "status",
+    "certificate",
+    "cost",
+    "zero_marginals",
 ];
 
 /// Null, with the reason, for what a fit by pseudo-likelihood does not compute.
@@ -47,7 +57,11 @@ fn value(result: &FitResult, coefficient: &Coefficient) -> Value {
                 .filter(|set| set.contains(&coefficient.name))
                 .flatten()
                 .filter(|name| **name != coefficient.name)
-                .map(|name| name.split_once(']').filter(|_| name.starts_with('[')).map_or(name.clone(), |(b, _)| format!("{b}]")))
+                .map(|name| {
+                    name.split_once(']')
+                        .filter(|_| name.starts_with('['))
+                        .map_or(name.clone(), |(b, _)| format!("{b}]"))
+                })
                 .collect::<std::collections::BTreeSet<_>>()
                 .into_iter()
                 .collect();

@@ -54,7 +54,11 @@ pub struct EstimateField {
 
 /// Every result of an estimate.
 pub const ESTIMATES: &[EstimateField] = &[
-    EstimateField { name: "method", about: "how it was estimated", read: |e| Some(Value::Text(e.method.into())) },
+    EstimateField {
+        name: "method",
+        about: "how it was estimated",
+        read: |e| Some(Value::Text(e.method.into())),
+    },
     EstimateField {
         name: "status",
         about: "converged or stopped; for simulations reliable or too_short",
@@ -232,7 +236,9 @@ pub fn known(name: &str, span: Span) -> Result<&'static EstimateField, Diagnosti
                 .replace(span, near, format!("write `{near}`")),
             None => {
                 let list: Vec<&str> = names().collect();
-                diagnostic.at(span, "unknown result").help(format!("the results are {}", suggest::list(&list)))
+                diagnostic
+                    .at(span, "unknown result")
+                    .help(format!("the results are {}", suggest::list(&list)))
             }
         }
     })
@@ -241,7 +247,8 @@ pub fn known(name: &str, span: Span) -> Result<&'static EstimateField, Diagnosti
 /// A result of an estimate; null where its method does not give it.
 pub fn field(estimate: &EstimateResult, name: &str, span: Span) -> Result<Value, Diagnostic> {
     let field = known(name, span)?;
-    Ok((field.read)(estimate).unwrap_or_else(|| Value::Null(format!("`by {}` does not give it", estimate.method))))
+    Ok((field.read)(estimate)
+        .unwrap_or_else(|| Value::Null(format!("`by {}` does not give it", estimate.method))))
 }
 
 /// `e.marginal(a)`, with errors for simulations, and `e.marginal(a, b)` where the approximation has it.
@@ -332,7 +339,9 @@ pub fn summary(estimate: &EstimateResult) -> Value {
     }
     if let Found::Work(w) = &estimate.found {
         let side = if w.back { "an upper" } else { "a lower" };
-        let meaning = format!("log_z by Jarzynski's equality; bound, from the mean work, is {side} bound in expectation");
+        let meaning = format!(
+            "log_z by Jarzynski's equality; bound, from the mean work, is {side} bound in expectation"
+        );
         parts.push(("meaning".to_string(), Value::Text(meaning)));
     }
     for field in ESTIMATES.iter().filter(|f| f.name != "method") {

@@ -291,9 +291,12 @@ fn call(
                     }
                 }
                 if let Some(fit) = fits.iter().find(|f| out_of_reach(f, name).is_some()) {
-                    return Err(Diagnostic::new(Code::MBA105, format!("`{}` was fitted by pseudo-likelihood", fit.name))
-                        .at(span, "its divergence and its distribution are not computed")
-                        .help("name fits whose sums are exact"));
+                    return Err(Diagnostic::new(
+                        Code::MBA105,
+                        format!("`{}` was fitted by pseudo-likelihood", fit.name),
+                    )
+                    .at(span, "its divergence and its distribution are not computed")
+                    .help("name fits whose sums are exact"));
                 }
                 return (function.call)(&fits, span).map(Object::Value);
             }

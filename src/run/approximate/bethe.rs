@@ -9,7 +9,8 @@ use crate::run::sum::entropy;
 /// Messages from terms to modes, one term after another, damped in logarithms. A sweep is O(cells of all
 /// terms × their modes²).
 pub fn run(landscape: &Landscape, settings: &Settings) -> Result<Approximation, String> {
-    best(landscape, settings, |start| propagate(landscape, settings, &start)).ok_or_else(|| "there are no starts".into())
+    best(landscape, settings, |start| propagate(landscape, settings, &start))
+        .ok_or_else(|| "there are no starts".into())
 }
 
 fn propagate(landscape: &Landscape, settings: &Settings, start: &[Vec<f64>]) -> Approximation {
@@ -29,7 +30,8 @@ fn propagate(landscape: &Landscape, settings: &Settings, start: &[Vec<f64>]) -> 
     while residual > settings.tolerance && sweeps < settings.max_sweeps {
         residual = 0.0;
         for (k, term) in terms.iter().enumerate() {
-            let heard: Vec<Vec<f64>> = term.modes.iter().map(|m| gather(landscape, &messages, *m, Some(k))).collect();
+            let heard: Vec<Vec<f64>> =
+                term.modes.iter().map(|m| gather(landscape, &messages, *m, Some(k))).collect();
             for (axis, mode) in term.modes.iter().enumerate() {
                 let mut out = vec![0.0; landscape.size(*mode)];
                 term.cells(|at, levels| {
@@ -53,7 +55,8 @@ fn propagate(landscape: &Landscape, settings: &Settings, start: &[Vec<f64>]) -> 
     let (mut energy, mut own_entropy) = (0.0, 0.0);
     let mut beliefs = Vec::with_capacity(terms.len());
     for (k, term) in terms.iter().enumerate() {
-        let heard: Vec<Vec<f64>> = term.modes.iter().map(|m| gather(landscape, &messages, *m, Some(k))).collect();
+        let heard: Vec<Vec<f64>> =
+            term.modes.iter().map(|m| gather(landscape, &messages, *m, Some(k))).collect();
         let mut values = weights[k].clone();
         term.cells(|at, levels| values[at] *= levels.iter().zip(&heard).map(|(l, h)| h[*l]).product::<f64>());
         let mass: f64 = values.iter().sum();
@@ -79,7 +82,12 @@ fn propagate(landscape: &Landscape, settings: &Settings, start: &[Vec<f64>]) -> 
 }
 
 /// The product of what a mode hears, but for one term.
-fn gather(landscape: &Landscape, messages: &[Vec<Vec<f64>>], mode: usize, without: Option<usize>) -> Vec<f64> {
+fn gather(
+    landscape: &Landscape,
+    messages: &[Vec<Vec<f64>>],
+    mode: usize,
+    without: Option<usize>,
+) -> Vec<f64> {
     let mut logs = vec![0.0; landscape.size(mode)];
     for (k, _) in landscape.around(mode).iter().filter(|(k, _)| Some(*k) != without) {
         let Some(axis) = landscape.terms[*k].modes.iter().position(|m| *m == mode) else { continue };

@@ -8,7 +8,8 @@ use crate::run::sum::entropy;
 /// Coordinate ascent on the bound from several starts, of which the one with the best bound is kept. A
 /// sweep is O(cells of all terms × their modes).
 pub fn run(landscape: &Landscape, settings: &Settings) -> Result<Approximation, String> {
-    best(landscape, settings, |start| ascend(landscape, settings, start)).ok_or_else(|| "there are no starts".into())
+    best(landscape, settings, |start| ascend(landscape, settings, start))
+        .ok_or_else(|| "there are no starts".into())
 }
 
 fn ascend(landscape: &Landscape, settings: &Settings, mut q: Vec<Vec<f64>>) -> Approximation {

@@ -13,9 +13,13 @@ use crate::run::sum::entropy;
 pub fn run(landscape: &Landscape, settings: &Settings) -> Result<Approximation, String> {
     if let Some(term) = landscape.terms.iter().find(|t| t.modes.len() > 2) {
         let names: Vec<&str> = term.modes.iter().map(|m| landscape.modes[*m].name.as_str()).collect();
-        return Err(format!("its expansion is in pairs, and `[{}]` has more than two modes", names.join(" ")));
+        return Err(format!(
+            "its expansion is in pairs, and `[{}]` has more than two modes",
+            names.join(" ")
+        ));
     }
-    best(landscape, settings, |start| iterate(landscape, settings, start)).ok_or_else(|| "there are no starts".into())
+    best(landscape, settings, |start| iterate(landscape, settings, start))
+        .ok_or_else(|| "there are no starts".into())
 }
 
 fn iterate(landscape: &Landscape, settings: &Settings, mut q: Vec<Vec<f64>>) -> Approximation {
@@ -83,8 +87,11 @@ fn slope(term: &Term, q: &[Vec<f64>], mode: usize) -> Vec<f64> {
     let first = term.modes[0] == mode;
     term.cells(|at, l| {
         let e = term.table.values[at];
-        let (own, other, mean) =
-            if first { (l[0], q[term.modes[1]][l[1]], columns[l[1]]) } else { (l[1], q[term.modes[0]][l[0]], rows[l[0]]) };
+        let (own, other, mean) = if first {
+            (l[0], q[term.modes[1]][l[1]], columns[l[1]])
+        } else {
+            (l[1], q[term.modes[0]][l[0]], rows[l[0]])
+        };
         out[own] += other * (e * e - 2.0 * mean * e);
     });
     let given = if first { &rows } else { &columns };

@@ -24,7 +24,8 @@ impl Factor {
         let mut order = Vec::new();
         loop {
             let part = |i: &usize| left[*i] / diagonal(*i);
-            let best = open.iter().enumerate().max_by(|(a, x), (b, y)| part(x).total_cmp(&part(y)).then(b.cmp(a)));
+            let best =
+                open.iter().enumerate().max_by(|(a, x), (b, y)| part(x).total_cmp(&part(y)).then(b.cmp(a)));
             let Some((place, pivot)) = best.map(|(k, i)| (k, *i)) else { break };
             if part(&pivot) <= tolerance {
                 break;

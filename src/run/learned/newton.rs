@@ -54,7 +54,8 @@ pub fn learn(
             (moments(machine, &statistics), Vec::new())
         };
         let right: Vec<f64> = statistics.targets.iter().zip(&fitted).map(|(p, q)| p - q).collect();
-        let mismatch = right.iter().zip(&statistics.scales).map(|(r, s)| if *s > 0.0 { r.abs() / s } else { 0.0 });
+        let mismatch =
+            right.iter().zip(&statistics.scales).map(|(r, s)| if *s > 0.0 { r.abs() / s } else { 0.0 });
         let gap = mismatch.fold(0.0, f64::max);
         machine.gap = gap;
         let (direction, last) = if dense {
@@ -107,7 +108,8 @@ pub fn learn(
     }
     let drifting = machine.smallest_change.is_some_and(|m| m < -1.0) || rounded;
     if rounded && machine.certificate.optimality_gap.take().is_some() {
-        machine.certificate.reason = Some("the optimum lies on the boundary, where the bound does not apply".into());
+        machine.certificate.reason =
+            Some("the optimum lies on the boundary, where the bound does not apply".into());
         machine.smallest_change = Some(f64::NEG_INFINITY);
     }
     let temperature = machine.model.temperature;

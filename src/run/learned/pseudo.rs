@@ -101,8 +101,7 @@ impl Problem<'_> {
             .into_par_iter()
             .map(|part| {
                 let rows = part * rows / PARTS..(part + 1) * rows / PARTS;
-                let mut sums =
-                    Sums::new(n, matches!(what, Pass::Curvature), matches!(what, Pass::Ending(_)));
+                let mut sums = Sums::new(n, matches!(what, Pass::Curvature), matches!(what, Pass::Ending(_)));
                 let mut score = vec![0.0; n];
                 let mut room = Room::default();
                 for row in rows {
@@ -192,7 +191,8 @@ impl Problem<'_> {
             }
             Pass::Ending(direction) => {
                 for row in features.chunks(count) {
-                    let change: f64 = row.iter().zip(&site.coefficients).map(|(f, k)| f * direction[*k]).sum();
+                    let change: f64 =
+                        row.iter().zip(&site.coefficients).map(|(f, k)| f * direction[*k]).sum();
                     sums.smallest = sums.smallest.min(change);
                 }
             }
@@ -302,7 +302,8 @@ pub fn learn(
         });
     } else {
         let resolution = f64::EPSILON * (1.0 + ending.value.abs());
-        machine.certificate.optimality_gap = Some(relative(ending.smallest) * decrement.max(0.0) + resolution);
+        machine.certificate.optimality_gap =
+            Some(relative(ending.smallest) * decrement.max(0.0) + resolution);
     }
     let no_errors = if failed {
         Some("the fit has not ended".to_string())
@@ -350,7 +351,8 @@ pub fn learn(
 }
 
 fn site<'a>(machine: &Machine<'a>, coefficients: &[String], mode: usize) -> Site<'a> {
-    let mut site = Site { mode, size: machine.model.modes[mode].size(), coefficients: Vec::new(), terms: Vec::new() };
+    let mut site =
+        Site { mode, size: machine.model.modes[mode].size(), coefficients: Vec::new(), terms: Vec::new() };
     for interaction in machine.model.interactions.iter().filter(|i| i.scope.contains(mode)) {
         let (table, name): (&'a Table, _) = match &interaction.potential {
             Potential::Fixed(table) => (table, None),

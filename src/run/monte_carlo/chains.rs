@@ -90,7 +90,8 @@ pub fn simulate(
                 None => {
                     let mut cell = anywhere(&mut rng, landscape);
                     kernel.run(landscape, 1.0 / t, &mut cell, &mut rng, settings.burn_in, |_| {});
-                    trace.accepted = kernel.run(landscape, 1.0 / t, &mut cell, &mut rng, settings.sweeps, &mut look);
+                    trace.accepted =
+                        kernel.run(landscape, 1.0 / t, &mut cell, &mut rng, settings.sweeps, &mut look);
                 }
                 Some(ladder) => {
                     let mut cells: Vec<Vec<usize>> =
@@ -118,7 +119,8 @@ pub fn simulate(
             .map(|b| {
                 let n = b.len() as f64;
                 // about a common centre, so that little is lost to rounding
-                let (one, two) = b.iter().fold((0.0, 0.0), |(o, t), x| (o + (x - centre), t + (x - centre).powi(2)));
+                let (one, two) =
+                    b.iter().fold((0.0, 0.0), |(o, t), x| (o + (x - centre), t + (x - centre).powi(2)));
                 vec![one / n, two / n]
             })
             .collect()

@@ -25,8 +25,9 @@ pub enum Kernel {
     /// A whole cell is drawn from another distribution and accepted as Metropolis and Hastings (1970,
     /// doi:10.1093/biomet/57.1.97) say, so that the chain is exact whatever the proposal.
     Independence {
-        /// What is drawn from; positive wherever the target is.
-        proposal: Box<Distribution>,
+        /// What is drawn from, one as often as another; together positive wherever the target is. A mixture
+        /// finds phases that one proposal would miss, and the chain cannot know what it misses.
+        proposals: Vec<Distribution>,
     },
 }
 
@@ -64,21 +65,18 @@ impl Kernel {
                     seen(cell);
                 }
             }
-            Kernel::Independence { proposal } => {
-                let worth = |x: &[usize]| -beta * landscape.energy(x) - proposal.log_probability(x);
+            Kernel::Independence { proposals } => {
+                let drawers: Vec<_> = proposals.iter().map(Distribution::drawer).collect();
+                let density = |x: &[usize]| {
+                    let logs: Vec<f64> = proposals.iter().map(|p| p.log_probability(x)).collect();
+                    let most = logs.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
+                    most + logs.iter().map(|l| (l - most).exp()).sum::<f64>().ln()
+                };
+                let worth = |x: &[usize]| -beta * landscape.energy(x) - density(x);
                 let mut now = worth(cell);
-                // drawn ahead in blocks, in the order of a stream of its own
-                let mut ahead: Vec<Vec<usize>> = Vec::new();
-                let mut tables = None;
                 for _ in 0..count {
-                    let next = match ahead.pop() {
-                        Some(next) => next,
-                        None => {
-                            let drawer = tables.get_or_insert_with(|| proposal.drawer());
-                            ahead = (0..64).map(|_| drawer.draw(rng)).collect();
-                            ahead.pop().unwrap_or_default()
-                        }
-                    };
+                    let which = (unit(rng) * drawers.len() as f64) as usize;
+                    let Some(next) = drawers.get(which).map(|d| d.draw(rng)) else { break };
                     let then = worth(&next);
                     if unit(rng) < (then - now).exp() {
                         (*cell, now) = (next, then);
