@@ -17,6 +17,7 @@ use std::sync::Mutex;
 
 use mba::data::Content;
 use mba::model::{constant, family::FAMILIES};
+use mba::report::results::estimates::ESTIMATES;
 use mba::report::results::{BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS};
 use mba::run::{Observer, Silent};
 use mba::session::{Event, Host, Options, Session, Sink, library};
@@ -324,6 +325,9 @@ fn lists() -> Vec<(&'static str, String)> {
     let methods = METHODS.iter().map(|m| (usage(m.usage), m.about)).collect();
     let functions = FUNCTIONS.iter().map(|f| (usage(f.usage), f.about)).collect();
     let balances = BALANCE_FIELDS.iter().map(|f| (format!("B.{}", f.name), f.about)).collect();
+    let estimates = ESTIMATES.iter().map(|f| (format!("e.{}", f.name), f.about)).collect();
+    let estimators =
+        mba::session::estimators().into_iter().map(|(n, about)| (format!("by {n}"), about)).collect();
     let families = FAMILIES.iter().map(|f| (f.usage.to_string(), f.about)).collect();
     let ways = mba::plan::method::METHODS.iter().map(|m| (format!("by {}", m.name), m.about)).collect();
     let names: Vec<String> = constant::function_names().map(|n| format!("`{n}`")).collect();
@@ -336,6 +340,8 @@ fn lists() -> Vec<(&'static str, String)> {
         ("methods", table(["result", "what it is"], methods)),
         ("functions", table(["function", "what it is"], functions)),
         ("balances", table(["result", "what it is"], balances)),
+        ("estimates", table(["result", "what it is"], estimates)),
+        ("estimators", table(["method", "what it is"], estimators)),
         ("families", table(["family", "interactions"], families)),
         ("ways to fit", table(["method", "what it does"], ways)),
         ("functions of numbers", format!("{}\n", names.join(", "))),

@@ -57,6 +57,9 @@ impl Session {
                 StatementKind::Balance(balance) => {
                     self.check_balance(balance, statement.span, &mut names, diagnostics);
                 }
+                StatementKind::Estimate(estimate) => {
+                    self.check_estimate(estimate, statement.span, &mut names, diagnostics);
+                }
                 StatementKind::Sweep(_) => {
                     diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
                 }
@@ -315,14 +318,14 @@ impl Session {
             elaborate(&self.declarations, &self.known, entry, Some(&sampling.model), Some(&bound.modes));
         let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
         let Some(model) = model else { return Err(errors) };
-        if let Some(free) =
-            model.interactions.iter().find(|i| matches!(i.potential, crate::model::Potential::Free))
-        {
+        let open = |i: &&crate::model::Interaction| !matches!(i.potential, crate::model::Potential::Fixed(_));
+        if let Some(free) = model.interactions.iter().find(open) {
+            let what = match &free.potential {
+                crate::model::Potential::Free => "free tables",
+                _ => "learned coefficients",
+            };
             return Err(vec![
-                Diagnostic::new(
-                    Code::MBA308,
-                    format!("`{}` cannot be sampled: it has free tables", model.name),
-                )
+                Diagnostic::new(Code::MBA308, format!("`{}` cannot be sampled: it has {what}", model.name))
                 .at(sampling.span, "sampled here")
                 .at(free.span, "known only after a fit")
                 .help("give its interactions energies, as in `[a b] = …`; a fit is sampled as `f.sample(n)`"),

@@ -8,6 +8,7 @@
 mod balancing;
 mod bind;
 mod check;
+mod estimate;
 mod execute;
 mod expectations;
 mod levels;
@@ -18,6 +19,7 @@ pub mod testing;
 
 pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
+pub use estimate::estimators;
 pub use execute::sweeps;
 pub use load::Unit;
 
@@ -32,7 +34,7 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{BalanceResult, Environment, FitResult};
+use crate::report::results::{BalanceResult, Environment, EstimateResult, FitResult};
 use crate::report::value::Value;
 use crate::run::{Observer, Stop};
 use crate::text::ast::{Statement, StatementKind};
@@ -210,6 +212,7 @@ pub struct Session {
     /// Balance statements, in text order.
     balances: Vec<PlannedBalance>,
     balanced_results: IndexMap<String, BalanceResult>,
+    estimates: IndexMap<String, EstimateResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,
@@ -302,5 +305,15 @@ impl Environment for Session {
     }
     fn seed(&self) -> u64 {
         self.options.seed
+    }
+    fn estimate(&self, name: &str) -> Option<EstimateResult> {
+        self.estimates.get(name).cloned()
+    }
+    fn estimate_names(&self) -> Vec<String> {
+        let of = |s: &Statement| match &s.kind {
+            StatementKind::Estimate(e) => e.name.as_ref().map(|n| n.name.clone()),
+            _ => None,
+        };
+        self.main().iter().filter_map(of).collect()
     }
 }

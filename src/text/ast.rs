@@ -65,6 +65,7 @@ pub enum StatementKind {
     Fit(Fit),
     Balance(Balance),
     Sweep(Box<Sweep>),
+    Estimate(Box<Estimate>),
     Show(Vec<Expr>),
     Save { value: Expr, path: Text },
     Plot { values: Vec<Expr>, path: Option<Text> },
@@ -228,9 +229,10 @@ pub enum ModelItemKind {
         interaction: InteractionTerm,
         energy: Expr,
     },
+    /// `[a b] = learn J * …` or `learn J[a, b] * …`: the index makes one coefficient for each value it takes.
     Learned {
         interaction: InteractionTerm,
-        coefficient: Ident,
+        coefficient: ModeRef,
         statistic: Option<Expr>,
     },
     Mode(Vec<ModeDeclaration>),
@@ -320,6 +322,21 @@ pub struct Balance {
     pub margins: Call,
     pub method: Option<Ident>,
     pub name: Option<Ident>,
+    pub options: Vec<FitOption>,
+}
+
+/// `estimate M with (L = 40) by METHOD as name { … }`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// The model, or a template with its arguments.
+    pub model: Call,
+    /// Params, and the temperature, that are set for this estimate.
+    pub settings: Vec<(Ident, Expr)>,
+    /// `by METHOD`.
+    pub method: Option<Ident>,
+    /// `as name`.
+    pub name: Option<Ident>,
+    /// The options in braces.
     pub options: Vec<FitOption>,
 }
 

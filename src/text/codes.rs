@@ -101,6 +101,9 @@ codes! {
     MBA324 Warning Program "mode in no interaction";
     MBA325 Warning Program "more parameters than cells with data";
     MBA326 Warning Program "dense blow-up";
+    MBA350 Error Program "too many free parameters beside learned coefficients";
+    MBA351 Error Program "model cannot be estimated";
+    MBA352 Error Program "no coefficients for pseudo-likelihood";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
     MBA308 Error Program "model cannot be sampled";
@@ -142,6 +145,9 @@ codes! {
     MBA581 Error Outcome "kernel that is negative or not finite";
     MBA530 Error Outcome "fit was not begun";
     MBA520 Error Program "method that cannot fit the model";
+    MBA551 Warning Outcome "coefficients that no data determine";
+    MBA552 Error Outcome "approximation did not converge";
+    MBA553 Warning Outcome "simulation too short for its error bars";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";

@@ -103,6 +103,7 @@ const KEYWORDS: &[(Place, &str, &[&str])] = &[
     (Place::File, "fit", &["to", "weight", "by", "as"]),
     (Place::File, "balance", &["to", "by", "as"]),
     (Place::File, "sweep", &["over", "in", "by", "as"]),
+    (Place::File, "estimate", &["with", "by", "as"]),
     (Place::File, "show", &[]),
     (Place::File, "save", &["to"]),
     (Place::File, "plot", &["to"]),

@@ -27,6 +27,14 @@ pub(super) fn lines(result: &FitResult, whole: bool) -> Vec<Line> {
     lines.push(Line::exact("parameters", count(crate::plan::parameters(model))));
     lines.push(Line::exact("df", count(crate::plan::degrees_of_freedom(model))));
     lines.push(Line::number("total", fit.total));
+    if let Some(learned) = &fit.learned {
+        let determined = learned.coefficients.iter().filter(|c| c.named() && c.spread.is_some());
+        lines.extend(determined.map(|c| Line::number(format!("coefficient {}", c.name), c.value)));
+        if learned.pseudo_likelihood.is_some() {
+            // its divergence and its distribution are not computed
+            return lines;
+        }
+    }
     lines.push(Line::number("kl", fit.kl));
     lines.push(Line::number("entropy", fit.distribution.entropy()));
     lines.extend(marginals_over(result, &maximal(&model.free_scopes()), whole));
