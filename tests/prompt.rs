@@ -7,7 +7,7 @@ use std::io::{Error, ErrorKind, Result};
 use mba::data::Content;
 use mba::report::results::Object;
 use mba::report::{Value, json};
-use mba::run::{Flow, Observer, Silent, Status};
+use mba::run::{Flow, Observer, Silent, Status, Sweep};
 use mba::session::prompt::Fed;
 use mba::session::{Event, Host, Options, Prompt, Session, Sink, complete, topics};
 use mba::text::{Code, Sources};
@@ -65,7 +65,7 @@ struct Heard {
 struct Stop;
 
 impl Observer for Stop {
-    fn sweep(&mut self, _: usize, _: f64) -> Flow {
+    fn sweep(&mut self, _: &Sweep) -> Flow {
         Flow::Interrupt
     }
 }

@@ -83,6 +83,7 @@ impl Settings {
             seed: self.seed,
             levels,
             deny_warnings: self.deny.contains(&None),
+            ..Options::default()
         }
     }
 

@@ -5,7 +5,10 @@ use crate::data::Format;
 use crate::model::declarations::ModelEntry;
 use crate::model::family::FAMILIES;
 use crate::model::{Mode, constant};
-use crate::report::results::{self, Environment, FIELDS, FUNCTIONS, LAST, METHODS, Object, tensor_fields};
+use crate::report::results::estimates::ESTIMATES;
+use crate::report::results::{
+    self, BALANCE_FIELDS, Environment, FIELDS, FUNCTIONS, LAST, METHODS, Object, tensor_fields,
+};
 use crate::report::value::Value;
 use crate::text::cursor::Block;
 use crate::text::{Code, Cursor, SourceId, parse_expression};
@@ -97,7 +100,7 @@ fn candidates(session: &Session, cursor: &Cursor<'_>) -> Vec<String> {
     found.retain(|k| k != cursor.clause);
     // and before the first one nothing else can come
     if cursor.clause == cursor.head && !matches!(cursor.head, "" | "mode" | "latent") {
-        found.truncate(1);
+        found.truncate(if cursor.head == "estimate" { 2 } else { 1 });
     }
     let after_clause = cursor.previous == cursor.clause && !cursor.clause.is_empty();
     match (cursor.block, cursor.head, cursor.clause) {
@@ -117,9 +120,12 @@ fn candidates(session: &Session, cursor: &Cursor<'_>) -> Vec<String> {
             return if cursor.clause == "to" { Vec::new() } else { expression(session) };
         }
         (_, "model", "over") => return modes(session),
-        (_, "fit", "fit") if after_clause => return models(session),
+        (_, "fit", "fit") | (_, "estimate", "estimate") if after_clause => return models(session),
         (_, "fit" | "balance", "to") if after_clause => return tensors(session),
         (_, "fit", "by") if after_clause => return vec!["auto".into()],
+        (_, "estimate", "by") if after_clause => {
+            return super::estimators().into_iter().map(|(name, _)| name.to_string()).collect();
+        }
         (_, _, "as") if after_clause => return Vec::new(),
         (_, "use", _) => return library::MODULES.iter().map(|m| m.name.to_string()).collect(),
         (_, "data", "format") if after_clause => {
@@ -190,6 +196,8 @@ fn fields(session: &Session, base: &str) -> Vec<String> {
             let fields = FIELDS.iter().map(|f| f.name).chain(METHODS.iter().map(|m| m.name));
             fields.map(str::to_string).collect()
         }
+        Ok(Object::Balanced(_)) => BALANCE_FIELDS.iter().map(|f| f.name.to_string()).collect(),
+        Ok(Object::Estimate(_)) => ESTIMATES.iter().map(|f| f.name.to_string()).collect(),
         Ok(Object::Tensor(_)) => tensor_fields().map(str::to_string).collect(),
         Ok(Object::Value(Value::Record(parts))) => parts.into_iter().map(|(name, _)| name).collect(),
         Ok(Object::Value(Value::Table(rows))) => rows.columns,
@@ -203,7 +211,7 @@ fn fields(session: &Session, base: &str) -> Vec<String> {
 /// What an expression stands for, when that costs nothing to find out.
 fn quick(session: &Session, text: &str) -> Result<Object, ()> {
     const CHEAP: &[&str] = &["certificate", "cost"];
-    let name = |n: &str| n == LAST || session.results.contains_key(n);
+    let name = |n: &str| n == LAST || fits(session).iter().any(|f| f == n);
     let cheap = match text.split_once('.') {
         None => name(text) || session.tensors.borrow().contains_key(text),
         Some((fit, field)) => {
@@ -233,9 +241,12 @@ fn owned<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     names.cloned().collect()
 }
 
-/// The names of all fits.
+/// The names of all fits, balanced tensors and estimates.
 pub fn fits(session: &Session) -> Vec<String> {
-    session.planned.iter().map(|p| p.name.clone()).collect()
+    let mut found: Vec<String> = session.planned.iter().map(|p| p.name.clone()).collect();
+    found.extend(session.balances.iter().map(|b| b.name.clone()));
+    found.extend(session.estimates.keys().cloned());
+    found
 }
 
 /// The names of all models.

@@ -8,7 +8,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::{Host, Session, bind};
 use crate::model::Mode;
 use crate::model::declarations::Declarations;
-use crate::text::ast::{Program, Statement, StatementKind};
+use crate::text::ast::{Balance, Program, Statement, StatementKind};
 use crate::text::{Diagnostic, TokenKind, tokenize};
 
 /// The sets of names of the language: modes and params share one.
@@ -17,7 +17,8 @@ pub(super) enum Kind {
     Axis,
     Data,
     Model,
-    Fit,
+    /// Fits, balanced tensors and estimates.
+    Result,
     Test,
 }
 
@@ -29,7 +30,13 @@ pub(super) fn declared(statement: &Statement) -> Vec<(Kind, String)> {
         StatementKind::Data(data) => vec![(Kind::Data, data.name.name.clone())],
         StatementKind::Model(model) => vec![(Kind::Model, model.name.name.clone())],
         StatementKind::Fit(fit) => {
-            vec![(Kind::Fit, fit.name.as_ref().unwrap_or(&fit.model.name).name.clone())]
+            vec![(Kind::Result, fit.name.as_ref().unwrap_or(&fit.model.name).name.clone())]
+        }
+        StatementKind::Balance(Balance { name, .. }) => {
+            name.iter().map(|n| (Kind::Result, n.name.clone())).collect()
+        }
+        StatementKind::Estimate(estimate) => {
+            estimate.name.iter().map(|n| (Kind::Result, n.name.clone())).collect()
         }
         StatementKind::Test(test) => vec![(Kind::Test, test.name.value.clone())],
         _ => Vec::new(),

@@ -91,9 +91,9 @@ impl Prompt {
 
     /// What replaced a name that a fit depends on.
     fn earlier(&self, statement: &Statement) -> Option<&str> {
-        let StatementKind::Fit(fit) = &statement.kind else { return None };
-        let name = &fit.name.as_ref().unwrap_or(&fit.model.name).name;
-        self.stale.get(name).map(String::as_str)
+        let (kind, name) = super::extend::declared(statement).into_iter().next()?;
+        let stale = || self.stale.get(&name).map(String::as_str);
+        (kind == super::extend::Kind::Result).then(stale).flatten()
     }
 
     /// Used files and modules of which something was replaced, and those that use one of them: what is

@@ -144,9 +144,14 @@ impl Prompt {
         };
         let sources: HashSet<SourceId> =
             self.entries.iter().filter(|e| gone(e)).map(|e| e.unit.source).collect();
+        let of = |e: &Entry| e.unit.program.statements.clone();
+        let statements: Vec<Statement> = self.entries.iter().filter(|e| gone(e)).flat_map(of).collect();
         self.entries.retain(|e| !gone(e));
         session.planned.retain(|p| !sources.contains(&p.span.source));
-        session.results.retain(|_, r| !sources.contains(&r.span.source));
+        session.balances.retain(|b| !sources.contains(&b.span.source));
+        let names: HashSet<String> = statements.iter().flat_map(extend::declared).map(|(_, n)| n).collect();
+        session.estimates.retain(|name, _| !names.contains(name));
+        session.without_the_failed();
         session.bound.clear();
         session.tensors.borrow_mut().clear();
     }
@@ -219,7 +224,8 @@ impl Prompt {
                 Arc::make_mut(&mut entry.unit.program).statements.retain(|s| !again(s));
             }
         }
-        session.planned.retain(|p| !names.contains(&(Kind::Fit, p.name.clone())));
+        session.planned.retain(|p| !names.contains(&(Kind::Result, p.name.clone())));
+        session.balances.retain(|b| !names.contains(&(Kind::Result, b.name.clone())));
         session.units = units.clone();
         session.units.extend(self.entries.iter().map(|e| e.unit.clone()));
         let dropped = session.bound.is_empty() && !session.declarations.tensors.is_empty();
@@ -271,13 +277,17 @@ impl Prompt {
         let one = |root: &&String| session.dependents(&HashSet::from([(*root).clone()]));
         let reach: Vec<(&String, HashSet<String>)> = roots.into_iter().map(|r| (r, one(&r))).collect();
         let mut found: IndexMap<String, Vec<String>> = IndexMap::new();
-        for planned in session.planned.iter().filter(|p| Some(p.span.source) != main) {
-            let mut statements = session.units.iter().flat_map(|u| &u.program.statements);
-            let Some(statement) = statements.find(|s| s.span == planned.span) else { continue };
-            let words = session.words(statement);
-            let hit = reach.iter().find(|(_, names)| words.iter().any(|w| names.contains(w)));
-            if let Some((root, _)) = hit {
-                found.entry((*root).clone()).or_default().push(planned.name.clone());
+        for unit in session.units.iter().filter(|u| Some(u.source) != main) {
+            for statement in &unit.program.statements {
+                let words = session.words(statement);
+                let results =
+                    extend::declared(statement).into_iter().filter(|(kind, _)| *kind == Kind::Result);
+                for (_, result) in results.filter(|(_, name)| session.is_result(name)) {
+                    let hit = reach.iter().find(|(_, names)| words.iter().any(|w| names.contains(w)));
+                    if let Some((root, _)) = hit {
+                        found.entry((*root).clone()).or_default().push(result);
+                    }
+                }
             }
         }
         let mut diagnostics = Vec::new();
@@ -309,25 +319,21 @@ impl Prompt {
         let statements: Vec<Statement> = session.main().to_vec();
         for statement in &statements {
             for (kind, name) in extend::declared(statement) {
-                if kind == Kind::Fit {
+                if kind == Kind::Result {
                     self.stale.shift_remove(&name);
+                    session.only_the_latest(&name, statement);
                 }
             }
         }
-        let results = &session.results;
-        session.planned.retain(|p| results.contains_key(&p.name));
-        let planned = &session.planned;
-        session.results.retain(|name, _| planned.iter().any(|p| &p.name == name));
+        session.without_the_failed();
         let last = statements.iter().rev().find_map(|statement| match &statement.kind {
-            StatementKind::Fit(fit) => {
-                let name = &fit.name.as_ref().unwrap_or(&fit.model.name).name;
-                Some(session.results.get(name).map(|r| Object::Fit(Box::new(r.clone()))))
+            StatementKind::Fit(_) | StatementKind::Balance(_) | StatementKind::Estimate(_) => {
+                let names = extend::declared(statement);
+                names.first().map(|(_, name)| session.result_named(name))
             }
             StatementKind::Show(list) => Some(match list.last().map(|e| &e.kind) {
                 Some(ExprKind::Name(name)) if name == LAST => session.last.clone(),
-                Some(ExprKind::Name(name)) if session.results.contains_key(name) => {
-                    session.results.get(name).map(|r| Object::Fit(Box::new(r.clone())))
-                }
+                Some(ExprKind::Name(name)) if session.is_result(name) => session.result_named(name),
                 Some(ExprKind::Name(name)) if session.bound.contains_key(name) => {
                     session.read_tensor(name).ok().map(Object::Tensor)
                 }
@@ -399,6 +405,46 @@ fn action(session: &Session, statement: &Statement) -> Option<String> {
     let acts = matches!(statement.kind, Show(_) | Save { .. } | Plot { .. });
     let text = session.sources.slice(statement.span);
     acts.then(|| crate::text::format(text).unwrap_or_else(|_| text.to_string()))
+}
+
+impl Session {
+    /// Whether a fit, a balanced tensor or an estimate has this name.
+    fn is_result(&self, name: &str) -> bool {
+        self.results.contains_key(name)
+            || self.balanced_results.contains_key(name)
+            || self.estimates.contains_key(name)
+    }
+
+    /// The fit, balanced tensor or estimate of this name.
+    fn result_named(&self, name: &str) -> Option<Object> {
+        let fit = || self.results.get(name).map(|r| Object::Fit(Box::new(r.clone())));
+        let balanced = || self.balanced_results.get(name).map(|r| Object::Balanced(Box::new(r.clone())));
+        let estimate = || self.estimates.get(name).map(|r| Object::Estimate(Box::new(r.clone())));
+        fit().or_else(balanced).or_else(estimate)
+    }
+
+    /// Drops results of other kinds that have the name of a new one.
+    fn only_the_latest(&mut self, name: &str, statement: &Statement) {
+        if !matches!(statement.kind, StatementKind::Fit(_)) {
+            self.results.shift_remove(name);
+        }
+        if !matches!(statement.kind, StatementKind::Balance(_)) {
+            self.balanced_results.shift_remove(name);
+        }
+        if !matches!(statement.kind, StatementKind::Estimate(_)) {
+            self.estimates.shift_remove(name);
+        }
+    }
+
+    /// Drops what was planned and failed, and results of what is no longer planned.
+    fn without_the_failed(&mut self) {
+        let (fits, balanced) = (&self.results, &self.balanced_results);
+        self.planned.retain(|p| fits.contains_key(&p.name));
+        self.balances.retain(|b| balanced.contains_key(&b.name));
+        let (planned, balances) = (&self.planned, &self.balances);
+        self.results.retain(|name, _| planned.iter().any(|p| &p.name == name));
+        self.balanced_results.retain(|name, _| balances.iter().any(|b| &b.name == name));
+    }
 }
 
 impl Outcome {

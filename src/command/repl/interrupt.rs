@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
-use crate::run::{Flow, Observer};
+use crate::run::{Observer, Stop};
 use crate::session::{Event, Sink};
 use crate::text::{Code, Diagnostic, Sources};
 
@@ -51,27 +51,31 @@ impl Interrupt {
         result
     }
 
+    /// The wish, as a session asks for it after every sweep.
+    pub fn stop(&self) -> Stop {
+        Stop::new(self.wanted.clone())
+    }
+
     /// Whether the last thing that ran was interrupted.
     pub fn wanted(&self) -> bool {
         self.wanted.load(Ordering::SeqCst)
     }
 }
 
-/// A sink whose fits can be interrupted.
-pub struct Stoppable<'a> {
+/// A sink that remembers the code of the last diagnostic.
+pub struct Listener<'a> {
     sink: &'a mut dyn Sink,
-    interrupt: &'a Interrupt,
     last_code: &'a mut Option<Code>,
 }
 
-impl<'a> Stoppable<'a> {
-    /// Events go on to `sink`; the code of the last diagnostic is remembered.
-    pub fn new(sink: &'a mut dyn Sink, interrupt: &'a Interrupt, last_code: &'a mut Option<Code>) -> Self {
-        Self { sink, interrupt, last_code }
+impl<'a> Listener<'a> {
+    /// Events go on to `sink`.
+    pub fn new(sink: &'a mut dyn Sink, last_code: &'a mut Option<Code>) -> Self {
+        Self { sink, last_code }
     }
 }
 
-impl Sink for Stoppable<'_> {
+impl Sink for Listener<'_> {
     fn event(&mut self, event: Event<'_>, sources: &Sources) {
         match &event {
             Event::Diagnostic(diagnostic) => {
@@ -91,18 +95,6 @@ impl Sink for Stoppable<'_> {
     }
 
     fn observer(&mut self, fit: &str, tolerance: f64) -> Box<dyn Observer + '_> {
-        Box::new(Watch { inner: self.sink.observer(fit, tolerance), interrupt: self.interrupt })
-    }
-}
-
-struct Watch<'a> {
-    inner: Box<dyn Observer + 'a>,
-    interrupt: &'a Interrupt,
-}
-
-impl Observer for Watch<'_> {
-    fn sweep(&mut self, sweep: usize, gap: f64) -> Flow {
-        let flow = self.inner.sweep(sweep, gap);
-        if self.interrupt.wanted() { Flow::Interrupt } else { flow }
+        self.sink.observer(fit, tolerance)
     }
 }

@@ -22,13 +22,13 @@ use std::time::Instant;
 
 use clap::Args;
 
-use self::interrupt::{Interrupt, Stoppable};
+use self::interrupt::{Interrupt, Listener};
 use super::host::{self, FileHost};
 use super::options::{Format, Settings};
 use super::output::Printer;
 use crate::report::Style;
 use crate::session::prompt::{Fed, Refused};
-use crate::session::{Outcome, Prompt};
+use crate::session::{Options, Outcome, Prompt};
 
 /// Arguments of `mba repl`.
 #[derive(Debug, Args)]
@@ -91,11 +91,13 @@ pub fn run(arguments: &Arguments) -> u8 {
     let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let complaints = arguments.settings.complaints();
     let printer = Printer::new(arguments.settings.output(), arguments.format, complaints);
+    let interrupt = Interrupt::new(interactive);
+    let options = Options { stop: interrupt.stop(), ..arguments.settings.session() };
     let mut repl = Repl {
-        prompt: Prompt::new(arguments.settings.session()),
+        prompt: Prompt::new(options),
         host: FileHost::new(),
         printer,
-        interrupt: Interrupt::new(interactive),
+        interrupt,
         timing: false,
         interactive,
         outcome: Outcome::default(),
@@ -151,7 +153,7 @@ impl Repl {
     /// Takes a piece of a program.
     fn feed(&mut self, text: &str) {
         self.printer.next_input();
-        let mut sink = Stoppable::new(&mut self.printer, &self.interrupt, &mut self.last_code);
+        let mut sink = Listener::new(&mut self.printer, &mut self.last_code);
         let fed = self.interrupt.during(|| self.prompt.feed(text, &self.host, &mut sink));
         self.count(fed);
     }
@@ -174,7 +176,7 @@ impl Repl {
             }
         };
         self.host.forget();
-        let mut sink = Stoppable::new(&mut self.printer, &self.interrupt, &mut self.last_code);
+        let mut sink = Listener::new(&mut self.printer, &mut self.last_code);
         let fed = self.interrupt.during(|| self.prompt.load(path, &text, &self.host, &mut sink));
         if !fed.taken {
             self.complain(&format!("`{path}` was not loaded"));

@@ -42,7 +42,7 @@ fn run(repl: &mut Repl, expression: &str) -> Next {
 /// The shape of data, from their header alone.
 fn of_data(repl: &Repl, name: &str) -> Option<String> {
     let session = repl.prompt.session();
-    if session.planned.iter().any(|p| p.name == name) {
+    if complete::fits(session).iter().any(|f| f == name) {
         return None;
     }
     let modes: Vec<Mode> =
@@ -53,6 +53,8 @@ fn of_data(repl: &Repl, name: &str) -> Option<String> {
 fn of(object: &Object) -> Option<String> {
     match object {
         Object::Fit(fit) => Some(of_modes(&fit.fit.model.modes)),
+        Object::Balanced(balanced) => Some(of_modes(&balanced.fit.fit.model.modes)),
+        Object::Estimate(estimate) => Some(of_modes(&estimate.modes)),
         Object::Tensor(tensor) => Some(of_modes(&tensor.modes)),
         Object::Value(Value::Array(array)) => Some(of_modes(&array.modes)),
         Object::Value(Value::Table(rows)) => {

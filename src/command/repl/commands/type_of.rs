@@ -31,6 +31,13 @@ fn describe(object: &Object) -> String {
         Object::Fit(fit) => {
             format!("a fit to `{}` over {}", fit.tensor.name, shape::of_modes(&fit.fit.model.modes))
         }
+        Object::Balanced(balanced) => {
+            format!("a balanced tensor over {}", shape::of_modes(&balanced.fit.fit.model.modes))
+        }
+        Object::Estimate(estimate) => {
+            let modes = shape::of_modes(&estimate.modes);
+            format!("an estimate of `{}` by `{}` over {modes}", estimate.model, estimate.method)
+        }
         Object::Tensor(tensor) => format!("data over {}", shape::of_modes(&tensor.modes)),
         Object::Value(value) => match value {
             Value::Table(rows) => {
