@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use mba::data::Content;
 use mba::model::{constant, family::FAMILIES};
 use mba::report::results::estimates::ESTIMATES;
-use mba::report::results::{FIELDS, FUNCTIONS, METHODS};
+use mba::report::results::{BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS};
 use mba::run::{Observer, Silent};
 use mba::session::{Event, Host, Options, Session, Sink, library};
 use mba::text::{Code, Diagnostic, Sources};
@@ -40,6 +40,8 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA423", "needs coordinates in files"),
     ("MBA502", "is for tensors that do not come from a program"),
     ("MBA505", "is for schedules that do not come from a program"),
+    ("MBA530", "needs a run that is asked to end"),
+    ("MBA520", "every method of this version fits every model that can be planned"),
     ("MBA511", "needs an observer that interrupts"),
     ("MBA604", "needs a snapshot file that differs"),
     ("MBA605", "needs a damaged snapshot file"),
@@ -322,7 +324,9 @@ fn lists() -> Vec<(&'static str, String)> {
     let estimates = ESTIMATES.iter().map(|f| (format!("e.{}", f.name), f.about)).collect();
     let estimators =
         mba::session::estimators().into_iter().map(|(n, about)| (format!("by {n}"), about)).collect();
+    let balances = BALANCE_FIELDS.iter().map(|f| (format!("B.{}", f.name), f.about)).collect();
     let families = FAMILIES.iter().map(|f| (f.usage.to_string(), f.about)).collect();
+    let ways = mba::plan::method::METHODS.iter().map(|m| (format!("by {}", m.name), m.about)).collect();
     let names: Vec<String> = constant::function_names().map(|n| format!("`{n}`")).collect();
     let codes = Code::ALL.iter().map(|c| {
         let word = c.severity().word();
@@ -334,7 +338,9 @@ fn lists() -> Vec<(&'static str, String)> {
         ("functions", table(["function", "what it is"], functions)),
         ("estimates", table(["result", "what it is"], estimates)),
         ("estimators", table(["method", "what it is"], estimators)),
+        ("balances", table(["result", "what it is"], balances)),
         ("families", table(["family", "interactions"], families)),
+        ("ways to fit", table(["method", "what it does"], ways)),
         ("functions of numbers", format!("{}\n", names.join(", "))),
         ("codes", format!("| code | severity | title |\n|---|---|---|\n{}", codes.collect::<String>())),
     ]

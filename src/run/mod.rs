@@ -2,6 +2,7 @@
 
 mod anderson;
 pub mod approximate;
+pub mod balance;
 mod certificate;
 mod contract;
 pub mod control;
@@ -17,15 +18,17 @@ pub mod learned;
 mod machine;
 pub mod marginal;
 pub mod monte_carlo;
+mod newton;
 pub mod projection;
 pub mod records;
 pub mod sample;
 mod statistic;
 pub mod sum;
 pub mod support;
+mod turns;
 pub mod vector;
 
-pub use control::{Control, Flow, Observer, Silent};
+pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
 pub use coordinates::Coordinate;
 pub use distribution::Distribution;
 pub use execute::execute;

@@ -9,7 +9,7 @@ use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
 use crate::report::results;
-use crate::text::ast::{Fit, ModelItemKind, Statement, StatementKind, TestItemKind};
+use crate::text::ast::{Fit, Ident, ModelItemKind, Statement, StatementKind, TestItemKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
 impl Session {
@@ -48,8 +48,8 @@ impl Session {
                         }
                     }
                 }
-                StatementKind::Balance(_) => {
-                    diagnostics.push(crate::model::unsupported("`balance`", statement.span));
+                StatementKind::Balance(balance) => {
+                    self.check_balance(balance, statement.span, &mut names, diagnostics);
                 }
                 StatementKind::Estimate(estimate) => {
                     self.check_estimate(estimate, statement.span, &mut names, diagnostics);
@@ -208,8 +208,7 @@ impl Session {
                     } else {
                         diagnostics.extend(lint::lint(&model, &entry.declaration));
                         let model = model.in_order_of(&tensor.modes);
-                        let method = fit.method.as_ref().map_or("auto", |m| m.name.as_str());
-                        planned.schedule = self.plan(&model, &tensor, method, span, diagnostics);
+                        planned.schedule = self.plan(&model, &tensor, fit.method.as_ref(), span, diagnostics);
                         planned.model = Arc::new(model);
                     }
                 }
@@ -239,7 +238,7 @@ impl Session {
         &self,
         model: &EnergyModel,
         tensor: &Bound,
-        method: &str,
+        method: Option<&Ident>,
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
@@ -263,12 +262,17 @@ impl Session {
                 masked: false,
             },
         };
-        let options = plan::Options { memory: self.options.memory };
-        let compiled = match method {
-            "pseudo_likelihood" => plan::compile_pseudo_likelihood(model, &profile, &options),
-            _ => plan::compile(model, &profile, &options),
-        };
-        match compiled {
+        let mut options = plan::Options { memory: self.options.memory, ..plan::Options::default() };
+        if let Some(named) = method {
+            // a name that does not exist has been reported with the options of the fit
+            let method = plan::method::find(&named.name, named.span).ok()?;
+            if let Err(diagnostic) = plan::method::check(method, model, &profile, named.span) {
+                diagnostics.push(diagnostic);
+                return None;
+            }
+            options.solver = method.solver;
+        }
+        match plan::compile(model, &profile, &options) {
             Ok(schedule) => {
                 let lints = plan::lint(model, &profile, &schedule);
                 diagnostics.extend(lints.into_iter().map(|d| d.at(span, "in this fit")));
@@ -328,7 +332,8 @@ impl Session {
                     .help("list the modes of the model in the data statement"),
             ]);
         }
-        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory }).map(|_| model)
+        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory, ..Default::default() })
+            .map(|_| model)
     }
 
     fn lint_unused_modes(&self, diagnostics: &mut Vec<Diagnostic>) {

@@ -436,7 +436,10 @@ impl Session {
     }
 
     fn exact(&self, model: &EnergyModel) -> Result<Distribution, Vec<Diagnostic>> {
-        Distribution::from_fixed(model, &plan::Options { memory: self.options.memory })
+        Distribution::from_fixed(
+            model,
+            &plan::Options { memory: self.options.memory, ..plan::Options::default() },
+        )
     }
 
     /// What independence chains propose: a fit, a model whose sum is exact, or mean-field products from several

@@ -103,7 +103,6 @@ codes! {
     MBA326 Warning Program "dense blow-up";
     MBA350 Error Program "too many free parameters beside learned coefficients";
     MBA351 Error Program "model cannot be estimated";
-    MBA352 Error Program "no coefficients for pseudo-likelihood";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
     MBA308 Error Program "model cannot be sampled";
@@ -141,6 +140,10 @@ codes! {
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
+    MBA580 Error Outcome "margins that nothing has";
+    MBA581 Error Outcome "kernel that is negative or not finite";
+    MBA530 Error Outcome "fit was not begun";
+    MBA520 Error Program "method that cannot fit the model";
     MBA551 Warning Outcome "coefficients that no data determine";
     MBA552 Error Outcome "approximation did not converge";
     MBA553 Warning Outcome "simulation too short for its error bars";

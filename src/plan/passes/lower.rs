@@ -7,6 +7,7 @@ use crate::model::Scope;
 use super::super::cost::price;
 use super::super::draft::{Atom, Draft, Move};
 use super::super::liveness::live;
+use super::super::method::Solver;
 use super::super::options::Profile;
 use super::super::schedule::{
     Buffer, BufferId, Factored, Instruction, Iteration, Learning, Match, Place, Product, Role, Schedule,
@@ -16,7 +17,7 @@ use super::factor::{Source, factors};
 
 /// Writes the program down: statistics, one block per atom, the join of each component, and what is
 /// reported. Linear in the size of the draft.
-pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>) -> Schedule {
+pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>, solver: Solver) -> Schedule {
     let mut writer = Writer::new(draft, profile);
     writer.layout();
     writer.statistics();
@@ -28,6 +29,7 @@ pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>) -> Schedule 
         model: model.to_string(),
         draft: draft.clone(),
         profile: profile.cloned(),
+        solver,
         buffers,
         places,
         matches: matches.into_iter().map(|(_, m)| m).collect(),
@@ -53,6 +55,7 @@ pub fn conditional(draft: &Draft, model: &str, profile: &Profile, coefficients: 
         matches: Vec::new(),
         steps,
         peak,
+        solver: Solver::PseudoLikelihood,
     }
 }
 
