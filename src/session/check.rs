@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations};
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, testing};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
@@ -41,7 +41,13 @@ impl Session {
                             TestItemKind::Expect { condition, within } => {
                                 expectations::check(condition, within.as_ref(), self, diagnostics);
                             }
-                            TestItemKind::Snapshot { value, .. } => results::check(value, self, diagnostics),
+                            TestItemKind::Snapshot { value, within, except, .. } => {
+                                for expr in
+                                    [Some(value), within.as_ref(), except.as_ref()].into_iter().flatten()
+                                {
+                                    results::check(expr, self, diagnostics);
+                                }
+                            }
                             TestItemKind::ExpectError { code, .. } => {
                                 diagnostics.extend(expectations::code(code).err());
                             }
@@ -64,6 +70,7 @@ impl Session {
                 | StatementKind::Model(_) => {}
             }
         }
+        testing::check_names(self, diagnostics);
         self.check_samples(diagnostics);
         self.lint_unused_modes(diagnostics);
     }

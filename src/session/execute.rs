@@ -1,8 +1,10 @@
 //! The verbs, in text order.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
+use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
@@ -116,19 +118,36 @@ impl Session {
     ///
     /// A verb that fails is reported; those that do not depend on it still run.
     pub fn run(&mut self, host: &dyn Host, sink: &mut dyn Sink) -> Outcome {
+        self.run_chosen(&|_| true, &OnceCell::new(), host, sink)
+    }
+
+    /// As [`Session::run`], for the statements at the positions that are chosen. The snapshots are read when a
+    /// test is first met.
+    pub(super) fn run_chosen(
+        &mut self,
+        chosen: &dyn Fn(usize) -> bool,
+        snapshots: &OnceCell<Store>,
+        host: &dyn Host,
+        sink: &mut dyn Sink,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let statements: Vec<_> = self.main().to_vec();
         let mut planned = std::mem::take(&mut self.planned).into_iter();
         let mut done = Vec::new();
-        for statement in &statements {
+        for (position, statement) in statements.iter().enumerate() {
+            let chosen = chosen(position);
             match &statement.kind {
                 StatementKind::Fit(_) => {
                     if let Some(fit) = planned.next() {
                         done.push(fit.clone());
                         self.planned = done.clone();
+                        if !chosen {
+                            continue;
+                        }
                         self.run_fit(&fit, host, sink, &mut outcome);
                     }
                 }
+                _ if !chosen => {}
                 StatementKind::Balance(_) => {
                     if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
                         self.run_balance(&balance, host, sink, &mut outcome);
@@ -161,7 +180,8 @@ impl Session {
                     }
                 }
                 StatementKind::Test(test) => {
-                    let result = expectations::run(self, test, host);
+                    let stored = snapshots.get_or_init(|| Store::load(self, host));
+                    let result = expectations::run(self, test, stored, host, sink);
                     if !result.failures.is_empty() {
                         outcome.fail();
                     }
@@ -244,10 +264,10 @@ impl Session {
         names_of(expr).into_iter().any(|name| {
             let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
-            let estimate_failed = crate::report::results::Environment::estimate_names(self).contains(&name)
-                && !self.estimates.contains_key(&name);
             let balance_failed =
                 self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
+            let estimate_failed = crate::report::results::Environment::estimate_names(self).contains(&name)
+                && !self.estimates.contains_key(&name);
             fit_failed || balance_failed || data_failed || estimate_failed
         })
     }

@@ -15,6 +15,7 @@ mod levels;
 pub mod library;
 mod load;
 pub mod snapshot;
+pub mod testing;
 
 pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
@@ -96,7 +97,7 @@ pub enum Level {
 }
 
 /// How a test ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TestOutcome {
     /// The name in quotes.
     pub name: String,
@@ -104,6 +105,10 @@ pub struct TestOutcome {
     pub failures: Vec<Diagnostic>,
     /// Snapshots named in the test that do not exist yet.
     pub new_snapshots: usize,
+    /// Snapshots of the test that could be taken, in the order of the text.
+    pub seen: Vec<snapshot::Seen>,
+    /// Whether a fit that it looks at was interrupted.
+    pub interrupted: bool,
 }
 
 /// Something that happened while a program ran.
@@ -204,10 +209,10 @@ pub struct Session {
     pub planned: Vec<PlannedFit>,
     options: Options,
     results: IndexMap<String, FitResult>,
-    estimates: IndexMap<String, EstimateResult>,
     /// Balance statements, in text order.
     balances: Vec<PlannedBalance>,
     balanced_results: IndexMap<String, BalanceResult>,
+    estimates: IndexMap<String, EstimateResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,

@@ -153,6 +153,12 @@ codes! {
     MBA603 Error Outcome "test of a fit that did not converge";
     MBA604 Error Outcome "snapshot has moved";
     MBA605 Error Outcome "snapshot file is damaged";
+    MBA620 Error Outcome "certificate does not hold";
+    MBA621 Error Outcome "test took too long";
+    MBA622 Error Program "two tests with one name";
+    MBA623 Error Program "two snapshots with one label";
+    MBA624 Error Outcome "snapshot does not exist";
+    MBA625 Error Outcome "snapshot that no test takes";
     // 9xx: internal
     MBA901 Error Defect "internal error";
 }

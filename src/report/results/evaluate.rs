@@ -69,8 +69,8 @@ impl Object {
         match self {
             Object::Value(value) => Ok(value),
             Object::Fit(fit) => Ok(summary(&fit)),
-            Object::Estimate(estimate) => Ok(estimates::summary(&estimate)),
             Object::Balanced(balanced) => Ok(balance_summary(&balanced)),
+            Object::Estimate(estimate) => Ok(estimates::summary(&estimate)),
             Object::Tensor(tensor) => match cells(&tensor) {
                 Some(array) => Ok(Value::Array(array)),
                 None => Err(Diagnostic::new(Code::MBA504, format!("`{}` is too large to show", tensor.name))
@@ -116,11 +116,11 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
                 Some(field) => out_of_reach(&fit, field.name).unwrap_or_else(|| (field.read)(&fit)),
                 None => return Err(unknown_result(&name.name, name.span)),
             },
-            Object::Estimate(estimate) => estimates::field(&estimate, &name.name, name.span)?,
             Object::Balanced(balanced) => match BALANCE_FIELDS.iter().find(|f| f.name == name.name) {
                 Some(field) => (field.read)(&balanced),
                 None => return Err(no_such_result(&name.name, name.span)),
             },
+            Object::Estimate(estimate) => estimates::field(&estimate, &name.name, name.span)?,
             Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
             Object::Value(Value::Record(parts)) => part(&parts, &name.name, name.span)?,
             Object::Value(Value::Table(rows)) => column(&rows, &name.name, name.span)?,
@@ -148,11 +148,11 @@ fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object
     if let Some(fit) = environment.fit(name) {
         return Ok(Object::Fit(Box::new(fit)));
     }
-    if let Some(estimate) = environment.estimate(name) {
-        return Ok(Object::Estimate(Box::new(estimate)));
-    }
     if let Some(balanced) = environment.balanced(name) {
         return Ok(Object::Balanced(Box::new(balanced)));
+    }
+    if let Some(estimate) = environment.estimate(name) {
+        return Ok(Object::Estimate(Box::new(estimate)));
     }
     if environment.tensor_names().iter().any(|t| t == name) {
         return environment.tensor(name, span).map(Object::Tensor);
@@ -522,8 +522,8 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         ExprKind::Name(name) => {
             let fits = environment.fit_names();
             let known = fits.contains(name)
-                || environment.estimate_names().contains(name)
                 || environment.balance_names().contains(name)
+                || environment.estimate_names().contains(name)
                 || environment.tensor_names().contains(name)
                 || environment.param(name).is_some()
                 || constant::builtin(name).is_some();
@@ -538,12 +538,12 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
                     if !FIELDS.iter().any(|f| f.name == field.name) {
                         diagnostics.push(unknown_result(&field.name, field.span));
                     }
-                } else if environment.estimate_names().contains(name) {
-                    diagnostics.extend(estimates::known(&field.name, field.span).err());
                 } else if environment.balance_names().contains(name) {
                     if !BALANCE_FIELDS.iter().any(|f| f.name == field.name) {
                         diagnostics.push(no_such_result(&field.name, field.span));
                     }
+                } else if environment.estimate_names().contains(name) {
+                    diagnostics.extend(estimates::known(&field.name, field.span).err());
                 } else if environment.tensor_names().contains(name)
                     && !TENSOR_FIELDS.iter().any(|(n, _)| *n == field.name)
                 {

@@ -238,6 +238,12 @@ pub const FUNCTIONS: &[Function] = &[
         call: compare::compare,
     },
     Function {
+        name: "plan",
+        usage: "plan(f)",
+        about: "the schedule of a fit, as `mba plan` prints it",
+        call: diagnosis::plan,
+    },
+    Function {
         name: "interactions",
         usage: "interactions(f)",
         about: "strength of each interaction: the KL lost without it",
