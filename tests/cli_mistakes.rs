@@ -265,7 +265,6 @@ fn what_is_understood_and_cannot_be_done_yet_is_said() {
     let data = "mode a: 2, b: 2, c: 2\ndata x[a, b, c] = [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]\n";
     for more in [
         "model m { latent r: 2\nstar(r) }\nfit m to x",
-        "model m { [a b] = learn J * a }\nfit m to x",
         "model m { tie [a b] ~ [b c] }\nfit m to x",
         "model m { [a] [b] [c]\nforbid a == b }\nfit m to x",
         "model m { [a] [b] [c]\nalgebra tsallis(0.5) }\nfit m to x",

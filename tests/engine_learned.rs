@@ -7,7 +7,8 @@ use std::sync::Arc;
 use engine::*;
 use mba::data::{Storage, Tensor};
 use mba::model::{EnergyModel, Interaction, Mode, Potential, Table};
-use mba::plan::{Options, Profile, compile, compile_pseudo_likelihood, parameters};
+use mba::plan::method::Solver;
+use mba::plan::{Options, Profile, compile, parameters};
 use mba::run::learned::Finding;
 use mba::run::{Control, Distribution, Fit, Silent, Status, execute};
 
@@ -80,8 +81,8 @@ fn values(fit: &Fit) -> Vec<f64> {
 }
 
 fn conditionally(model: &EnergyModel, tensor: &Tensor) -> Fit {
-    let schedule =
-        compile_pseudo_likelihood(model, &Profile::of(tensor), &Options::default()).expect("a schedule");
+    let options = Options { solver: Solver::PseudoLikelihood, ..Options::default() };
+    let schedule = compile(model, &Profile::of(tensor), &options).expect("a schedule");
     execute(&schedule, model, tensor, &Control::default(), &mut Silent).expect("a fit")
 }
 

@@ -15,7 +15,7 @@ pub enum Solver {
     Ipf,
     /// Newton's method after a few sweeps.
     Newton,
-    /// Newton's method on the pseudo-likelihood of learned coefficients.
+    /// No sums over more than one mode, for learned coefficients.
     PseudoLikelihood,
 }
 
@@ -43,7 +43,7 @@ pub const METHODS: &[Method] = &[
     Method {
         name: "ipf",
         about: "iterative proportional fitting, never accelerated",
-        refuses: anything,
+        refuses: coefficients,
         solver: Solver::Ipf,
     },
     Method {
@@ -54,8 +54,8 @@ pub const METHODS: &[Method] = &[
     },
     Method {
         name: "pseudo_likelihood",
-        about: "learned coefficients by the product of conditionals, where exact sums are out of reach",
-        refuses: anything,
+        about: "learned coefficients by the likelihood of each mode given the others: another estimate, without sums over all cells",
+        refuses: no_coefficients,
         solver: Solver::PseudoLikelihood,
     },
 ];
@@ -63,6 +63,21 @@ pub const METHODS: &[Method] = &[
 /// For methods that fit whatever the compiler can plan.
 fn anything(_: &EnergyModel, _: &Profile) -> Option<String> {
     None
+}
+
+/// For methods of free tables.
+fn coefficients(model: &EnergyModel, _: &Profile) -> Option<String> {
+    let first = model.coefficients().first().map(|c| format!("it has the learned coefficient `{c}`"));
+    first
+}
+
+/// For methods of learned coefficients.
+fn no_coefficients(model: &EnergyModel, _: &Profile) -> Option<String> {
+    let count = model.coefficients().len();
+    if count == 0 {
+        return Some("it has no learned coefficients".into());
+    }
+    (count as f64 > super::cost::DENSE).then(|| format!("{count} coefficients are more than it can take"))
 }
 
 /// The method of that name.

@@ -103,7 +103,6 @@ codes! {
     MBA326 Warning Program "dense blow-up";
     MBA350 Error Program "too many free parameters beside learned coefficients";
     MBA351 Error Program "model cannot be estimated";
-    MBA352 Error Program "no coefficients for pseudo-likelihood";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
     MBA308 Error Program "model cannot be sampled";

@@ -303,6 +303,9 @@ fn call(
         ExprKind::Field(base, name) => {
             let fit = match object(base, environment)? {
                 Object::Fit(fit) => fit,
+                Object::Estimate(estimate) => {
+                    return estimates::method(&estimate, name, arguments, span).map(Object::Value);
+                }
                 Object::Balanced(balanced) => {
                     let given = |usage| Given { arguments, condition, span, usage, environment };
                     return match shared(&name.name) {
@@ -311,9 +314,6 @@ fn call(
                         None => Err(no_such_result(&name.name, name.span)),
                     }
                     .map(Object::Value);
-                }
-                Object::Estimate(estimate) => {
-                    return estimates::method(&estimate, name, arguments, span).map(Object::Value);
                 }
                 _ => {
                     return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))

@@ -19,8 +19,25 @@ mod newton;
 mod pseudo;
 mod statistics;
 
+use super::control::Sweep;
+use super::machine::Machine;
+
 pub(super) use newton::learn;
 pub(super) use pseudo::learn as learn_conditionally;
+
+/// What is told after each step.
+fn told(machine: &Machine, gap: f64, objective: Option<f64>) -> Sweep {
+    Sweep {
+        number: machine.sweeps,
+        own: machine.sweeps,
+        atom: 1,
+        atoms: 1,
+        gap,
+        tolerance: machine.control.tolerance,
+        most: machine.control.max_sweeps,
+        objective,
+    }
+}
 
 /// What became of a coefficient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

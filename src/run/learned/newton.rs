@@ -3,7 +3,7 @@
 use super::cholesky::Factor;
 use super::information::{covariance, moments, product, smallest};
 use super::statistics::Statistics;
-use super::{Coefficient, Finding, Learned};
+use super::{Coefficient, Finding, Learned, told};
 use crate::plan::cost::DENSE;
 use crate::plan::schedule::Learning;
 use crate::run::certificate::factor as relative;
@@ -88,8 +88,7 @@ pub fn learn(
         polish += usize::from(done);
         before = gap;
         machine.sweeps += 1;
-        let told = machine.told(machine.sweeps, gap, machine.control.tolerance);
-        if observer.sweep(&told) == Flow::Interrupt {
+        if observer.sweep(&told(machine, gap, Some(value))) == Flow::Interrupt {
             machine.interrupted = true;
             break (direction, last, decrement);
         }

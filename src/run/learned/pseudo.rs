@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::cholesky::Factor;
 use super::newton::{DEPENDENT, POLISH, POLISHED, ROUNDING};
-use super::{Coefficient, Finding, Learned};
+use super::{Coefficient, Finding, Learned, told};
 use crate::model::{Potential, Table};
 use crate::run::certificate::factor as relative;
 use crate::run::control::{Flow, Observer};
@@ -268,8 +268,7 @@ pub fn learn(
         polish += usize::from(done);
         before = gap;
         machine.sweeps += 1;
-        let told = machine.told(machine.sweeps, gap, machine.control.tolerance);
-        if observer.sweep(&told) == Flow::Interrupt {
+        if observer.sweep(&told(machine, gap, Some(sums.value))) == Flow::Interrupt {
             machine.interrupted = true;
             break (direction, decrement, factor);
         }
