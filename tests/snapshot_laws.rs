@@ -178,7 +178,7 @@ test \"t\" {{ expect B.status == \"converged\"; snapshot B }}
     assert!(notes.iter().all(|n| n.starts_with("kl: ")), "{notes:?}");
     let other = first.replace("r[a] = [3, 3]", "r[a] = [2, 4]");
     let notes = against((&first, ""), (&other, "")).unwrap_err().notes();
-    assert!(notes.iter().any(|n| n.starts_with("interaction [a] moved in 2 cells")), "{notes:?}");
+    assert!(notes.iter().any(|n| n.starts_with("marginal [a] moved in 2 cells")), "{notes:?}");
 }
 
 #[test]

@@ -50,7 +50,8 @@ pub(super) fn lines_of_balance(result: &BalanceResult, whole: bool) -> Vec<Line>
     lines.push(Line::number("total", fit.total));
     lines.push(Line::number("kl", balanced.kl));
     lines.push(Line::number("entropy", fit.distribution.entropy()));
-    lines.extend(marginals_over(&result.fit, &result.margins, whole));
+    let own = marginals_over(&result.fit, &result.margins, whole);
+    lines.extend(own.into_iter().map(|l| Line { about: About::Other, ..l }));
     let cells: Vec<f64> = balanced.values.iter().map(|b| b * fit.total).collect();
     let own = array::lines("balanced", &fit.model.modes, &cells, whole);
     lines.extend(own.into_iter().map(|l| l.scaled(fit.total)));
