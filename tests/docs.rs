@@ -40,6 +40,7 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA502", "is for tensors that do not come from a program"),
     ("MBA505", "is for schedules that do not come from a program"),
     ("MBA530", "needs a run that is asked to end"),
+    ("MBA520", "every method of this version fits every model that can be planned"),
     ("MBA511", "needs an observer that interrupts"),
     ("MBA604", "needs a snapshot file that differs"),
     ("MBA605", "needs a damaged snapshot file"),
@@ -324,6 +325,7 @@ fn lists() -> Vec<(&'static str, String)> {
     let functions = FUNCTIONS.iter().map(|f| (usage(f.usage), f.about)).collect();
     let balances = BALANCE_FIELDS.iter().map(|f| (format!("B.{}", f.name), f.about)).collect();
     let families = FAMILIES.iter().map(|f| (f.usage.to_string(), f.about)).collect();
+    let ways = mba::plan::method::METHODS.iter().map(|m| (format!("by {}", m.name), m.about)).collect();
     let names: Vec<String> = constant::function_names().map(|n| format!("`{n}`")).collect();
     let codes = Code::ALL.iter().map(|c| {
         let word = c.severity().word();
@@ -335,6 +337,7 @@ fn lists() -> Vec<(&'static str, String)> {
         ("functions", table(["function", "what it is"], functions)),
         ("balances", table(["result", "what it is"], balances)),
         ("families", table(["family", "interactions"], families)),
+        ("ways to fit", table(["method", "what it does"], ways)),
         ("functions of numbers", format!("{}\n", names.join(", "))),
         ("codes", format!("| code | severity | title |\n|---|---|---|\n{}", codes.collect::<String>())),
     ]

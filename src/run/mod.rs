@@ -14,11 +14,13 @@ mod iterate;
 pub mod kernel;
 mod machine;
 pub mod marginal;
+mod newton;
 pub mod projection;
 pub mod sample;
 mod statistic;
 pub mod sum;
 pub mod support;
+mod turns;
 pub mod vector;
 
 pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};

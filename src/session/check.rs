@@ -9,7 +9,7 @@ use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
 use crate::report::results;
-use crate::text::ast::{Fit, ModelItemKind, Statement, StatementKind, TestItemKind};
+use crate::text::ast::{Fit, Ident, ModelItemKind, Statement, StatementKind, TestItemKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
 impl Session {
@@ -212,7 +212,7 @@ impl Session {
                     } else {
                         diagnostics.extend(lint::lint(&model, &entry.declaration));
                         let model = model.in_order_of(&tensor.modes);
-                        planned.schedule = self.plan(&model, &tensor, span, diagnostics);
+                        planned.schedule = self.plan(&model, &tensor, fit.method.as_ref(), span, diagnostics);
                         planned.model = Arc::new(model);
                     }
                 }
@@ -242,6 +242,7 @@ impl Session {
         &self,
         model: &EnergyModel,
         tensor: &Bound,
+        method: Option<&Ident>,
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
@@ -265,7 +266,17 @@ impl Session {
                 masked: false,
             },
         };
-        match plan::compile(model, &profile, &plan::Options { memory: self.options.memory }) {
+        let mut options = plan::Options { memory: self.options.memory, ..plan::Options::default() };
+        if let Some(named) = method {
+            // a name that does not exist has been reported with the options of the fit
+            let method = plan::method::find(&named.name, named.span).ok()?;
+            if let Err(diagnostic) = plan::method::check(method, model, &profile, named.span) {
+                diagnostics.push(diagnostic);
+                return None;
+            }
+            options.solver = method.solver;
+        }
+        match plan::compile(model, &profile, &options) {
             Ok(schedule) => {
                 let lints = plan::lint(model, &profile, &schedule);
                 diagnostics.extend(lints.into_iter().map(|d| d.at(span, "in this fit")));
@@ -325,7 +336,8 @@ impl Session {
                     .help("list the modes of the model in the data statement"),
             ]);
         }
-        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory }).map(|_| model)
+        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory, ..Default::default() })
+            .map(|_| model)
     }
 
     fn lint_unused_modes(&self, diagnostics: &mut Vec<Diagnostic>) {

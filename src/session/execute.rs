@@ -9,6 +9,7 @@ use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
 use crate::model::declarations::Declarations;
+use crate::plan::method;
 use crate::report::results::{self, FitResult};
 use crate::report::save;
 use crate::report::value::Value;
@@ -30,18 +31,13 @@ const LATER: &[&str] = &["restarts", "anneal", "hold_out"];
 pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
     let mut control = Control::default();
     let mut diagnostics = Vec::new();
-    if let Some(method) = &fit.method
-        && method.name != "auto"
-    {
-        diagnostics.push(match method.name.as_str() {
+    if let Some(method) = &fit.method {
+        match method.name.as_str() {
             "blocks" | "ltr" | "a1gm" => {
-                crate::model::unsupported(&format!("`by {}`", method.name), method.span)
+                diagnostics.push(crate::model::unsupported(&format!("`by {}`", method.name), method.span));
             }
-            _ => Diagnostic::new(Code::MBA102, format!("there is no method `{}`", method.name))
-                .at(method.span, "unknown method")
-                .help("write `by auto`, or leave it out")
-                .replace(method.span, "auto", "write `auto`"),
-        });
+            name => diagnostics.extend(method::find(name, method.span).err()),
+        }
     }
     for weight in fit.targets.iter().filter_map(|(_, weight)| weight.as_ref()) {
         diagnostics.push(crate::model::unsupported("weights of tensors", weight.span));
@@ -302,7 +298,7 @@ impl Session {
 
     fn draw(&self, name: &str, bound: &Bound, sampling: &Sampling) -> Result<Tensor, Vec<Diagnostic>> {
         let model = self.sampled_model(sampling, bound)?;
-        let options = crate::plan::Options { memory: self.options.memory };
+        let options = crate::plan::Options { memory: self.options.memory, ..Default::default() };
         let distribution = run::Distribution::from_fixed(&model, &options)?;
         let sample = distribution.sample(sampling.count, sampling.seed.unwrap_or(self.options.seed));
         let mut modes = model.modes;

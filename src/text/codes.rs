@@ -141,6 +141,7 @@ codes! {
     MBA580 Error Outcome "margins that nothing has";
     MBA581 Error Outcome "kernel that is negative or not finite";
     MBA530 Error Outcome "fit was not begun";
+    MBA520 Error Program "method that cannot fit the model";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";

@@ -275,7 +275,10 @@ impl Session {
             counts: false,
         };
         let model = EnergyModel { name: planned.name.clone(), modes: modes.clone(), ..EnergyModel::empty() };
-        let schedule = plan::compile_fixed(&model, &plan::Options { memory: self.options.memory })?;
+        let schedule = plan::compile_fixed(
+            &model,
+            &plan::Options { memory: self.options.memory, ..Default::default() },
+        )?;
         let distribution = Distribution::of_table(modes, table);
         let fit = Fit {
             model: Arc::new(model),
