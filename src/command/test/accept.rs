@@ -8,7 +8,7 @@ use crate::command::host;
 use crate::command::output::Output;
 use crate::report::table;
 use crate::report::value::{Rows, Value};
-use crate::session::snapshot::{Comparison, Difference, Key, Line, Seen, State, brief, path_of, signed};
+use crate::session::snapshot::{Comparison, Difference, Key, Seen, State, brief, path_of, signed};
 use crate::session::testing::Kind;
 use crate::text::{Code, Diagnostic};
 
@@ -214,8 +214,8 @@ fn shown(file: &File, item: &Item, output: &Output) -> String {
             );
             let body = match &seen.state {
                 State::Moved(comparison) => changes(seen, comparison, output),
-                State::Damaged(why) => format!("  {why}\n{}", fresh(&seen.lines, output)),
-                _ => fresh(&seen.lines, output),
+                State::Damaged(why) => format!("  {why}\n{}", fresh(seen, file, output)),
+                _ => fresh(seen, file, output),
             };
             format!("{head}\n{body}\n")
         }
@@ -230,8 +230,21 @@ fn rows(columns: &[&str], rows: Vec<Vec<String>>, output: &Output) -> String {
     table::rows(&Rows { columns, rows, notes }, output.style())
 }
 
-fn fresh(lines: &[Line], output: &Output) -> String {
-    rows(&["what", "now"], lines.iter().map(|l| vec![l.name.clone(), brief(&l.value)]).collect(), output)
+/// What would be written, each line as far as it goes.
+fn fresh(seen: &Seen, file: &File, output: &Output) -> String {
+    let text = file.store.preview(seen);
+    let width = output.style().width.saturating_sub(2).max(20);
+    let mut out = String::new();
+    for line in text.lines().take(MOST_ROWS) {
+        let cut: String = line.chars().take(width).collect();
+        let more = if cut.len() < line.len() { "…" } else { "" };
+        out.push_str(&format!("  {cut}{more}\n"));
+    }
+    let more = text.lines().count().saturating_sub(MOST_ROWS);
+    if more > 0 {
+        out.push_str(&format!("  and {more} more lines\n"));
+    }
+    out
 }
 
 /// Old beside new: texts by their changed lines, everything else as a table.

@@ -13,6 +13,9 @@ use crate::report::results::{BalanceResult, FitResult};
 /// Of more interactions than this, each marginal is kept as one number.
 const MOST_MARGINALS: usize = 64;
 
+/// Of more interactions than this, these numbers stand in one line.
+const MOST_LINES: usize = 4096;
+
 /// Most cells of a fitted tensor that is written out to be kept.
 const MOST_CELLS: usize = 1 << 16;
 
@@ -58,7 +61,8 @@ pub(super) fn lines_of_balance(result: &BalanceResult, whole: bool) -> Vec<Line>
     lines.push(Line::number("total", fit.total));
     lines.push(Line::number("kl", balanced.kl));
     lines.push(Line::number("entropy", fit.distribution.entropy()));
-    lines.extend(marginals_over(&result.fit, &result.margins, whole));
+    let own = marginals_over(&result.fit, &result.margins, whole);
+    lines.extend(own.into_iter().map(|l| Line { about: About::Other, ..l }));
     let cells: Vec<f64> = balanced.values.iter().map(|b| b * fit.total).collect();
     let own = array::lines("balanced", &fit.model.modes, &cells, whole);
     lines.extend(own.into_iter().map(|l| l.scaled(fit.total)));
@@ -106,17 +110,29 @@ fn marginals_over(result: &FitResult, scopes: &[Scope], whole: bool) -> Vec<Line
         }
         return lines;
     }
-    let (mut mixed, mut cells, mut size) = (Vec::new(), 0.0f64, 0.0f64);
-    for (_, scope) in &scopes {
-        mixed.push(values(scope).map_or(Json::Null, |(modes, values)| {
-            cells = cells.max(values.len() as f64);
-            size = size.max(values.iter().map(|x| x.abs()).sum());
-            number(array::mixed(&modes.iter().collect::<Vec<_>>(), &values))
-        }));
+    let mixed = scopes.iter().map(|(_, scope)| {
+        let Some((modes, values)) = values(scope) else { return (Json::Null, 0.0, 0.0) };
+        let size = values.iter().map(|x| x.abs()).sum();
+        let mixed = array::mixed(&modes.iter().collect::<Vec<_>>(), &values);
+        (number(mixed), values.len() as f64, size)
+    });
+    if scopes.len() <= MOST_LINES {
+        let lines = scopes.iter().zip(mixed).map(|((name, _), (value, cells, size))| Line {
+            about: About::Interaction(name.clone()),
+            ..Line::new(format!("marginal {name} in one number"), value, Rule::Sum { cells, size })
+                .scaled(fit.total)
+        });
+        return lines.collect();
+    }
+    let (mut list, mut cells, mut size) = (Vec::new(), 0.0f64, 0.0f64);
+    for (value, own_cells, own_size) in mixed {
+        list.push(value);
+        (cells, size) = (cells.max(own_cells), size.max(own_size));
     }
     vec![Line {
         cells: scopes.into_iter().map(|(name, _)| name).collect(),
         about: About::Interactions,
-        ..Line::new("marginals", Json::Array(mixed), Rule::Sum { cells, size }).scaled(fit.total)
+        ..Line::new("marginals in one number each", Json::Array(list), Rule::Sum { cells, size })
+            .scaled(fit.total)
     }]
 }

@@ -220,6 +220,14 @@ impl Store {
         self.entries.insert(seen.key.clone(), Stored { lines, line: 0, text, damage: None });
     }
 
+    /// What would be written of a snapshot if it were kept, without its header.
+    pub fn preview(&self, seen: &Seen) -> String {
+        let mut after = Store::default();
+        after.accept(seen);
+        let text = after.entries.into_values().map(|e| e.text).next().unwrap_or_default();
+        text.split_once('\n').map(|(_, lines)| lines.to_string()).unwrap_or_default()
+    }
+
     /// Forgets an entry.
     pub fn remove(&mut self, key: &Key) {
         self.entries.remove(key);
