@@ -94,6 +94,8 @@ pub struct Draft {
     pub fixed: Vec<(usize, Scope)>,
     /// Whether there is a tensor to fit.
     pub data: bool,
+    /// Steps that the search for an elimination order may take in each atom.
+    pub effort: u64,
     /// Atoms, parents before children. Each root starts a component.
     pub atoms: Vec<Atom>,
     /// Statistics to be taken from the data.
@@ -113,6 +115,7 @@ impl Draft {
             generators: model.free_scopes(),
             fixed: fixed.map(|(k, i)| (k, i.scope.clone())).collect(),
             data,
+            effort: super::order::STEPS,
             atoms: Vec::new(),
             from_data: Vec::new(),
             derived: Vec::new(),
