@@ -50,8 +50,8 @@ fn several_interactions_or_fewer_levels_are_proposed_where_one_is_not_enough() {
     assert!(text.contains("leave out `[m") && text.contains(" and `[m"), "{found:?}");
     let all = body(12, 2);
     let found = refused(&[12; 12], &refs(&all), 4 << 30);
-    assert!(help(&found).contains("until none has more than 4"), "{found:?}");
-    assert!(compile(&model(&[4; 12], &refs(&all)), &profile(), &Options::default()).is_ok());
+    assert!(help(&found).contains("until none has more than 5"), "{found:?}");
+    assert!(compile(&model(&[5; 12], &refs(&all)), &profile(), &Options::default()).is_ok());
     // 10⁴⁰ cells in one generator: no memory would do
     let every: Vec<usize> = (0..40).collect();
     let found = refused(&[10; 40], &[&every], 4 << 30);

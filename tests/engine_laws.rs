@@ -6,7 +6,7 @@ use engine::*;
 use mba::data::{Buffer, Storage, Tensor, Values};
 use mba::model::{EnergyModel, Interaction, Potential, Scope};
 use mba::plan::{Options, Profile, cells, compile, degrees_of_freedom, parameters};
-use mba::run::{Control, Distribution, Fit, Flow, Observer, Silent, Status, execute};
+use mba::run::{Control, Distribution, Fit, Flow, Observer, Silent, Status, Sweep, execute};
 use mba::text::{Code, Span};
 use num_bigint::BigUint;
 
@@ -245,8 +245,9 @@ fn acceleration_finds_the_same_optimum_sooner() {
 struct Watch(Vec<f64>, usize);
 
 impl Observer for Watch {
-    fn sweep(&mut self, _: usize, gap: f64) -> Flow {
-        self.0.push(gap);
+    fn sweep(&mut self, sweep: &Sweep) -> Flow {
+        self.0.push(sweep.gap);
+        assert_eq!((sweep.number, sweep.atom, sweep.atoms), (self.0.len(), 1, 1));
         if self.0.len() == self.1 { Flow::Interrupt } else { Flow::Continue }
     }
 }

@@ -104,8 +104,7 @@ impl Trials<'_> {
 
     /// The peaks without each interaction inside the largest table.
     fn without_one(&mut self, model: &EnergyModel, inside: &Scope) -> Vec<(usize, f64)> {
-        let suspects =
-            (0..model.interactions.len()).filter(|k| model.interactions[*k].scope.is_subset(inside));
+        let suspects = suspects(model, inside).into_iter();
         suspects.map_while(|k| Some((k, self.glance(&without(model, &[k]))?))).collect()
     }
 
@@ -140,10 +139,7 @@ impl Trials<'_> {
             let schedule = sketch(&smaller, self.profile, self.options.solver, GLANCE);
             let inside = &schedule.buffers.iter().max_by(|a, b| a.cells.total_cmp(&b.cells))?.scope;
             let mut best: Option<(usize, f64)> = None;
-            for k in (0..model.interactions.len()).filter(|k| !chosen.contains(k)) {
-                if !model.interactions[k].scope.is_subset(inside) {
-                    continue;
-                }
+            for k in suspects(model, inside).into_iter().filter(|k| !chosen.contains(k)) {
                 let with: Vec<usize> = chosen.iter().copied().chain([k]).collect();
                 let peak = self.glance(&without(model, &with))?;
                 if best.is_none_or(|(_, b)| peak < b) {
@@ -225,6 +221,20 @@ fn capped(model: &EnergyModel, modes: &Scope, levels: usize) -> EnergyModel {
         *own = Mode::counted(own.name.clone(), own.size().min(levels));
     }
     smaller
+}
+
+/// The interactions inside the largest table, or where that is made of others' joints alone, those that
+/// touch it, the ones that share most modes first.
+fn suspects(model: &EnergyModel, inside: &Scope) -> Vec<usize> {
+    let shared = |k: &usize| model.interactions[*k].scope.intersection(inside).len();
+    let whole = |k: &usize| shared(k) == model.interactions[*k].scope.len();
+    let all = 0..model.interactions.len();
+    let mut found: Vec<usize> = all.clone().filter(whole).collect();
+    if found.is_empty() {
+        found = all.filter(|k| shared(k) > 0).collect();
+        found.sort_by_key(|k| std::cmp::Reverse(shared(k)));
+    }
+    found
 }
 
 fn without(model: &EnergyModel, left_out: &[usize]) -> EnergyModel {

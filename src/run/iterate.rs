@@ -53,7 +53,8 @@ pub(super) fn iterate(
         if machine.infeasible.is_some() {
             return Ok(());
         }
-        machine.interrupted = observer.sweep(machine.sweeps, gap) == Flow::Interrupt;
+        machine.interrupted =
+            observer.sweep(&machine.told(turns.made(machine), gap, tolerance)) == Flow::Interrupt;
         if gap <= tolerance {
             for step in &iteration.check {
                 machine.step(step)?;
@@ -124,7 +125,8 @@ fn factors(
         }
         let gap = machine.walk(later)?;
         machine.sweeps += 1;
-        machine.interrupted = observer.sweep(machine.sweeps, gap) == Flow::Interrupt;
+        machine.interrupted =
+            observer.sweep(&machine.told(turns.made(machine), gap, tolerance)) == Flow::Interrupt;
         if machine.uneven {
             break;
         }

@@ -86,7 +86,9 @@ pub(super) fn descend(
             let image = operator.apply(machine, &equations.direction);
             made += 1;
             machine.sweeps += 1;
-            machine.interrupted = observer.sweep(machine.sweeps, here.gap) == Flow::Interrupt;
+            let own = machine.control.max_sweeps.saturating_sub(allowance.products - made);
+            let told = machine.told(own, here.gap, allowance.tolerance);
+            machine.interrupted = observer.sweep(&told) == Flow::Interrupt;
             if machine.interrupted || !equations.advance(&image) {
                 break;
             }

@@ -48,8 +48,8 @@ impl Session {
                         }
                     }
                 }
-                StatementKind::Balance(_) => {
-                    diagnostics.push(crate::model::unsupported("`balance`", statement.span));
+                StatementKind::Balance(balance) => {
+                    self.check_balance(balance, statement.span, &mut names, diagnostics);
                 }
                 StatementKind::Sweep(_) => {
                     diagnostics.push(crate::model::unsupported("`sweep`", statement.span));

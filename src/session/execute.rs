@@ -11,7 +11,7 @@ use crate::plan::method;
 use crate::report::results::{self, FitResult};
 use crate::report::save;
 use crate::report::value::Value;
-use crate::run::{self, Control, Status};
+use crate::run::{self, Control, Status, Stoppable};
 use crate::text::ast::{Expr, Fit, FitOption, OptionValue, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
 
@@ -51,7 +51,11 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
     (control, diagnostics)
 }
 
-fn apply(option: &FitOption, control: &mut Control, declarations: &Declarations) -> Result<(), Diagnostic> {
+pub(super) fn apply(
+    option: &FitOption,
+    control: &mut Control,
+    declarations: &Declarations,
+) -> Result<(), Diagnostic> {
     let name = option.name.name.as_str();
     if LATER.contains(&name) {
         return Err(crate::model::unsupported(&format!("`{name}`"), option.span));
@@ -125,6 +129,11 @@ impl Session {
                         self.run_fit(&fit, host, sink, &mut outcome);
                     }
                 }
+                StatementKind::Balance(_) => {
+                    if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
+                        self.run_balance(&balance, host, sink, &mut outcome);
+                    }
+                }
                 StatementKind::Show(list) => {
                     for expr in list {
                         if self.depends_on_failure(expr) {
@@ -165,7 +174,7 @@ impl Session {
         outcome
     }
 
-    fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    pub(super) fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
         if let Some(diagnostic) = self.level(diagnostic) {
             outcome.count(&diagnostic);
             sink.event(Event::Diagnostic(&diagnostic), &self.sources);
@@ -174,6 +183,9 @@ impl Session {
 
     fn run_fit(&mut self, planned: &PlannedFit, host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
         let Some(schedule) = planned.schedule.clone() else { return };
+        if self.options.stop.asked() {
+            return self.tell(not_begun(planned), sink, outcome);
+        }
         let started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
@@ -187,8 +199,9 @@ impl Session {
             }
         };
         let fit = {
-            let mut observer = sink.observer(&planned.name, planned.control.tolerance);
-            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut *observer)
+            let inner = sink.observer(&planned.name, planned.control.tolerance);
+            let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
+            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut observer)
         };
         let fit = match fit {
             Ok(fit) => fit,
@@ -210,9 +223,10 @@ impl Session {
             tensor,
             control: planned.control,
             memory: self.options.memory,
+            seconds: host.seconds() - started,
             span: planned.span,
         };
-        sink.event(Event::Fit(&result, host.seconds() - started), &self.sources);
+        sink.event(Event::Fit(&result, result.seconds), &self.sources);
         for diagnostic in after(&result) {
             self.tell(diagnostic, sink, outcome);
         }
@@ -227,7 +241,9 @@ impl Session {
         names_of(expr).into_iter().any(|name| {
             let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
-            fit_failed || data_failed
+            let balance_failed =
+                self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
+            fit_failed || balance_failed || data_failed
         })
     }
 
@@ -328,13 +344,20 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
     }
 }
 
+/// A fit that is left out because the run was asked to end before it.
+fn not_begun(planned: &PlannedFit) -> Diagnostic {
+    Diagnostic::new(Code::MBA530, format!("`{}` was not fitted", planned.name))
+        .at(planned.span, "the run was asked to end before this")
+        .help("what was computed before it stands; run the program again for the rest")
+}
+
 /// A number of sweeps in words.
 pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
 }
 
 /// What is worth saying once a fit has ended.
-fn after(result: &FitResult) -> Vec<Diagnostic> {
+pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let fit = &result.fit;
     match fit.status {

@@ -139,6 +139,9 @@ codes! {
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
     MBA520 Error Program "method that cannot fit the model";
+    MBA580 Error Outcome "margins that nothing has";
+    MBA581 Error Outcome "kernel that is negative or not finite";
+    MBA530 Error Outcome "fit was not begun";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
