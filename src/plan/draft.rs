@@ -96,6 +96,8 @@ pub struct Draft {
     pub learned: Vec<(usize, String)>,
     /// Whether there is a tensor to fit.
     pub data: bool,
+    /// Steps that the search for an elimination order may take in each atom.
+    pub effort: u64,
     /// Atoms, parents before children. Each root starts a component.
     pub atoms: Vec<Atom>,
     /// Statistics to be taken from the data.
@@ -121,6 +123,7 @@ impl Draft {
             fixed: fixed.map(|(k, i)| (k, i.scope.clone())).collect(),
             learned: learned.collect(),
             data,
+            effort: super::order::STEPS,
             atoms: Vec::new(),
             from_data: Vec::new(),
             derived: Vec::new(),

@@ -49,7 +49,7 @@ pub fn compile(
         budget::check(model, Some(profile), options, &schedule)?;
         return Ok(schedule);
     }
-    let schedule = sketch(model, Some(profile), options.solver);
+    let schedule = sketch(model, Some(profile), options.solver, order::STEPS);
     budget::check(model, Some(profile), options, &schedule)?;
     Ok(schedule)
 }
@@ -60,7 +60,7 @@ pub fn compile(
 /// As [`compile`]; a free interaction has no value without data and is MBA390 too.
 pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, None)?;
-    let schedule = sketch(model, None, options.solver);
+    let schedule = sketch(model, None, options.solver, order::STEPS);
     budget::check(model, None, options, &schedule)?;
     Ok(schedule)
 }
@@ -76,8 +76,9 @@ pub fn trace(model: &EnergyModel, data: bool) -> Vec<(&'static str, Draft)> {
     states
 }
 
-fn sketch(model: &EnergyModel, profile: Option<&Profile>, solver: method::Solver) -> Schedule {
+fn sketch(model: &EnergyModel, profile: Option<&Profile>, solver: method::Solver, effort: u64) -> Schedule {
     let mut draft = Draft::new(model, profile.is_some());
+    draft.effort = effort;
     for pass in PASSES {
         (pass.run)(&mut draft);
     }

@@ -519,6 +519,13 @@ impl Schedule {
         self.loops().map(|s| s.operations).sum()
     }
 
+    /// Bytes of the largest clique that is kept as a product of factors, which a result over a whole
+    /// clique writes down when it is asked for; 0 if there is none. Not part of the peak.
+    pub fn lazy_bytes(&self) -> f64 {
+        let loose = self.draft.atoms.iter().filter(|a| a.factored()).flat_map(|a| &a.cliques);
+        8.0 * loose.map(|c| self.draft.cells(&c.node.scope)).fold(0.0, f64::max)
+    }
+
     /// Predicted bytes moved by one sweep over every iterated atom.
     pub fn sweep_bytes(&self) -> f64 {
         self.loops().map(|s| s.bytes).sum()

@@ -7,6 +7,7 @@ use super::kernel::scale;
 use super::machine::Machine;
 use super::sum::{Compensated, sum};
 use super::vector::ln_all;
+use crate::plan::cost::extrapolation;
 use crate::plan::schedule::{BufferId, Iteration, Match};
 use crate::text::Diagnostic;
 
@@ -86,6 +87,8 @@ impl<'a> Anderson<'a> {
         step: &[f64],
         back: bool,
     ) -> Result<f64, Vec<Diagnostic>> {
+        machine.predict(machine.units.extrapolation);
+        machine.worked(extrapolation(image.len() as f64, self.residuals.len() as f64));
         let (Some(factors), Some(factored)) = (self.factors, &iteration.factored) else {
             apply(machine, self.pairs, step, if back { -1.0 } else { 1.0 });
             for message in &iteration.inward {

@@ -14,6 +14,7 @@ use super::kernel::{combine, marginalise};
 use super::machine::Machine;
 use super::projection::Projection;
 use super::sum::{dot, sum};
+use crate::plan::cost::{self, Unit};
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Match, Place};
 
 /// Most applications of the Fisher matrix.
@@ -101,6 +102,21 @@ impl<'a> Operator<'a> {
         }
     }
 
+    /// What a product is predicted to cost.
+    fn price(&self, machine: &Machine) -> Unit {
+        let buffers = &machine.schedule.buffers;
+        let cells = |id: BufferId| buffers[id.0].cells;
+        match self {
+            Operator::Tables(fisher) => {
+                let cliques = fisher.nodes.iter().map(|n| cells(n.belief)).sum();
+                cost::fisher(fisher.pairs, cliques, buffers)
+            }
+            Operator::Factors(tangent, pairs) => {
+                cost::tangent(tangent.factored, pairs.iter().map(|m| cells(m.statistic)).sum())
+            }
+        }
+    }
+
     fn pairs(&self) -> &[Match] {
         match self {
             Operator::Tables(fisher) => fisher.pairs,
@@ -162,12 +178,15 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
     let (mut last_step, mut last_keep) = (0.0f64, 0.0f64);
     let mut worth = f64::INFINITY;
     let mut applied = 0;
+    let price = operator.price(machine);
     while now > SOLVED * SOLVED * start && now > floor && worth > WORTHLESS * resolution {
         if applied == MOST {
             break;
         }
         applied += 1;
         let image = operator.apply(machine, &direction);
+        machine.predict(price);
+        machine.worked(cost::gradients(image.len() as f64));
         let curvature = dot(&direction, &image);
         if curvature <= 0.0 || !curvature.is_finite() {
             break;
@@ -190,6 +209,8 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         }
     }
 
+    // this product, and one or two passes for the smallest change
+    machine.predict(price.times(2.0));
     let image = operator.apply(machine, &solution);
     let decrement = dot(&solution, &image);
     let missed: Vec<f64> = right.iter().zip(&image).map(|(r, i)| r - i).collect();
@@ -338,6 +359,7 @@ impl<'a> Fisher<'a> {
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let Some((p, separator, down, up)) = &node.parent else { continue };
             let message = self.expected(machine, node, &energy[i], *separator, down, &mut weighted);
+            machine.count(node.belief, 3.0, 40.0);
             combine(up, &mut energy[*p], &message, |a, b| a + b);
             sent[i] = message;
         }
@@ -347,6 +369,7 @@ impl<'a> Fisher<'a> {
             if let Some((p, separator, down, up)) = &node.parent {
                 let above = &self.nodes[*p];
                 let mut message = self.expected(machine, above, &energy[*p], *separator, up, &mut weighted);
+                machine.count(above.belief, 3.0, 32.0);
                 message.iter_mut().zip(&sent[i]).for_each(|(m, s)| *m -= s);
                 combine(down, &mut energy[i], &message, |a, b| a + b);
             } else {
@@ -361,7 +384,8 @@ impl<'a> Fisher<'a> {
             for (start, cells, projection) in &node.generators {
                 marginalise(projection, &weighted, &mut out[*start..start + cells]);
             }
-            machine.count(node.belief, 2.0 + 2.0 * node.generators.len() as f64, 48.0);
+            let generators = node.generators.len() as f64;
+            machine.count(node.belief, 2.0 + 3.0 * generators, 24.0 + 24.0 * generators);
         }
         self.energy = energy;
         self.weighted = weighted;

@@ -120,6 +120,7 @@ impl Machine<'_> {
     /// Runs the check and keeps the gap of the normalised marginals.
     pub fn check_factors(&mut self, factored: &Factored, pairs: &[Match]) -> Result<f64, Vec<Diagnostic>> {
         self.walk(&factored.check)?;
+        self.predict(self.units.check);
         let mut worst = 0.0f64;
         for (m, id) in pairs.iter().zip(&factored.marginals) {
             let mass = sum(&self.tables[id.0]);
@@ -158,7 +159,7 @@ impl Machine<'_> {
 
 /// The Fisher information of a factored atom, as a map: every step of its check, differentiated.
 pub(super) struct Tangent<'a> {
-    factored: &'a Factored,
+    pub(super) factored: &'a Factored,
     directions: Vec<Vec<f64>>,
 }
 

@@ -31,9 +31,7 @@ pub(super) fn iterate(
             Ended::Uneven => {}
         }
         // from here on in logarithms, which bear any spread
-        for step in &iteration.check {
-            machine.step(step)?;
-        }
+        machine.check(iteration)?;
     }
     let mut anderson: Option<Anderson> = None;
     let mut sweep = 0;
@@ -50,14 +48,14 @@ pub(super) fn iterate(
             }
         }
         machine.sweeps += 1;
+        machine.predict(machine.units.sweep);
         if machine.infeasible.is_some() {
             return Ok(());
         }
-        machine.interrupted = observer.sweep(&machine.told(sweep, gap, tolerance)) == Flow::Interrupt;
+        machine.interrupted =
+            observer.sweep(&machine.told(turns.made(machine), gap, tolerance)) == Flow::Interrupt;
         if gap <= tolerance {
-            for step in &iteration.check {
-                machine.step(step)?;
-            }
+            machine.check(iteration)?;
             if machine.gap <= tolerance {
                 return Ok(());
             }
@@ -80,9 +78,7 @@ pub(super) fn iterate(
     }
     // ended before its tolerance, but not before its beliefs agree with its potentials
     machine.stopped |= !machine.interrupted;
-    for step in &iteration.check {
-        machine.step(step)?;
-    }
+    machine.check(iteration)?;
     Ok(())
 }
 
@@ -124,7 +120,9 @@ fn factors(
         }
         let gap = machine.walk(later)?;
         machine.sweeps += 1;
-        machine.interrupted = observer.sweep(&machine.told(sweep, gap, tolerance)) == Flow::Interrupt;
+        machine.predict(machine.units.sweep);
+        machine.interrupted =
+            observer.sweep(&machine.told(turns.made(machine), gap, tolerance)) == Flow::Interrupt;
         if machine.uneven {
             break;
         }

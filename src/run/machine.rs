@@ -14,8 +14,8 @@ use super::sum::{dot, sum};
 use super::{certificate, iterate, learned};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
-use crate::plan::cost::TRANSCENDENTAL;
-use crate::plan::schedule::{BufferId, Instruction, Match, Schedule, Step};
+use crate::plan::cost::{TRANSCENDENTAL, Unit, Units};
+use crate::plan::schedule::{BufferId, Instruction, Iteration, Match, Schedule, Step};
 use crate::text::{Code, Diagnostic};
 
 /// What a run has computed so far.
@@ -51,6 +51,8 @@ pub(super) struct Machine<'a> {
     /// Smallest relative change the Newton step asks of a cell, where it was computed.
     pub smallest_change: Option<f64>,
     pub counters: Counters,
+    /// What the work of the loop that runs is predicted to cost.
+    pub units: Units,
     live: usize,
     /// The energies of learned potentials at the coefficients of now, by position in the model's interactions.
     pub energies: HashMap<usize, Arc<Table>>,
@@ -94,6 +96,7 @@ impl<'a> Machine<'a> {
             certificate: Certificate::default(),
             smallest_change: None,
             counters: Counters::default(),
+            units: Units::default(),
             live: resident as usize,
             energies: HashMap::new(),
             learned: None,
@@ -107,6 +110,7 @@ impl<'a> Machine<'a> {
         for step in &schedule.steps {
             if let Instruction::Loop(iteration) = &step.instruction {
                 self.atom += 1;
+                self.units = Units::of(iteration, &schedule.buffers);
                 iterate::iterate(self, iteration, observer)?;
             } else if let Instruction::Learn(learning) = &step.instruction {
                 learned::learn(self, learning, observer)?;
@@ -114,6 +118,9 @@ impl<'a> Machine<'a> {
                 learned::learn_conditionally(self, coefficients, observer)?;
             } else {
                 self.step(step)?;
+            }
+            if !matches!(step.instruction, Instruction::Loop(_) | Instruction::Certify { .. }) {
+                self.predict(Unit { operations: step.operations, bytes: step.bytes });
             }
             for id in &step.frees {
                 self.live -= 8 * std::mem::take(&mut self.tables[id.0]).len();
@@ -175,6 +182,12 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Marginals afresh from the potentials of a loop.
+    pub fn check(&mut self, iteration: &Iteration) -> Result<(), Vec<Diagnostic>> {
+        self.predict(self.units.check);
+        iteration.check.iter().try_for_each(|step| self.step(step))
+    }
+
     /// What an observer is told of a sweep that has just been counted.
     pub fn told(&self, own: usize, gap: f64, tolerance: f64) -> Sweep {
         let loops = self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)));
@@ -197,6 +210,18 @@ impl<'a> Machine<'a> {
     /// Records the memory in use, with `scratch` cells beside the tables.
     pub fn note(&mut self, scratch: usize) {
         self.counters.peak = self.counters.peak.max((self.live + 8 * scratch) as f64);
+    }
+
+    /// Adds to what the schedule says the work costs.
+    pub fn predict(&mut self, unit: Unit) {
+        let Unit { operations, bytes } = unit;
+        self.counters.predicted = self.counters.predicted.plus(operations, bytes);
+    }
+
+    /// Counts work on vectors.
+    pub fn worked(&mut self, unit: Unit) {
+        self.counters.operations += unit.operations;
+        self.counters.bytes += unit.bytes;
     }
 
     /// Counts work per cell of a table.

@@ -47,9 +47,14 @@ impl Turns {
         self.solver == Solver::Auto
     }
 
+    /// Sweeps and products this loop has made.
+    pub fn made(&self, machine: &Machine) -> usize {
+        machine.sweeps - self.began.1
+    }
+
     /// Sweeps and products this loop may still make.
     pub fn left(&self, machine: &Machine) -> usize {
-        self.most.saturating_sub(machine.sweeps - self.began.1)
+        self.most.saturating_sub(self.made(machine))
     }
 
     /// After a sweep that met this gap: what Newton's method may use, if it is its turn.

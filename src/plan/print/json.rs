@@ -39,6 +39,7 @@ impl Schedule {
             "model": self.model,
             "iterates": self.iterates(),
             "peak_bytes": self.peak,
+            "lazy_bytes": self.lazy_bytes(),
             "operations_per_sweep": self.sweep_operations(),
             "bytes_per_sweep": self.sweep_bytes(),
             "operations_once": self.fixed_operations(),

@@ -105,7 +105,11 @@ impl Schedule {
         let moved = self.steps.iter().map(|s| s.bytes).sum::<f64>() - self.sweep_bytes();
         let operations = count(self.fixed_operations());
         writeln!(out, "├─ once: {operations} operations, {} moved", bytes(moved))?;
-        writeln!(out, "└─ peak: {}", bytes(self.peak))
+        write!(out, "└─ peak: {}", bytes(self.peak))?;
+        match self.lazy_bytes() {
+            0.0 => writeln!(out),
+            lazy => writeln!(out, ", {} more for a result over a whole clique", bytes(lazy)),
+        }
     }
 
     fn write_cliques(&self, out: &mut String, atom: &Atom) -> std::fmt::Result {

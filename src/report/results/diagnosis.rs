@@ -73,8 +73,6 @@ pub fn zero_marginals(result: &FitResult) -> Value {
 pub fn cost(result: &FitResult) -> Value {
     let (fit, schedule) = (&result.fit, &result.fit.schedule);
     let columns = ["quantity", "predicted", "counted"].map(String::from).to_vec();
-    let sweeps = fit.iterations as f64;
-    let fixed_bytes: f64 = schedule.steps.iter().map(|s| s.bytes).sum::<f64>() - schedule.sweep_bytes();
     let row = |what: &str, predicted: f64, counted: f64| {
         vec![Value::Text(what.into()), Value::Number(predicted), Value::Number(counted)]
     };
@@ -82,7 +80,7 @@ pub fn cost(result: &FitResult) -> Value {
         columns,
         rows: vec![
             row("operations", fit.predicted_operations(), fit.counters.operations),
-            row("bytes moved", fixed_bytes + sweeps * schedule.sweep_bytes(), fit.counters.bytes),
+            row("bytes moved", fit.predicted_bytes(), fit.counters.bytes),
             row("peak bytes", schedule.peak, fit.counters.peak),
         ],
         notes: Vec::new(),
