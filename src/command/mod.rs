@@ -11,7 +11,9 @@ mod new;
 mod options;
 mod output;
 mod plan;
+mod progress;
 mod run;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -12,13 +12,17 @@
 //! | [`json`] | any [`Value`] | JSON with every digit |
 //! | [`results`] | a fit and an expression | a [`Value`] |
 //! | [`save`] | a [`Value`] | the bytes of a file |
+//! | [`saved`] | a whole fit | an archive of arrays, and back |
+//! | [`archive`] | arrays and metadata | `.npz`, and back |
 
+pub mod archive;
 pub mod diagnostics;
 mod grid;
 pub mod json;
 pub mod number;
 pub mod results;
 pub mod save;
+pub mod saved;
 pub mod style;
 pub mod table;
 pub mod text;

@@ -3,6 +3,7 @@
 use super::anderson::Anderson;
 use super::control::{Flow, Observer};
 use super::machine::Machine;
+use super::state::{Misfit, Resumable, State, whole};
 use crate::plan::schedule::{Factored, Instruction, Iteration};
 use crate::text::Diagnostic;
 
@@ -22,9 +23,14 @@ pub(super) fn iterate(
     let tolerance = machine.control.tolerance * if joined { 0.25 } else { 1.0 };
     let history = crate::plan::cost::HISTORY as usize;
     let cells: usize = iteration.pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
+    let mut kept = machine.resumed.take();
+    let in_factors = match &mut kept {
+        Some(state) => Place::restore(state).map_err(|m| machine.misfit(m))?.factors,
+        None => iteration.factored.is_some(),
+    };
     let mut made = 0;
-    if let Some(factored) = &iteration.factored {
-        made = match factors(machine, iteration, factored, tolerance, observer)? {
+    if let Some(factored) = iteration.factored.as_ref().filter(|_| in_factors) {
+        made = match factors(machine, iteration, factored, tolerance, observer, kept.take())? {
             Ended::Done => return Ok(()),
             Ended::Uneven(made) => made,
         };
@@ -34,6 +40,9 @@ pub(super) fn iterate(
         }
     }
     let mut anderson: Option<Anderson> = None;
+    if let Some(mut state) = kept {
+        (made, anderson) = restore(machine, iteration, &mut state, false)?;
+    }
     for sweep in made + 1..=machine.control.max_sweeps {
         if machine.interrupted {
             break;
@@ -70,6 +79,8 @@ pub(super) fn iterate(
                 Some(anderson) => anderson.extrapolate(machine, iteration)?,
             }
         }
+        let place = Place { sweep, factors: false, fresh: false };
+        place.offer(machine, anderson.as_ref(), observer);
     }
     // ended before its tolerance, but not before its beliefs agree with its potentials
     machine.stopped |= !machine.interrupted;
@@ -77,6 +88,60 @@ pub(super) fn iterate(
         machine.step(step)?;
     }
     Ok(())
+}
+
+/// Where a loop stands between two sweeps.
+struct Place {
+    /// Sweeps made.
+    sweep: usize,
+    /// Whether they are over factors.
+    factors: bool,
+    /// Whether the first view of the next sweep has been taken.
+    fresh: bool,
+}
+
+impl Place {
+    /// Lets the observer keep the state. After the last sweep there is nothing to go on with.
+    fn offer(&self, machine: &Machine, anderson: Option<&Anderson>, observer: &mut dyn Observer) {
+        let most = machine.control.max_sweeps;
+        if self.sweep < most {
+            observer.between(machine.interrupted || self.sweep + 1 == most, &|| {
+                let mut state = State::default();
+                machine.save(&mut state);
+                let flags = [self.factors, self.fresh, anderson.is_some()].map(|b| f64::from(u8::from(b)));
+                state.put("loop", [&[self.sweep as f64], &flags[..]].concat());
+                if let Some(anderson) = anderson {
+                    anderson.save(&mut state);
+                }
+                state
+            });
+        }
+    }
+
+    /// What was offered; it stays in the state.
+    fn restore(state: &mut State) -> Result<Self, Misfit> {
+        let own = state.take_exactly("loop", 4)?;
+        let place = Self { sweep: whole(own[0])?, factors: own[1] != 0.0, fresh: own[2] != 0.0 };
+        state.put("loop", own);
+        Ok(place)
+    }
+}
+
+/// The sweeps made and the acceleration, as they were kept.
+fn restore<'a>(
+    machine: &mut Machine,
+    iteration: &'a Iteration,
+    state: &mut State,
+    factors: bool,
+) -> Result<(usize, Option<Anderson<'a>>), Vec<Diagnostic>> {
+    let own = state.take_exactly("loop", 4).map_err(|m| machine.misfit(m))?;
+    let sweep = whole(own[0]).map_err(|m| machine.misfit(m))?;
+    if own[3] == 0.0 {
+        return Ok((sweep, None));
+    }
+    let mut anderson = Anderson::new(machine, iteration, factors);
+    anderson.restore(state).map_err(|m| machine.misfit(m))?;
+    Ok((sweep, Some(anderson)))
 }
 
 /// How the sweeps over factors ended.
@@ -94,16 +159,22 @@ fn factors(
     factored: &Factored,
     tolerance: f64,
     observer: &mut dyn Observer,
+    kept: Option<State>,
 ) -> Result<Ended, Vec<Diagnostic>> {
     let pairs = &iteration.pairs;
     let history = crate::plan::cost::HISTORY as usize;
     let cells: usize = pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
     let (first, later) = factored.sweep.split_at(1);
-    machine.open_factors(factored, pairs);
-    machine.walk(&factored.inward)?;
     let mut anderson: Option<Anderson> = None;
     let mut fresh = false;
     let mut sweep = 0;
+    if let Some(mut state) = kept {
+        fresh = Place::restore(&mut state).map_err(|m| machine.misfit(m))?.fresh;
+        (sweep, anderson) = restore(machine, iteration, &mut state, true)?;
+    } else {
+        machine.open_factors(factored, pairs);
+        machine.walk(&factored.inward)?;
+    }
     let mut found = f64::INFINITY;
     while sweep < machine.control.max_sweeps && !machine.interrupted && !machine.uneven {
         sweep += 1;
@@ -139,6 +210,8 @@ fn factors(
                 }
             }
         }
+        let place = Place { sweep, factors: true, fresh };
+        place.offer(machine, anderson.as_ref(), observer);
     }
     if machine.uneven {
         for (f, m) in factored.factors.iter().zip(pairs) {

@@ -7,14 +7,17 @@
 
 mod bind;
 mod check;
+mod checkpoint;
 mod execute;
 mod expectations;
 mod levels;
 pub mod library;
 mod load;
+mod saved;
 pub mod snapshot;
 
 pub use bind::{Bound, Origin};
+pub use checkpoint::Keeping;
 pub use execute::sweeps;
 pub use load::Unit;
 
@@ -65,6 +68,8 @@ pub struct Options {
     pub deny_warnings: bool,
     /// How to ask a run to end: the fit that runs ends at its next sweep, the others do not begin.
     pub stop: Stop,
+    /// Whether and where the run is kept, so that it can go on later.
+    pub keeping: Keeping,
 }
 
 impl Default for Options {
@@ -76,6 +81,7 @@ impl Default for Options {
             levels: HashMap::new(),
             deny_warnings: false,
             stop: Stop::default(),
+            keeping: Keeping::default(),
         }
     }
 }
@@ -109,6 +115,10 @@ pub enum Event<'a> {
     Diagnostic(&'a Diagnostic),
     /// A fit has ended.
     Fit(&'a FitResult, f64),
+    /// A saved fit was loaded, from this path.
+    Loaded(&'a FitResult, &'a str),
+    /// A fit goes on, or is taken, from a checkpoint: its name, the sweeps made, whether it is done.
+    Resumed(&'a str, usize, bool),
     /// A value to show, under its expression.
     Show(&'a str, &'a Value),
     /// A file was written.
@@ -166,7 +176,7 @@ impl Outcome {
     }
 }
 
-/// A fit statement, planned.
+/// A fit statement, planned; or a fit that is loaded, which has no data and no schedule.
 #[derive(Debug, Clone)]
 pub struct PlannedFit {
     /// The name of the result.
@@ -199,6 +209,8 @@ pub struct Session {
     /// Fits, in text order.
     pub planned: Vec<PlannedFit>,
     options: Options,
+    /// Fits that were saved, by the name they are loaded under.
+    saved: IndexMap<String, saved::Saved>,
     results: IndexMap<String, FitResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
@@ -233,6 +245,7 @@ impl Session {
         diagnostics.extend(found);
         session.bound = bound;
         session.known = Arc::new(known);
+        session.open_saved(host);
         session.check(&mut diagnostics);
         let diagnostics = session.settle(diagnostics);
         (session, diagnostics)

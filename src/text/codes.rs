@@ -139,6 +139,12 @@ codes! {
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
     MBA530 Error Outcome "fit was not begun";
+    MBA531 Error Program "checkpoint of something else";
+    MBA532 Error Program "checkpoint cannot be read";
+    MBA533 Error Outcome "checkpoint cannot be written";
+    MBA534 Warning Outcome "checkpoint was not renewed";
+    MBA535 Error Program "checkpoint would be lost";
+    MBA536 Error Program "saved fit cannot be read";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
