@@ -6,6 +6,7 @@
 
 mod cli_support;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ fn data() -> Vec<f64> {
     let mut state = 1u64;
     let mut next = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 11) as f64 / (1u64 << 53) as f64 * 9.0 - 4.5
+        (state >> 11) as f64 / (1u64 << 53) as f64 * 13.0 - 6.5
     };
     let mut table = || -> Vec<f64> { (0..24 * 24).map(|_| next()).collect() };
     let (ab, bc, ac) = (table(), table(), table());
@@ -179,26 +180,29 @@ fn a_signal_ends_in_a_saved_state_and_a_status() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let room = room();
-    // a table so large that one sweep takes long
+    // tens of thousands of parameters, whose bound alone takes longer than a signal
     room.file(
         "long.mba",
-        "mode a: 300, b: 300, c: 300\n\
+        "mode a: 120, b: 120, c: 120\n\
         model m { [a b] = -((a * b) mod 7)\n [b c] = -((b * c) mod 5)\n [a c] = -((a + c) mod 3) }\n\
         model free { body(2) }\n\
         data x[a, b, c] = sample(m, 200000, seed: 1)\n\
         fit free to x { tolerance 1e-15, max_sweeps 100000 }\nshow free.kl\n",
     );
     let mut child = spawn(&room, &["run", "long.mba", "--progress", "always"]);
-    // the first line of progress says that it has begun
-    let mut err = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut err, &mut line).unwrap();
-    assert!(line.contains("sweep 1"), "{line}");
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut wait = |words: &str| {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert!(err.read_line(&mut line).unwrap() > 0, "it ended before it said `{words}`");
+        }
+    };
+    wait("sweep 1,");
     signal(&child, "INT");
-    signal(&child, "INT");
-    let status = child.wait().unwrap().code();
-    // the two may be delivered as one, and then the fit ends as after one
-    assert!(matches!(status, Some(130 | 1)), "{status:?}");
+    wait("once more to end at once");
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]
@@ -309,7 +313,7 @@ fn a_checkpoint_that_cannot_be_written_is_said_before_anything_runs() {
 /// Runs a script where a small file system and a read-only one can be mounted; says so where they cannot.
 fn mounted(room: &Room, script: &str) -> Option<(i32, String)> {
     let whole = format!(
-        "mkdir -p small locked && mount -t tmpfs -o size=256k tmpfs small || exit 99\n\
+        "mkdir -p small locked && mount -t tmpfs -o size=100k tmpfs small || exit 99\n\
         echo kept > locked/c.npz && cp locked/c.npz locked/f.npy\n\
         mount --bind locked locked && mount -o remount,bind,ro locked || exit 99\n{script}"
     );
@@ -341,7 +345,7 @@ fn a_full_disk_loses_nothing() {
     assert!(said.contains("status 1"), "{said}");
     assert!(said.contains("MBA534") && said.contains("MBA430") && said.contains("No space left"), "{said}");
     assert!(said.contains("\nold\n"), "{said}");
-    assert!(said.ends_with("\nc.npz\nfitted.npy\n"), "no temporary file is left: {said}");
+    assert!(said.contains("\nc.npz\nfitted.npy\n"), "no temporary file is left: {said}");
     // the run went on to its end, and the last checkpoint that had room can be gone on from
     assert!(said.contains("\"status\":\"converged\""), "{said}");
     let ran = room.mba(&["run", "t.mba", "--resume", "last.npz", "--format", "jsonl"]).ends_with(0);
@@ -357,7 +361,7 @@ fn a_read_only_folder_loses_nothing() {
         $MBA run t.mba --checkpoint locked/c.npz; echo \"status $?\"\n\
         cat locked/c.npz locked/f.npy; ls -A locked; exit 0";
     let Some((_, said)) = mounted(&room, script) else { return };
-    for words in ["MBA430", "MBA533", "MBA535", "Read-only file system", "status 1", "status 3"] {
+    for words in ["MBA430", "MBA533", "MBA535", "read-only filesystem", "status 1", "status 3"] {
         assert!(said.contains(words), "`{words}` is not in {said}");
     }
     assert!(said.contains("kept\nkept\nc.npz\nf.npy\n"), "{said}");
@@ -470,7 +474,7 @@ fn numpy_reads_a_saved_fit() {
         z = np.load('pairs.npz')\n\
         m = json.loads(bytes(z['metadata']))\n\
         assert m['format'] == 'mba fit' and m['fit']['status'] == 'converged'\n\
-        assert z['data.coordinates'].shape[1] == 3 and z['data.values'].sum() == 56\n\
+        assert z['data'].shape == (2, 2, 2) and z['data'].sum() == 56 and m['data']['counts']\n\
         assert z['fitted'].shape == (2, 2, 2) and abs(z['fitted'].sum() - 56) < 1e-9\n\
         logs = 0\n\
         for f in m['fit']['log_factors']:\n\
