@@ -121,6 +121,22 @@ fn an_interrupted_fit_goes_on_where_it_was() {
 }
 
 #[test]
+fn asking_to_end_after_the_last_sweep_cuts_nothing_short() {
+    for (name, model, tensor, control) in cases() {
+        let straight =
+            execute(&plan(&model, &tensor), &model, &tensor, &control, &mut Silent).expect("a fit");
+        let (late, _) = keeping(&model, &tensor, &control, straight.iterations);
+        assert_eq!(late.status, straight.status, "{name}");
+        assert!(bits(&late) == bits(&straight), "{name}");
+        let (early, _) = keeping(&model, &tensor, &control, 1);
+        assert_eq!(early.status, Status::Interrupted, "{name}");
+        // no bound is waited for
+        assert!(early.certificate.optimality_gap.is_none(), "{name}: {:?}", early.certificate);
+        assert!(name == "spread" || early.certificate.marginal_gap > 0.0, "{name}: {:?}", early.certificate);
+    }
+}
+
+#[test]
 fn sweeps_that_ran_out_can_be_given_more() {
     let mut seen = 0;
     for (name, model, tensor, control) in cases() {

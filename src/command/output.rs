@@ -80,6 +80,11 @@ pub fn style_of_errors(colour: Colour) -> Style {
     style(colour, io::stderr().is_terminal())
 }
 
+/// Whether a line on standard error can be drawn again.
+pub fn redraws() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
 /// One line on standard error, about the command itself.
 pub fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "mba: {message}");
@@ -160,7 +165,9 @@ impl Printer {
             }
             // output is that of a run that never stopped; this is about the command
             Event::Resumed(fit, _, true) => return complain(&format!("`{fit}` was done before")),
-            Event::Resumed(fit, n, false) => return complain(&format!("`{fit}` goes on after {}", sweeps(*n))),
+            Event::Resumed(fit, n, false) => {
+                return complain(&format!("`{fit}` goes on after {}", sweeps(*n)));
+            }
             Event::Fit(result, _) => self.output.print(&fit_line(result)),
             Event::Loaded(result, path) => {
                 self.output.print(&format!("load {} from {path}: {}\n", result.name, how(result)));
@@ -238,7 +245,9 @@ impl Sink for Printer {
                 "seconds": finite(seconds),
             }),
             Event::Loaded(result, path) => json!({ "loaded": path, "as": result.name }),
-            Event::Resumed(fit, sweeps, done) => json!({ "resumed": fit, "iterations": sweeps, "done": done }),
+            Event::Resumed(fit, sweeps, done) => {
+                json!({ "resumed": fit, "iterations": sweeps, "done": done })
+            }
             Event::Show(label, value) => json!({ "show": label, "value": report::json::value(value) }),
             Event::Saved(path) => json!({ "saved": path }),
             Event::Test(test) => json!({

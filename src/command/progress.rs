@@ -2,7 +2,7 @@
 //! stream of them. Quick fits say nothing.
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -59,11 +59,10 @@ pub struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     /// A reporter, unless none is wanted.
     pub fn new(fit: &str, progress: Progress, format: Format, output: &'a mut Output) -> Option<Self> {
-        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
         let form = match (progress, format) {
             (Progress::Never, _) => return None,
             (_, Format::Jsonl) => Form::Objects,
-            _ if io::stderr().is_terminal() && !dumb => Form::Bar,
+            _ if super::output::redraws() => Form::Bar,
             _ => Form::Lines,
         };
         let always = progress == Progress::Always;
@@ -91,17 +90,22 @@ impl<'a> Reporter<'a> {
                 let _ = writeln!(io::stderr(), "mba: fit {}: {}", self.fit, line(sweep, rate, left));
             }
             Form::Bar => {
+                let new = self.bar.is_none();
                 let bar = self.bar.get_or_insert_with(bar);
-                bar.set_position((1000.0 * self.pace.share(sweep)) as u64);
                 bar.set_prefix(format!("fit {}", self.fit));
                 bar.set_message(line(sweep, rate, left));
+                if new {
+                    bar.set_draw_target(ProgressDrawTarget::stderr());
+                }
+                bar.set_position((1000.0 * self.pace.share(sweep)) as u64);
             }
         }
     }
 }
 
+/// Not seen until it has something to say.
 fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::hidden());
     // a template that cannot be read leaves the usual bar
     if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:20} {wide_msg}") {
         bar.set_style(style.progress_chars("=> "));
@@ -250,31 +254,24 @@ mod tests {
     use super::*;
 
     fn sweep(number: usize, gap: f64) -> Sweep {
-        Sweep {
-            number,
-            own: number,
-            atom: 1,
-            atoms: 1,
-            gap,
-            tolerance: 1e-10,
-            most: 1000,
-            objective: None,
-        }
+        Sweep { number, own: number, atom: 1, atoms: 1, gap, tolerance: 1e-10, most: 1000, objective: None }
     }
 
     #[test]
     fn a_steady_fall_is_foreseen() {
         let mut pace = Pace::default();
         for k in 1..=40 {
-            // a tenth each five sweeps, four sweeps a second
-            pace.add(0.25 * f64::from(k), &sweep(k as usize, 10f64.powf(-f64::from(k) / 5.0)));
+            // a tenth each five sweeps, ten sweeps in three seconds
+            pace.add(0.3 * f64::from(k), &sweep(k as usize, 10f64.powf(-f64::from(k) / 5.0)));
         }
         let now = sweep(40, 1e-8);
-        assert!((pace.rate().unwrap() - 4.0).abs() < 1e-9);
-        assert!((pace.left(&now).unwrap() - 10.0 / 4.0).abs() < 1e-6, "{:?}", pace.left(&now));
+        assert!((pace.rate().unwrap() - 1.0 / 0.3).abs() < 1e-9);
+        assert!((pace.left(&now).unwrap() - 3.0).abs() < 1e-6, "{:?}", pace.left(&now));
         assert!((pace.share(&now) - 7.8 / 9.8).abs() < 1e-9);
-        assert_eq!(line(&now, pace.rate(), pace.left(&now)),
-            "sweep 40, residual 1.0e-8 of 1.0e-10, 4.0 sweeps/s, about 3s left");
+        assert_eq!(
+            line(&now, pace.rate(), pace.left(&now)),
+            "sweep 40, residual 1.0e-8 of 1.0e-10, 3.3 sweeps/s, about 3s left"
+        );
     }
 
     #[test]

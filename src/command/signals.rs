@@ -27,10 +27,15 @@ pub fn stop() -> Stop {
 /// Says at once that the signal was heard: a sweep can take long.
 #[cfg(unix)]
 fn announce() {
+    use std::io::Write;
+
     if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) {
         std::thread::spawn(move || {
             if signals.forever().next().is_some() {
-                super::output::complain("ending after this sweep; once more to end at once");
+                // in place of a bar, which is drawn again below
+                let clear = if super::output::redraws() { "\r\x1b[K" } else { "" };
+                let message = "mba: ending after this sweep; once more to end at once";
+                let _ = writeln!(std::io::stderr(), "{clear}{message}");
             }
         });
     }

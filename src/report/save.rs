@@ -22,8 +22,13 @@ pub enum Format {
     Json,
 }
 
-const FORMATS: &[(&str, Format)] =
-    &[("npy", Format::Npy), ("npz", Format::Npz), ("csv", Format::Csv), ("tsv", Format::Tsv), ("json", Format::Json)];
+const FORMATS: &[(&str, Format)] = &[
+    ("npy", Format::Npy),
+    ("npz", Format::Npz),
+    ("csv", Format::Csv),
+    ("tsv", Format::Tsv),
+    ("json", Format::Json),
+];
 
 impl Format {
     /// The format of a path, by its ending.

@@ -96,6 +96,10 @@ pub fn decode(content: &Content, name: &str, memory: u64, span: Span) -> Result<
     let schedule = plan::compile(&model, &profile, &plan::Options { memory: u64::MAX })
         .map_err(|_| "this version cannot plan its model".to_string())?;
     let fit = take_fit(&mut reader, "", &metadata["fit"], &model, &Arc::new(schedule))?;
+    let visible = model.modes.iter().enumerate().filter(|(i, _)| !model.latent.contains(*i));
+    if !visible.map(|(_, m)| (&m.name, m.size())).eq(tensor.modes.iter().map(|m| (&m.name, m.size()))) {
+        return Err("its model and its data have different modes".into());
+    }
     Ok(FitResult {
         name: name.to_string(),
         fit: Arc::new(fit),
@@ -117,7 +121,9 @@ fn open(content: &Content) -> Result<(Reader, Json), String> {
         (Some(FORMAT), Some(VERSION)) => Ok((reader, metadata)),
         (Some(FORMAT), Some(newer)) => {
             let by = metadata["mba"].as_str().unwrap_or("another version");
-            Err(format!("it was saved by mba {by} in layout {newer}, and this version knows layout {VERSION}"))
+            Err(format!(
+                "it was saved by mba {by} in layout {newer}, and this version knows layout {VERSION}"
+            ))
         }
         (Some(other), _) => Err(format!("it is a file of another kind: {other}")),
         _ => Err("it is an archive of arrays, but not a saved fit".into()),
@@ -559,6 +565,14 @@ pub fn take_fit(
             }
         }
         cliques.push(Clique { belief, parent, component: whole(&one["component"])? });
+    }
+    // counts on the support go by the plan
+    let planned =
+        schedule.places.iter().map(|p| (p.parent.map(|(above, _)| above), schedule.buffers.get(p.belief.0)));
+    let planned = planned.map(|(above, buffer)| (above, buffer.map(|b| &b.scope)));
+    let own = cliques.iter().map(|c| (c.parent.as_ref().map(|(above, _)| *above), Some(c.belief.scope())));
+    if !planned.eq(own) {
+        return Err("this version plans its model in another way: fit it again".into());
     }
     let covered: Scope = cliques.iter().flat_map(|c| c.belief.scope().modes().to_vec()).collect();
     if covered.len() != model.modes.len() {

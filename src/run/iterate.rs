@@ -67,6 +67,7 @@ pub(super) fn iterate(
                 machine.step(step)?;
             }
             if machine.gap <= tolerance {
+                machine.converged();
                 return Ok(());
             }
         }
@@ -222,6 +223,8 @@ fn factors(
     if found > tolerance {
         machine.stopped |= !machine.interrupted;
         found = machine.check_factors(factored, pairs)?;
+    } else {
+        machine.converged();
     }
     for (f, m) in factored.factors.iter().zip(pairs) {
         machine.take_potential(*f, m.potential);

@@ -178,12 +178,22 @@ impl<'a> Machine<'a> {
         vec![Diagnostic::new(Code::MBA532, message).note(reason).help("fit it from the start")]
     }
 
+    /// An atom is within its tolerance. Where it is the last one, asking to end has cut nothing short.
+    pub fn converged(&mut self) {
+        if self.atom == self.loops() {
+            self.interrupted = false;
+        }
+    }
+
+    fn loops(&self) -> usize {
+        self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_))).count()
+    }
+
     /// What an observer is told of a sweep that has just been counted.
     pub fn told(&self, own: usize, gap: f64, tolerance: f64) -> Sweep {
-        let loops = self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)));
         let most = self.control.max_sweeps;
         let (number, atom) = (self.sweeps, self.atom);
-        Sweep { number, own, atom, atoms: loops.count(), gap, tolerance, most, objective: None }
+        Sweep { number, own, atom, atoms: self.loops(), gap, tolerance, most, objective: None }
     }
 
     /// Makes room for a table.
@@ -504,7 +514,8 @@ impl Resumable for Machine<'_> {
         if self.stopped && n[5] != self.control.max_sweeps as f64 {
             return Err(Misfit(format!("an atom stopped after {} sweeps, its limit", n[5])));
         }
-        [self.factored_gap, self.gap, self.negative_entropy, self.total, self.kl] = [n[6], n[7], n[8], n[9], n[10]];
+        [self.factored_gap, self.gap, self.negative_entropy, self.total, self.kl] =
+            [n[6], n[7], n[8], n[9], n[10]];
         self.counters = Counters { operations: n[11], bytes: n[12], peak: n[13] };
         self.live = whole(n[14])?;
         self.scale_of = state.take_exactly("scale_of", self.scale_of.len())?;

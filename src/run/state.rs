@@ -90,6 +90,8 @@ mod tests {
         let all = state.take_all("a.");
         assert_eq!(all.iter().map(|(n, v)| (n.as_str(), v.len())).collect::<Vec<_>>(), [("x", 2), ("y", 0)]);
         assert!(state.take("a.x").is_err());
-        assert!(whole(-1.0).is_err() && whole(0.5).is_err() && whole(f64::NAN).is_err() && whole(3.0) == Ok(3));
+        assert!(
+            whole(-1.0).is_err() && whole(0.5).is_err() && whole(f64::NAN).is_err() && whole(3.0) == Ok(3)
+        );
     }
 }

@@ -227,9 +227,9 @@ impl<'a> Checkpoint<'a> {
 
     /// Writes the file; when that cannot be done the old one stays, and the reason is kept.
     pub fn write(&mut self) {
-        let written = self.encode().and_then(|bytes| {
-            self.host.write(&self.path, &bytes).map_err(|error| error.to_string())
-        });
+        let written = self
+            .encode()
+            .and_then(|bytes| self.host.write(&self.path, &bytes).map_err(|error| error.to_string()));
         self.failure = written.err();
         self.written = self.host.seconds();
     }

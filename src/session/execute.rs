@@ -9,8 +9,8 @@ use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
 use crate::model::declarations::Declarations;
 use crate::report::results::{self, FitResult};
-use crate::report::{save, saved};
 use crate::report::value::Value;
+use crate::report::{save, saved};
 use crate::run::{self, Control, Observer, Status, Stoppable};
 use crate::text::ast::{Expr, ExprKind, Fit, FitOption, OptionValue, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
@@ -127,15 +127,24 @@ impl Session {
         };
         let statements: Vec<_> = self.main().to_vec();
         let mut planned = std::mem::take(&mut self.planned).into_iter();
-        let mut done = Vec::new();
+        let (mut done, mut ended) = (Vec::new(), false);
         for statement in &statements {
             match &statement.kind {
                 StatementKind::Fit(_) => {
                     if let Some(fit) = planned.next() {
                         done.push(fit.clone());
                         self.planned = done.clone();
-                        self.run_fit(&fit, host, sink, &mut outcome, &mut checkpoint);
-                        self.complain(&mut checkpoint, sink, &mut outcome);
+                        if !ended && self.options.stop.asked() {
+                            ended = true;
+                            let kept = checkpoint.as_ref().map(Checkpoint::path);
+                            let left: Vec<&PlannedFit> =
+                                [&fit].into_iter().chain(planned.as_slice()).collect();
+                            self.tell(not_begun(&left, kept), sink, &mut outcome);
+                        }
+                        if !ended {
+                            self.run_fit(&fit, host, sink, &mut outcome, &mut checkpoint);
+                            self.complain(&mut checkpoint, sink, &mut outcome);
+                        }
                     }
                 }
                 StatementKind::Load { path, .. } => {
@@ -212,10 +221,6 @@ impl Session {
         checkpoint: &mut Option<Checkpoint>,
     ) {
         let Some(schedule) = planned.schedule.clone() else { return };
-        if self.options.stop.asked() {
-            let kept = checkpoint.as_ref().map(Checkpoint::path);
-            return self.tell(not_begun(planned, kept), sink, outcome);
-        }
         let mut started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
@@ -359,7 +364,11 @@ impl Session {
         let encoded = match (format, &expr.kind) {
             (save::Format::Npz, ExprKind::Name(name)) => match self.results.get(name) {
                 Some(result) => saved::encode(result),
-                None => return Err(Diagnostic::new(Code::MBA901, "a fit that is not there").at(expr.span, "here")),
+                None => {
+                    return Err(
+                        Diagnostic::new(Code::MBA901, "a fit that is not there").at(expr.span, "here")
+                    );
+                }
             },
             _ => save::encode(&results::evaluate(expr, self)? as &Value, format),
         };
@@ -408,14 +417,20 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
     }
 }
 
-/// A fit that is left out because the run was asked to end before it.
-fn not_begun(planned: &PlannedFit, kept: Option<&str>) -> Diagnostic {
-    Diagnostic::new(Code::MBA530, format!("`{}` was not fitted", planned.name))
-        .at(planned.span, "the run was asked to end before this")
-        .help(match kept {
-            Some(path) => format!("go on with `--resume {path}`"),
-            None => "what was computed before it stands; run the program again for the rest".into(),
-        })
+/// Fits that are left out because the run was asked to end before them; loads are not.
+fn not_begun(left: &[&PlannedFit], kept: Option<&str>) -> Diagnostic {
+    let fits = || left.iter().filter(|p| p.schedule.is_some());
+    let names: Vec<&str> = fits().map(|p| p.name.as_str()).collect();
+    let verb = if names.len() == 1 { "was" } else { "were" };
+    let message = format!("{} {verb} not fitted", suggest::list(&names));
+    let mut diagnostic = Diagnostic::new(Code::MBA530, message).help(match kept {
+        Some(path) => format!("go on with `--resume {path}`"),
+        None => "what was computed before stands; run the program again for the rest".into(),
+    });
+    if let Some(first) = fits().next() {
+        diagnostic = diagnostic.at(first.span, "the run was asked to end before this");
+    }
+    diagnostic
 }
 
 /// A number of sweeps in words.
@@ -456,7 +471,9 @@ fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
                     ),
                 )
                 .help(match kept {
-                    Some(path) => format!("its results are those of the last sweep; go on with `--resume {path}`"),
+                    Some(path) => {
+                        format!("its results are those of the last sweep; go on with `--resume {path}`")
+                    }
                     None => "its results are those of the last sweep".into(),
                 }),
         ),

@@ -59,7 +59,14 @@ impl Session {
             None => return,
         };
         let (tensor, control) = (String::new(), Control::default());
-        self.planned.push(PlannedFit { name: name.name.clone(), tensor, model, schedule: None, control, span });
+        self.planned.push(PlannedFit {
+            name: name.name.clone(),
+            tensor,
+            model,
+            schedule: None,
+            control,
+            span,
+        });
     }
 
     /// Reads the numbers of a saved fit.
@@ -93,7 +100,8 @@ impl Session {
         match (ending.as_str(), whole) {
             ("npz", false) => Some(refuse(
                 "not the name of a fit",
-                "save a whole fit, as in `save f to \"f.npz\"`, or an array to a file that ends in `.npy`".into(),
+                "save a whole fit, as in `save f to \"f.npz\"`, or an array to a file that ends in `.npy`"
+                    .into(),
             )),
             ("npy" | "csv" | "tsv", true) => Some(refuse(
                 "a whole fit",
