@@ -76,6 +76,8 @@ impl Sink for Heard {
             Event::Diagnostic(d) => d.code.to_string(),
             Event::Fit(result, _) => format!("fit {} {}", result.name, result.fit.status.word()),
             Event::Show(label, value) => format!("{label} = {}", json::value(value)),
+            Event::Loaded(result, path) => format!("loaded {} from {path}", result.name),
+            Event::Resumed(name, sweeps, _) => format!("resumed {name} at {sweeps}"),
             Event::Saved(path) => format!("saved {path}"),
             Event::Test(test) if test.failures.is_empty() => format!("{} passed", test.name),
             Event::Test(test) => format!("{} failed", test.name),

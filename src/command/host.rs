@@ -121,6 +121,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     // a link is followed, so that the file it points to is replaced and not the link
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    // a device or a pipe is written to, not replaced
+    if std::fs::metadata(&path).is_ok_and(|m| !m.is_file()) {
+        return File::options().write(true).open(&path)?.write_all(bytes);
+    }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::metadata(folder)?;
     // the random name of the temporary file does not belong in a message

@@ -12,8 +12,10 @@ mod new;
 mod options;
 mod output;
 mod plan;
+mod progress;
 mod repl;
 mod run;
+mod signals;
 mod test;
 
 use std::process::ExitCode;

@@ -14,7 +14,10 @@
 //! | [`highlight`] | a program's text | the same with colours |
 //! | [`markdown`] | documentation | text for people |
 //! | [`save`] | a [`Value`] | the bytes of a file |
+//! | [`saved`] | a whole fit | an archive of arrays, and back |
+//! | [`archive`] | arrays and metadata | `.npz`, and back |
 
+pub mod archive;
 pub mod diagnostics;
 mod grid;
 pub mod highlight;
@@ -23,6 +26,7 @@ pub mod markdown;
 pub mod number;
 pub mod results;
 pub mod save;
+pub mod saved;
 pub mod style;
 pub mod table;
 pub mod text;

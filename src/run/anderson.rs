@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::kernel::scale;
 use super::machine::Machine;
+use super::state::{Misfit, Resumable, State};
 use super::sum::{Compensated, sum};
 use super::vector::ln_all;
 use crate::plan::cost::extrapolation;
@@ -184,6 +185,36 @@ impl<'a> Anderson<'a> {
         self.residuals.clear();
         self.images.clear();
         self.last = None;
+    }
+}
+
+impl Resumable for Anderson<'_> {
+    fn save(&self, state: &mut State) {
+        if let Some((image, residual)) = &self.last {
+            state.put("anderson.image", image.clone());
+            state.put("anderson.residual", residual.clone());
+        }
+        for (k, (residual, image)) in self.residuals.iter().zip(&self.images).enumerate() {
+            state.put(format!("anderson.residuals.{k}"), residual.clone());
+            state.put(format!("anderson.images.{k}"), image.clone());
+        }
+    }
+
+    fn restore(&mut self, state: &mut State) -> Result<(), Misfit> {
+        let cells = self.weights.len();
+        self.forget();
+        if let Ok(image) = state.take_exactly("anderson.image", cells) {
+            self.last = Some((image, state.take_exactly("anderson.residual", cells)?));
+        }
+        for k in 0..DEPTH {
+            let Ok(residual) = state.take(&format!("anderson.residuals.{k}")) else { break };
+            if residual.len() != cells {
+                return Err(Misfit("the history of the acceleration is of another size".into()));
+            }
+            self.residuals.push_back(residual);
+            self.images.push_back(state.take_exactly(&format!("anderson.images.{k}"), cells)?);
+        }
+        Ok(())
     }
 }
 

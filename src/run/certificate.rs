@@ -31,6 +31,11 @@ const WORTHLESS: f64 = 0.1;
 /// over the calibrated tree, and nothing is as large as the tensor.
 pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]) {
     machine.certificate.marginal_gap = machine.gap;
+    // the bound can take as long as hundreds of sweeps, and whoever interrupts does not want to wait
+    if machine.interrupted {
+        machine.certificate.reason = Some("the fit was interrupted".into());
+        return;
+    }
     // what doubles can tell apart in a divergence of this size
     let resolution = f64::EPSILON * (1.0 + machine.negative_entropy.abs());
     // atoms whose factors spread too far have tables after all
@@ -62,7 +67,7 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
     }
     machine.smallest_change = Some(sum.smallest);
     if sum.smallest < -1.0 {
-        machine.certificate.reason = Some(if machine.stopped || machine.interrupted {
+        machine.certificate.reason = Some(if machine.stopped {
             "the fit is too far from the optimum for a bound".into()
         } else {
             "the optimum lies on the boundary, where the bound does not apply".into()

@@ -45,6 +45,11 @@ impl Belief {
         &self.scope
     }
 
+    /// Logarithms of the factors it is a product of; none where it is a table.
+    pub fn factors(&self) -> &[Table] {
+        &self.factors
+    }
+
     fn written(&self) -> Table {
         let mut table = Table::filled(self.scope.clone(), self.shape.clone(), 0.0);
         for factor in &self.factors {

@@ -7,6 +7,7 @@ use super::control::{Control, Observer, Silent};
 use super::distribution::{Belief, Clique, Distribution};
 use super::fit::{Fit, Status, ZeroMarginals};
 use super::machine::Machine;
+use super::state::{Resumable, State};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Table};
 use crate::plan::schedule::{BufferId, Instruction};
@@ -25,9 +26,39 @@ pub fn execute(
     control: &Control,
     observer: &mut dyn Observer,
 ) -> Result<Fit, Vec<Diagnostic>> {
+    run(schedule, model, tensor, control, observer, None)
+}
+
+/// Goes on from a state that an observer of [`execute`] has kept: the same bits as if it had never stopped.
+///
+/// # Errors
+/// As [`execute`]; MBA532 when the state is not one of this schedule.
+pub fn resume(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    tensor: &Tensor,
+    control: &Control,
+    observer: &mut dyn Observer,
+    state: State,
+) -> Result<Fit, Vec<Diagnostic>> {
+    run(schedule, model, tensor, control, observer, Some(state))
+}
+
+fn run(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    tensor: &Tensor,
+    control: &Control,
+    observer: &mut dyn Observer,
+    state: Option<State>,
+) -> Result<Fit, Vec<Diagnostic>> {
     fits_together(schedule, model, Some(tensor))?;
     let parametrised = model.parametrised()?;
     let mut machine = Machine::new(schedule, &parametrised, Some(tensor), control);
+    if let Some(mut state) = state {
+        machine.restore(&mut state).map_err(|m| machine.misfit(m))?;
+        machine.resumed = Some(state);
+    }
     machine.run(observer)?;
     let zero_marginals = zero_marginals(&machine);
     let status = status(&machine, !zero_marginals.is_empty());

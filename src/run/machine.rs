@@ -9,6 +9,7 @@ use super::fit::{Certificate, Counters};
 use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
 use super::learned::Learned;
 use super::projection::Projection;
+use super::state::{Misfit, Resumable, State, whole};
 use super::statistic::gather;
 use super::sum::{dot, sum};
 use super::{certificate, iterate, learned};
@@ -58,6 +59,10 @@ pub(super) struct Machine<'a> {
     pub energies: HashMap<usize, Arc<Table>>,
     /// What was learned of the coefficients.
     pub learned: Option<Learned>,
+    /// The step that runs.
+    at: usize,
+    /// What the loop that goes on has kept of itself, until it starts.
+    pub resumed: Option<State>,
     /// A generator with mass in the data where the model has none.
     pub infeasible: Option<BufferId>,
 }
@@ -100,14 +105,17 @@ impl<'a> Machine<'a> {
             live: resident as usize,
             energies: HashMap::new(),
             learned: None,
+            at: 0,
+            resumed: None,
             infeasible: None,
         }
     }
 
-    /// Runs every step of the schedule.
+    /// Runs every step of the schedule, or those that are left.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<(), Vec<Diagnostic>> {
         let schedule = self.schedule;
-        for step in &schedule.steps {
+        for (at, step) in schedule.steps.iter().enumerate().skip(self.at) {
+            self.at = at;
             if let Instruction::Loop(iteration) = &step.instruction {
                 self.atom += 1;
                 self.units = Units::of(iteration, &schedule.buffers);
@@ -188,12 +196,28 @@ impl<'a> Machine<'a> {
         iteration.check.iter().try_for_each(|step| self.step(step))
     }
 
+    /// A state that does not belong here.
+    pub fn misfit(&self, Misfit(reason): Misfit) -> Vec<Diagnostic> {
+        let message = format!("the kept state is not one of `{}`", self.model.name);
+        vec![Diagnostic::new(Code::MBA532, message).note(reason).help("fit it from the start")]
+    }
+
+    /// An atom is within its tolerance. Where it is the last one, asking to end has cut nothing short.
+    pub fn converged(&mut self) {
+        if self.atom == self.loops() {
+            self.interrupted = false;
+        }
+    }
+
+    fn loops(&self) -> usize {
+        self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_))).count()
+    }
+
     /// What an observer is told of a sweep that has just been counted.
     pub fn told(&self, own: usize, gap: f64, tolerance: f64) -> Sweep {
-        let loops = self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)));
         let most = self.control.max_sweeps;
         let (number, atom) = (self.sweeps, self.atom);
-        Sweep { number, own, atom, atoms: loops.count(), gap, tolerance, most, objective: None }
+        Sweep { number, own, atom, atoms: self.loops(), gap, tolerance, most, objective: None }
     }
 
     /// Makes room for a table.
@@ -480,6 +504,75 @@ impl<'a> Machine<'a> {
             diagnostic = diagnostic.at(interaction.span, "this energy is infinite or too large");
         }
         diagnostic
+    }
+}
+
+/// The numbers beside the tables, in the order they are kept.
+const NUMBERS: usize = 17;
+
+impl Resumable for Machine<'_> {
+    fn save(&self, state: &mut State) {
+        let flag = |b: bool| f64::from(u8::from(b));
+        let numbers: [f64; NUMBERS] = [
+            self.at as f64,
+            self.atom as f64,
+            self.sweeps as f64,
+            flag(self.uneven),
+            flag(self.stopped),
+            self.control.max_sweeps as f64,
+            self.factored_gap,
+            self.gap,
+            self.negative_entropy,
+            self.total,
+            self.kl,
+            self.counters.operations,
+            self.counters.bytes,
+            self.counters.peak,
+            self.live as f64,
+            self.counters.predicted.operations,
+            self.counters.predicted.bytes,
+        ];
+        state.put("numbers", numbers.to_vec());
+        state.put("scale_of", self.scale_of.clone());
+        state.put("log_mass", self.log_mass.clone());
+        for (k, table) in self.tables.iter().enumerate().filter(|(_, t)| !t.is_empty()) {
+            state.put(format!("table.{k}"), table.clone());
+        }
+    }
+
+    fn restore(&mut self, state: &mut State) -> Result<(), Misfit> {
+        let n = state.take_exactly("numbers", NUMBERS)?;
+        (self.at, self.sweeps) = (whole(n[0])?, whole(n[2])?);
+        let step = self.schedule.steps.get(self.at).map(|s| &s.instruction);
+        if !matches!(step, Some(Instruction::Loop(_))) {
+            return Err(Misfit("no sweeps are made where it stopped".into()));
+        }
+        // the loop counts itself when it starts
+        self.atom = whole(n[1])?.saturating_sub(1);
+        (self.uneven, self.stopped) = (n[3] != 0.0, n[4] != 0.0);
+        if self.stopped && n[5] != self.control.max_sweeps as f64 {
+            return Err(Misfit(format!("an atom stopped after {} sweeps, its limit", n[5])));
+        }
+        [self.factored_gap, self.gap, self.negative_entropy, self.total, self.kl] =
+            [n[6], n[7], n[8], n[9], n[10]];
+        self.counters = Counters {
+            operations: n[11],
+            bytes: n[12],
+            predicted: Unit { operations: n[15], bytes: n[16] },
+            peak: n[13],
+        };
+        self.live = whole(n[14])?;
+        self.scale_of = state.take_exactly("scale_of", self.scale_of.len())?;
+        self.log_mass = state.take_exactly("log_mass", self.log_mass.len())?;
+        for (k, table) in state.take_all("table.") {
+            let k: usize = k.parse().map_err(|_| Misfit(format!("there is no table {k}")))?;
+            let cells = self.schedule.buffers.get(k).map(|b| b.shape.iter().product::<usize>());
+            if cells != Some(table.len()) {
+                return Err(Misfit(format!("table {k} is of another size")));
+            }
+            self.tables[k] = table;
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::machine::Machine;
 use super::newton::Allowance;
+use super::state::{Misfit, Resumable, State, whole};
 use crate::plan::method::Solver;
 
 /// Sweeps before the first Newton step that was asked for by name.
@@ -14,6 +15,7 @@ const PATIENCE: usize = 150;
 /// potentials, so that neither loses what the other has gained. Where the compiler chooses, a turn of
 /// Newton may take as many operations as all that went before it, which bounds what a wrong choice
 /// costs by a factor of two. Counted work decides, never time.
+#[derive(Clone)]
 pub(super) struct Turns {
     solver: Solver,
     most: usize,
@@ -85,5 +87,19 @@ impl Turns {
         self.wait *= 2;
         self.next = machine.sweeps + self.wait;
         self.before = f64::INFINITY;
+    }
+}
+
+impl Resumable for Turns {
+    fn save(&self, state: &mut State) {
+        let (operations, sweeps) = self.began;
+        state.put("turns", vec![operations, sweeps as f64, self.next as f64, self.wait as f64, self.before]);
+    }
+
+    fn restore(&mut self, state: &mut State) -> Result<(), Misfit> {
+        let own = state.take_exactly("turns", 5)?;
+        self.began = (own[0], whole(own[1])?);
+        (self.next, self.wait, self.before) = (whole(own[2])?, whole(own[3])?, own[4]);
+        Ok(())
     }
 }

@@ -28,12 +28,15 @@ impl Session {
         for statement in &statements {
             match &statement.kind {
                 StatementKind::Fit(fit) => self.check_fit(fit, statement.span, &mut names, diagnostics),
+                StatementKind::Load { path, name } => {
+                    self.check_load(path, name, statement.span, &mut names, diagnostics);
+                }
                 StatementKind::Show(list) => {
                     list.iter().for_each(|e| results::check(e, self, diagnostics));
                 }
                 StatementKind::Save { value, path } => {
                     results::check(value, self, diagnostics);
-                    diagnostics.extend(execute::check_path(path));
+                    diagnostics.extend(execute::check_path(path).or_else(|| self.check_saved(value, path)));
                 }
                 StatementKind::Plot { values, .. } => {
                     values.iter().for_each(|e| results::check(e, self, diagnostics));

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
+use super::checkpoint::{Begin, Checkpoint};
 use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
@@ -11,10 +12,10 @@ use crate::model::constant;
 use crate::model::declarations::Declarations;
 use crate::plan::method;
 use crate::report::results::{self, FitResult};
-use crate::report::save;
 use crate::report::value::Value;
-use crate::run::{self, Control, Status, Stoppable};
-use crate::text::ast::{Expr, Fit, FitOption, OptionValue, StatementKind, Text};
+use crate::report::{save, saved};
+use crate::run::{self, Control, Observer, Status, Stoppable};
+use crate::text::ast::{Expr, ExprKind, Fit, FitOption, OptionValue, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
 
 /// The options of a fit: name, and what it is for.
@@ -136,6 +137,13 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Outcome {
         let mut outcome = Outcome::default();
+        let mut checkpoint = match Checkpoint::open(self, host) {
+            Ok(checkpoint) => checkpoint,
+            Err(diagnostic) => {
+                self.tell(diagnostic, sink, &mut outcome);
+                return outcome;
+            }
+        };
         let statements: Vec<_> = self.main().to_vec();
         let main = self.units.first().map(|u| u.source);
         // fits of earlier inputs at a prompt have been done
@@ -143,6 +151,7 @@ impl Session {
             .into_iter()
             .partition(|p: &PlannedFit| Some(p.span.source) == main);
         let mut planned = planned.into_iter();
+        let mut ended = false;
         self.planned = done.clone();
         for (position, statement) in statements.iter().enumerate() {
             let chosen = chosen(position);
@@ -154,7 +163,26 @@ impl Session {
                         if !chosen {
                             continue;
                         }
-                        self.run_fit(&fit, host, sink, &mut outcome);
+                        if !ended && self.options.stop.asked() {
+                            ended = true;
+                            let kept = checkpoint.as_ref().map(Checkpoint::path);
+                            let left: Vec<&PlannedFit> =
+                                [&fit].into_iter().chain(planned.as_slice()).collect();
+                            self.tell(not_begun(&left, kept), sink, &mut outcome);
+                        }
+                        if !ended {
+                            self.run_fit(&fit, host, sink, &mut outcome, &mut checkpoint);
+                            self.complain(&mut checkpoint, sink, &mut outcome);
+                        }
+                    }
+                }
+                StatementKind::Load { path, .. } => {
+                    if let Some(fit) = planned.next() {
+                        done.push(fit.clone());
+                        self.planned = done.clone();
+                        if chosen {
+                            self.run_load(path, &fit, sink, &mut outcome);
+                        }
                     }
                 }
                 _ if !chosen => {}
@@ -204,7 +232,18 @@ impl Session {
             }
         }
         self.planned = done;
+        if let Some(own) = &mut checkpoint {
+            own.write();
+        }
+        self.complain(&mut checkpoint, sink, &mut outcome);
         outcome
+    }
+
+    /// Tells when a checkpoint could not be written.
+    fn complain(&self, checkpoint: &mut Option<Checkpoint>, sink: &mut dyn Sink, outcome: &mut Outcome) {
+        if let Some(diagnostic) = checkpoint.as_mut().and_then(Checkpoint::complaint) {
+            self.tell(diagnostic, sink, outcome);
+        }
     }
 
     pub(super) fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
@@ -214,12 +253,16 @@ impl Session {
         }
     }
 
-    fn run_fit(&mut self, planned: &PlannedFit, host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    fn run_fit(
+        &mut self,
+        planned: &PlannedFit,
+        host: &dyn Host,
+        sink: &mut dyn Sink,
+        outcome: &mut Outcome,
+        checkpoint: &mut Option<Checkpoint>,
+    ) {
         let Some(schedule) = planned.schedule.clone() else { return };
-        if self.options.stop.asked() {
-            return self.tell(not_begun(planned), sink, outcome);
-        }
-        let started = host.seconds();
+        let mut started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
             Ok(tensor) => tensor,
@@ -231,11 +274,41 @@ impl Session {
                 return;
             }
         };
-        let fit = {
+        let begin = match checkpoint.as_mut().map(|c| c.begin(planned, &tensor)) {
+            None => Begin::Afresh,
+            Some(Ok(begin)) => begin,
+            Some(Err(diagnostic)) => return self.tell(diagnostic, sink, outcome),
+        };
+        let (mut state, mut fit) = (None, None);
+        match begin {
+            Begin::Afresh => {}
+            Begin::Done(done, seconds) => {
+                sink.event(Event::Resumed(&planned.name, done.iterations, true), &self.sources);
+                started = host.seconds() - seconds;
+                fit = Some(Ok(done));
+            }
+            Begin::From(kept, sweeps, seconds) => {
+                sink.event(Event::Resumed(&planned.name, sweeps, false), &self.sources);
+                started -= seconds;
+                state = Some(kept);
+            }
+        }
+        let fit = fit.unwrap_or_else(|| {
             let inner = sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
-            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut observer)
-        };
+            let execute = |observer: &mut dyn Observer| match state {
+                None => run::execute(&schedule, &planned.model, &tensor, &planned.control, observer),
+                Some(s) => run::resume(&schedule, &planned.model, &tensor, &planned.control, observer, s),
+            };
+            let Some(checkpoint) = checkpoint else { return execute(&mut observer).map(Arc::new) };
+            let spent = host.seconds() - started;
+            let mut keeper = checkpoint.keeper(planned, &tensor, observer, spent).map_err(|d| vec![d])?;
+            let fit = Arc::new(execute(&mut keeper)?);
+            if !matches!(fit.status, Status::Stopped | Status::Interrupted) {
+                keeper.done(&fit, host.seconds() - started);
+            }
+            Ok(fit)
+        });
         let fit = match fit {
             Ok(fit) => fit,
             Err(list) => {
@@ -252,7 +325,7 @@ impl Session {
         };
         let result = FitResult {
             name: planned.name.clone(),
-            fit: Arc::new(fit),
+            fit,
             tensor,
             control: planned.control,
             memory: self.options.memory,
@@ -260,7 +333,8 @@ impl Session {
             span: planned.span,
         };
         sink.event(Event::Fit(&result, result.seconds), &self.sources);
-        for diagnostic in after(&result) {
+        let kept = checkpoint.as_ref().map(Checkpoint::path);
+        for diagnostic in after(&result, kept) {
             self.tell(diagnostic, sink, outcome);
         }
         if matches!(result.fit.status, Status::Stopped | Status::Interrupted) {
@@ -330,10 +404,20 @@ impl Session {
     }
 
     fn save(&self, expr: &Expr, path: &Text, host: &dyn Host) -> Result<(), Diagnostic> {
-        let value: Value = results::evaluate(expr, self)?;
         let format = save::Format::of(&path.value)
             .ok_or_else(|| check_path(path).unwrap_or_else(|| Diagnostic::new(Code::MBA901, "no format")))?;
-        let bytes = save::encode(&value, format).map_err(|reason| {
+        let encoded = match (format, &expr.kind) {
+            (save::Format::Npz, ExprKind::Name(name)) => match self.results.get(name) {
+                Some(result) => saved::encode(result),
+                None => {
+                    return Err(
+                        Diagnostic::new(Code::MBA901, "a fit that is not there").at(expr.span, "here")
+                    );
+                }
+            },
+            _ => save::encode(&results::evaluate(expr, self)? as &Value, format),
+        };
+        let bytes = encoded.map_err(|reason| {
             Diagnostic::new(Code::MBA409, format!("this cannot be saved to `{}`", path.value))
                 .at(expr.span, reason)
                 .at(path.span, "to this format")
@@ -360,7 +444,6 @@ pub(super) fn names_of(expr: &Expr) -> Vec<String> {
 
 /// The names that fields and calls hang on.
 fn bases(expr: &Expr, names: &mut Vec<String>) {
-    use crate::text::ast::ExprKind;
     match &expr.kind {
         ExprKind::Call { callee, .. } => {
             if let ExprKind::Field(base, _) = &callee.kind {
@@ -379,11 +462,20 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
     }
 }
 
-/// A fit that is left out because the run was asked to end before it.
-fn not_begun(planned: &PlannedFit) -> Diagnostic {
-    Diagnostic::new(Code::MBA530, format!("`{}` was not fitted", planned.name))
-        .at(planned.span, "the run was asked to end before this")
-        .help("what was computed before it stands; run the program again for the rest")
+/// Fits that are left out because the run was asked to end before them; loads are not.
+fn not_begun(left: &[&PlannedFit], kept: Option<&str>) -> Diagnostic {
+    let fits = || left.iter().filter(|p| p.schedule.is_some());
+    let names: Vec<&str> = fits().map(|p| p.name.as_str()).collect();
+    let verb = if names.len() == 1 { "was" } else { "were" };
+    let message = format!("{} {verb} not fitted", suggest::list(&names));
+    let mut diagnostic = Diagnostic::new(Code::MBA530, message).help(match kept {
+        Some(path) => format!("go on with `--resume {path}`"),
+        None => "what was computed before stands; run the program again for the rest".into(),
+    });
+    if let Some(first) = fits().next() {
+        diagnostic = diagnostic.at(first.span, "the run was asked to end before this");
+    }
+    diagnostic
 }
 
 /// A number of sweeps in words.
@@ -418,7 +510,7 @@ fn undetermined(result: &FitResult, learned: &run::learned::Learned) -> Option<D
 }
 
 /// What is worth saying once a fit has ended.
-pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
+pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let fit = &result.fit;
     match fit.status {
@@ -432,7 +524,12 @@ pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
                         sweeps(fit.iterations)
                     ),
                 )
-                .help("allow more with `{ max_sweeps … }`, or accept a larger `tolerance`"),
+                .help(match kept {
+                    Some(path) => {
+                        format!("allow more with `{{ max_sweeps … }}` and go on with `--resume {path}`")
+                    }
+                    None => "allow more with `{ max_sweeps … }`, or accept a larger `tolerance`".into(),
+                }),
         ),
         Status::Interrupted => diagnostics.push(
             Diagnostic::new(Code::MBA511, format!("`{}` was interrupted", result.name))
@@ -444,7 +541,12 @@ pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
                         sweeps(fit.iterations)
                     ),
                 )
-                .help("its results are those of the last sweep"),
+                .help(match kept {
+                    Some(path) => {
+                        format!("its results are those of the last sweep; go on with `--resume {path}`")
+                    }
+                    None => "its results are those of the last sweep".into(),
+                }),
         ),
         _ => {}
     }

@@ -311,7 +311,8 @@ fn expect_error(
 ) -> Result<(), Diagnostic> {
     let wanted_code = code(wanted)?;
     let path = session.units.first().map_or("", |u| u.path.as_str());
-    let options = Options { settings: Vec::new(), ..session.options.clone() };
+    let keeping = super::Keeping::default();
+    let options = Options { settings: Vec::new(), keeping, ..session.options.clone() };
     let (mut inner, mut found) = Session::load(path, &program.value, options, host);
     if !found.iter().any(Diagnostic::is_error) {
         let mut inside = Collect { found: Vec::new(), outside: sink };

@@ -8,6 +8,7 @@
 mod balancing;
 mod bind;
 mod check;
+mod checkpoint;
 pub mod complete;
 mod estimate;
 mod execute;
@@ -18,12 +19,14 @@ pub mod library;
 mod load;
 mod program;
 pub mod prompt;
+mod saved;
 pub mod snapshot;
 pub mod testing;
 pub mod topics;
 
 pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
+pub use checkpoint::Keeping;
 pub use estimate::estimators;
 pub use execute::sweeps;
 pub use load::Unit;
@@ -81,6 +84,8 @@ pub struct Options {
     pub deny_warnings: bool,
     /// How to ask a run to end: the fit that runs ends at its next sweep, the others do not begin.
     pub stop: Stop,
+    /// Whether and where the run is kept, so that it can go on later.
+    pub keeping: Keeping,
 }
 
 impl Default for Options {
@@ -92,6 +97,7 @@ impl Default for Options {
             levels: HashMap::new(),
             deny_warnings: false,
             stop: Stop::default(),
+            keeping: Keeping::default(),
         }
     }
 }
@@ -129,6 +135,10 @@ pub enum Event<'a> {
     Diagnostic(&'a Diagnostic),
     /// A fit has ended.
     Fit(&'a FitResult, f64),
+    /// A saved fit was loaded, from this path.
+    Loaded(&'a FitResult, &'a str),
+    /// A fit goes on, or is taken, from a checkpoint: its name, the sweeps made, whether it is done.
+    Resumed(&'a str, usize, bool),
     /// A value to show, under its expression.
     Show(&'a str, &'a Value),
     /// A file was written.
@@ -191,7 +201,7 @@ impl Outcome {
     }
 }
 
-/// A fit statement, planned.
+/// A fit statement, planned; or a fit that is loaded, which has no data and no schedule.
 #[derive(Debug, Clone)]
 pub struct PlannedFit {
     /// The name of the result.
@@ -224,6 +234,8 @@ pub struct Session {
     /// Fits, in text order.
     pub planned: Vec<PlannedFit>,
     options: Options,
+    /// Fits that were saved, by the name they are loaded under.
+    saved: IndexMap<String, saved::Saved>,
     results: IndexMap<String, FitResult>,
     /// Balance statements, in text order.
     balances: Vec<PlannedBalance>,
@@ -257,6 +269,7 @@ impl Session {
         diagnostics.extend(found);
         session.bound = bound;
         session.known = Arc::new(known);
+        session.open_saved(host);
         session.check(&mut diagnostics);
         let diagnostics = session.settle(diagnostics);
         (session, diagnostics)

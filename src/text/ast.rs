@@ -63,6 +63,7 @@ pub enum StatementKind {
     Use(Use),
     Model(ModelDeclaration),
     Fit(Fit),
+    Load { path: Text, name: Ident },
     Balance(Balance),
     Sweep(Box<Sweep>),
     Estimate(Box<Estimate>),

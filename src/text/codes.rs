@@ -147,6 +147,12 @@ codes! {
     MBA551 Warning Outcome "coefficients that no data determine";
     MBA552 Error Outcome "approximation did not converge";
     MBA553 Warning Outcome "simulation too short for its error bars";
+    MBA531 Error Program "checkpoint of something else";
+    MBA532 Error Program "checkpoint cannot be read";
+    MBA533 Error Outcome "checkpoint cannot be written";
+    MBA534 Warning Outcome "checkpoint was not renewed";
+    MBA535 Error Program "checkpoint would be lost";
+    MBA536 Error Program "saved fit cannot be read";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";

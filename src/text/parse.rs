@@ -227,6 +227,9 @@ impl Builder<'_> {
             }
             Rule::model_statement => StatementKind::Model(self.model(inner)?),
             Rule::fit_statement => StatementKind::Fit(self.fit(inner)?),
+            Rule::load_statement => {
+                StatementKind::Load { path: self.text(inner.next()?), name: self.ident(inner.next()?) }
+            }
             Rule::balance_statement => {
                 let kernel = self.expression(inner.next()?);
                 let margins = self.call(inner.next()?)?;

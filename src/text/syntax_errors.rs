@@ -10,8 +10,8 @@ use super::suggest;
 
 /// The words a statement can begin with.
 pub(super) const STATEMENTS: &[&str] = &[
-    "mode", "param", "data", "use", "model", "fit", "balance", "sweep", "estimate", "show", "save", "plot",
-    "test",
+    "mode", "param", "data", "use", "model", "fit", "load", "balance", "sweep", "estimate", "show", "save",
+    "plot", "test",
 ];
 
 /// The words an item of a model can begin with, besides `[` and the name of a family.

@@ -101,6 +101,7 @@ const KEYWORDS: &[(Place, &str, &[&str])] = &[
     (Place::File, "use", &[]),
     (Place::File, "model", &["over"]),
     (Place::File, "fit", &["to", "weight", "by", "as"]),
+    (Place::File, "load", &["as"]),
     (Place::File, "balance", &["to", "by", "as"]),
     (Place::File, "sweep", &["over", "in", "by", "as"]),
     (Place::File, "estimate", &["with", "by", "as"]),

@@ -153,6 +153,11 @@ pub const FIELDS: &[Field] = &[
     },
     Field { name: "reconstruction", about: "the same as fitted", read: tensors::fitted },
     Field {
+        name: "completed",
+        about: "the data, with missing cells filled in by fitted values",
+        read: tensors::completed,
+    },
+    Field {
         name: "residuals",
         about: "Pearson residuals (x − m) / √m of every cell",
         read: tensors::residuals,

@@ -25,6 +25,22 @@ pub fn fitted(result: &FitResult) -> Value {
     }
 }
 
+/// The data with their missing cells filled in: for complete data, the data themselves.
+pub fn completed(result: &FitResult) -> Value {
+    let modes = &result.tensor.modes;
+    let sizes: Vec<usize> = modes.iter().map(crate::model::Mode::size).collect();
+    let cells = sizes.iter().try_fold(1usize, |n, m| n.checked_mul(*m));
+    let limit = usize::try_from(result.memory / 8).unwrap_or(usize::MAX);
+    let Some(cells) = cells.filter(|n| *n <= limit) else {
+        return Value::Null(format!("{} cells are more than the memory budget holds", result.tensor.cells()));
+    };
+    let mut values = vec![0.0; cells];
+    for_each_cell(&result.tensor, |cell, x| {
+        values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
+    });
+    Value::Array(Array { modes: modes.clone(), values: values.into() })
+}
+
 /// (x − m) / √m; 0 where both are 0.
 pub fn residuals(result: &FitResult) -> Value {
     if !result.tensor.counts {
