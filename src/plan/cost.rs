@@ -134,6 +134,12 @@ pub const NEWTON: f64 = 10.0;
 /// residual, direction, image and marginals.
 pub const CONJUGATE: f64 = 7.0;
 
+/// Coefficients up to which their covariance is a matrix; beyond, it is only multiplied with vectors.
+pub const DENSE: f64 = 2000.0;
+
+/// Cells of a clique whose statistics are written out at a time.
+pub const SLAB: f64 = 4096.0;
+
 /// Operations of one sweep over a junction tree: every generator is a sum and a product over its
 /// clique, every edge a sum over one end and a product over the other, both ways.
 pub fn sweep_operations(draft: &Draft, cliques: &[Clique]) -> f64 {
@@ -243,6 +249,27 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let tables = all(&mut i.pairs.iter().map(|m| m.statistic));
             let kept = (HISTORY * tables).max(newton(i, buffers));
             (operations, bytes, inner.fold(0.0, f64::max) + kept)
+        }
+        Instruction::Learn(l) => {
+            let tables = l.steps.iter().filter_map(|s| match &s.instruction {
+                Instruction::Contract { belief, .. } => Some(cells(belief)),
+                _ => None,
+            });
+            let tables: f64 = tables.sum();
+            let n = l.coefficients.len() as f64;
+            let information = if n <= DENSE { n * n } else { 8.0 * n };
+            let per_cell = 2.0 * information;
+            let operations: f64 = l.steps.iter().map(|s| s.operations).sum();
+            let moved: f64 = l.steps.iter().map(|s| s.bytes).sum();
+            let inner = l.steps.iter().map(|s| s.scratch).fold(0.0, f64::max);
+            let scratch =
+                inner + 3.0 * information + n.min(DENSE) * (2.0 * SLAB).min(2.0 * tables) + 4.0 * tables;
+            (operations + per_cell * tables, moved, scratch)
+        }
+        Instruction::LearnConditionally { coefficients } => {
+            let (n, stored) = (coefficients.len() as f64, profile.map_or(0.0, |p| p.stored as f64));
+            // at most every coefficient in every conditional distribution
+            (stored * n * n, stored * 8.0, 9.0 * n * n + stored)
         }
         Instruction::Gap { pairs } => {
             let beliefs = all(&mut pairs.iter().map(|m| m.belief));

@@ -15,6 +15,8 @@ pub enum Solver {
     Ipf,
     /// Newton's method after a few sweeps.
     Newton,
+    /// Newton's method on the pseudo-likelihood of learned coefficients.
+    PseudoLikelihood,
 }
 
 /// A method of fitting.
@@ -49,6 +51,12 @@ pub const METHODS: &[Method] = &[
         about: "Newton's method with conjugate gradients in marginal space, after three sweeps",
         refuses: anything,
         solver: Solver::Newton,
+    },
+    Method {
+        name: "pseudo_likelihood",
+        about: "learned coefficients by the product of conditionals, where exact sums are out of reach",
+        refuses: anything,
+        solver: Solver::PseudoLikelihood,
     },
 ];
 

@@ -258,6 +258,13 @@ pub enum Instruction {
     },
     /// Repeat until the gap is within the tolerance.
     Loop(Box<Iteration>),
+    /// Find the coefficients that match the moments of the data.
+    Learn(Box<Learning>),
+    /// Find the coefficients under which each mode of each record is best explained by the others.
+    LearnConditionally {
+        /// The names of the coefficients.
+        coefficients: Vec<String>,
+    },
     /// Measure the marginal gap of generators.
     Gap {
         /// The generators.
@@ -286,6 +293,17 @@ pub enum Instruction {
     },
     /// Hand back the calibrated tree.
     Emit,
+}
+
+/// The search for coefficients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learning {
+    /// The names of the coefficients.
+    pub coefficients: Vec<String>,
+    /// Their terms: the position in the model's interactions, and the marginal of the data there.
+    pub terms: Vec<(usize, BufferId)>,
+    /// From coefficients to the calibrated tree of the model.
+    pub steps: Vec<Step>,
 }
 
 /// The loop of an iterated atom.
@@ -378,6 +396,8 @@ impl Instruction {
             Instruction::Product(_) => "product",
             Instruction::Rescale(..) => "rescale",
             Instruction::Loop(_) => "loop",
+            Instruction::Learn(_) => "learn",
+            Instruction::LearnConditionally { .. } => "learn_conditionally",
             Instruction::Gap { .. } => "gap",
             Instruction::Adopt { .. } => "adopt",
             Instruction::Divergence { .. } => "divergence",
@@ -392,7 +412,10 @@ impl Instruction {
             pairs.iter().flat_map(|m| [m.statistic, m.potential, m.belief]).collect()
         };
         match self {
-            Instruction::Load | Instruction::Reduce { .. } | Instruction::Emit => Vec::new(),
+            Instruction::Load
+            | Instruction::Reduce { .. }
+            | Instruction::LearnConditionally { .. }
+            | Instruction::Emit => Vec::new(),
             Instruction::Derive { from, .. } => vec![*from],
             Instruction::Divide { statistic, separator, .. } => {
                 separator.iter().copied().chain([*statistic]).collect()
@@ -409,6 +432,10 @@ impl Instruction {
                 let steps = iteration.steps().flat_map(|s| s.instruction.reads());
                 let pairs = iteration.pairs.iter().flat_map(|m| [m.statistic, m.potential]);
                 steps.chain(pairs).collect()
+            }
+            Instruction::Learn(learning) => {
+                let inside = learning.steps.iter().flat_map(|s| s.instruction.reads());
+                inside.chain(learning.terms.iter().map(|(_, id)| *id)).collect()
             }
             Instruction::Gap { pairs } => pairs.iter().flat_map(|m| [m.statistic, m.belief]).collect(),
             Instruction::Product(p) => p.factors.clone(),
@@ -442,6 +469,9 @@ impl Instruction {
             Instruction::Loop(iteration) => {
                 let own = iteration.factored.iter().flat_map(|f| f.factors.iter().copied());
                 iteration.steps().flat_map(|s| s.instruction.writes()).chain(own).collect()
+            }
+            Instruction::Learn(learning) => {
+                learning.steps.iter().flat_map(|s| s.instruction.writes()).collect()
             }
             _ => Vec::new(),
         }
@@ -481,7 +511,7 @@ impl Schedule {
 
     /// Whether some atom takes sweeps.
     pub fn iterates(&self) -> bool {
-        self.draft.atoms.iter().any(super::draft::Atom::iterates)
+        !self.draft.learned.is_empty() || self.draft.atoms.iter().any(super::draft::Atom::iterates)
     }
 
     /// Predicted operations of one sweep over every iterated atom.
@@ -507,6 +537,6 @@ impl Schedule {
     }
 
     fn loops(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)))
+        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_) | Instruction::Learn(_)))
     }
 }

@@ -258,7 +258,7 @@ fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
 }
 
 /// c(m) = ((1+m) ln(1+m) − m)/m², from 1 at m = −1 to ½ at m = 0.
-fn factor(m: f64) -> f64 {
+pub(super) fn factor(m: f64) -> f64 {
     // the smallest of changes of mean zero is never positive but by rounding
     if m > -1e-4 {
         let m = m.min(0.0);

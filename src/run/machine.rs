@@ -7,10 +7,11 @@ use super::contract::{Plan, Room};
 use super::control::{Control, Observer, Sweep};
 use super::fit::{Certificate, Counters};
 use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
+use super::learned::Learned;
 use super::projection::Projection;
 use super::statistic::gather;
 use super::sum::{dot, sum};
-use super::{certificate, iterate};
+use super::{certificate, iterate, learned};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
 use crate::plan::cost::{TRANSCENDENTAL, Unit, Units};
@@ -53,6 +54,10 @@ pub(super) struct Machine<'a> {
     /// What the work of the loop that runs is predicted to cost.
     pub units: Units,
     live: usize,
+    /// The energies of learned potentials at the coefficients of now, by position in the model's interactions.
+    pub energies: HashMap<usize, Arc<Table>>,
+    /// What was learned of the coefficients.
+    pub learned: Option<Learned>,
     /// A generator with mass in the data where the model has none.
     pub infeasible: Option<BufferId>,
 }
@@ -93,6 +98,8 @@ impl<'a> Machine<'a> {
             counters: Counters::default(),
             units: Units::default(),
             live: resident as usize,
+            energies: HashMap::new(),
+            learned: None,
             infeasible: None,
         }
     }
@@ -101,16 +108,25 @@ impl<'a> Machine<'a> {
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<(), Vec<Diagnostic>> {
         let schedule = self.schedule;
         for step in &schedule.steps {
+            let before = self.sweeps;
             if let Instruction::Loop(iteration) = &step.instruction {
                 self.atom += 1;
                 self.units = Units::of(iteration, &schedule.buffers);
                 iterate::iterate(self, iteration, observer)?;
+            } else if let Instruction::Learn(learning) = &step.instruction {
+                learned::learn(self, learning, observer)?;
+            } else if let Instruction::LearnConditionally { coefficients } = &step.instruction {
+                learned::learn_conditionally(self, coefficients, observer)?;
             } else {
                 self.step(step)?;
             }
-            if !matches!(step.instruction, Instruction::Loop(_) | Instruction::Certify { .. }) {
-                self.predict(Unit { operations: step.operations, bytes: step.bytes });
-            }
+            // loops and certificates say themselves what they do, and how often
+            let times = match &step.instruction {
+                Instruction::Loop(_) | Instruction::Certify { .. } => 0,
+                Instruction::Learn(_) => self.sweeps - before,
+                _ => 1,
+            };
+            self.predict(Unit { operations: step.operations, bytes: step.bytes }.times(times as f64));
             for id in &step.frees {
                 self.live -= 8 * std::mem::take(&mut self.tables[id.0]).len();
             }
@@ -158,7 +174,7 @@ impl<'a> Machine<'a> {
             Instruction::Rescale(..) => {}
             Instruction::Message { from, to, separator } => self.message(*from, *to, *separator),
             // loops are run by `iterate`, which needs the observer; they do not nest
-            Instruction::Loop(_) => {}
+            Instruction::Loop(_) | Instruction::Learn(_) | Instruction::LearnConditionally { .. } => {}
             Instruction::Gap { pairs } => self.gap = self.measure(pairs).max(self.factored_gap),
             Instruction::Adopt { statistic, belief } => {
                 let (from, onto) = self.two(*statistic, *belief);
@@ -312,11 +328,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The table of a fixed potential.
-    pub fn energy(&self, interaction: usize) -> Option<&'a Table> {
+    /// The table of a fixed potential, or of a learned one at the coefficients of now.
+    pub fn energy(&self, interaction: usize) -> Option<Arc<Table>> {
         match &self.model.interactions.get(interaction)?.potential {
-            Potential::Fixed(table) => Some(table),
-            _ => None,
+            Potential::Fixed(table) => Some(Arc::clone(table)),
+            Potential::Learned { .. } => self.energies.get(&interaction).cloned(),
+            Potential::Free => None,
         }
     }
 
@@ -453,7 +470,7 @@ impl<'a> Machine<'a> {
         self.kl = if kl < 0.0 && -kl <= 64.0 * f64::EPSILON * size { 0.0 } else { kl };
     }
 
-    fn no_mass(&self, id: BufferId) -> Diagnostic {
+    pub fn no_mass(&self, id: BufferId) -> Diagnostic {
         let scope = &self.schedule.buffers[id.0].scope;
         let name = &self.model.name;
         let message =

@@ -1,6 +1,7 @@
 //! From a schedule and data to a result. Deterministic: the same bits for any number of threads.
 
 mod anderson;
+pub mod approximate;
 pub mod balance;
 mod certificate;
 mod contract;
@@ -12,10 +13,14 @@ mod factored;
 pub mod fit;
 mod iterate;
 pub mod kernel;
+pub mod landscape;
+pub mod learned;
 mod machine;
 pub mod marginal;
+pub mod monte_carlo;
 mod newton;
 pub mod projection;
+pub mod records;
 pub mod sample;
 mod statistic;
 pub mod sum;

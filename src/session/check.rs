@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations};
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, testing};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
@@ -41,7 +41,13 @@ impl Session {
                             TestItemKind::Expect { condition, within } => {
                                 expectations::check(condition, within.as_ref(), self, diagnostics);
                             }
-                            TestItemKind::Snapshot { value, .. } => results::check(value, self, diagnostics),
+                            TestItemKind::Snapshot { value, within, except, .. } => {
+                                for expr in
+                                    [Some(value), within.as_ref(), except.as_ref()].into_iter().flatten()
+                                {
+                                    results::check(expr, self, diagnostics);
+                                }
+                            }
                             TestItemKind::ExpectError { code, .. } => {
                                 diagnostics.extend(expectations::code(code).err());
                             }
@@ -50,6 +56,9 @@ impl Session {
                 }
                 StatementKind::Balance(balance) => {
                     self.check_balance(balance, statement.span, &mut names, diagnostics);
+                }
+                StatementKind::Estimate(estimate) => {
+                    self.check_estimate(estimate, statement.span, &mut names, diagnostics);
                 }
                 StatementKind::Sweep(_) => {
                     diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
@@ -61,6 +70,7 @@ impl Session {
                 | StatementKind::Model(_) => {}
             }
         }
+        testing::check_names(self, diagnostics);
         self.check_samples(diagnostics);
         self.lint_unused_modes(diagnostics);
     }
@@ -308,14 +318,14 @@ impl Session {
             elaborate(&self.declarations, &self.known, entry, Some(&sampling.model), Some(&bound.modes));
         let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
         let Some(model) = model else { return Err(errors) };
-        if let Some(free) =
-            model.interactions.iter().find(|i| matches!(i.potential, crate::model::Potential::Free))
-        {
+        let open = |i: &&crate::model::Interaction| !matches!(i.potential, crate::model::Potential::Fixed(_));
+        if let Some(free) = model.interactions.iter().find(open) {
+            let what = match &free.potential {
+                crate::model::Potential::Free => "free tables",
+                _ => "learned coefficients",
+            };
             return Err(vec![
-                Diagnostic::new(
-                    Code::MBA308,
-                    format!("`{}` cannot be sampled: it has free tables", model.name),
-                )
+                Diagnostic::new(Code::MBA308, format!("`{}` cannot be sampled: it has {what}", model.name))
                 .at(sampling.span, "sampled here")
                 .at(free.span, "known only after a fit")
                 .help("give its interactions energies, as in `[a b] = …`; a fit is sampled as `f.sample(n)`"),

@@ -1,8 +1,10 @@
 //! The verbs, in text order.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
+use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
@@ -116,19 +118,36 @@ impl Session {
     ///
     /// A verb that fails is reported; those that do not depend on it still run.
     pub fn run(&mut self, host: &dyn Host, sink: &mut dyn Sink) -> Outcome {
+        self.run_chosen(&|_| true, &OnceCell::new(), host, sink)
+    }
+
+    /// As [`Session::run`], for the statements at the positions that are chosen. The snapshots are read when a
+    /// test is first met.
+    pub(super) fn run_chosen(
+        &mut self,
+        chosen: &dyn Fn(usize) -> bool,
+        snapshots: &OnceCell<Store>,
+        host: &dyn Host,
+        sink: &mut dyn Sink,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let statements: Vec<_> = self.main().to_vec();
         let mut planned = std::mem::take(&mut self.planned).into_iter();
         let mut done = Vec::new();
-        for statement in &statements {
+        for (position, statement) in statements.iter().enumerate() {
+            let chosen = chosen(position);
             match &statement.kind {
                 StatementKind::Fit(_) => {
                     if let Some(fit) = planned.next() {
                         done.push(fit.clone());
                         self.planned = done.clone();
+                        if !chosen {
+                            continue;
+                        }
                         self.run_fit(&fit, host, sink, &mut outcome);
                     }
                 }
+                _ if !chosen => {}
                 StatementKind::Balance(_) => {
                     if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
                         self.run_balance(&balance, host, sink, &mut outcome);
@@ -148,6 +167,9 @@ impl Session {
                         }
                     }
                 }
+                StatementKind::Estimate(estimate) => {
+                    self.run_estimate(estimate, statement.span, sink, &mut outcome);
+                }
                 StatementKind::Save { value, path } => {
                     if self.depends_on_failure(value) {
                         continue;
@@ -158,7 +180,8 @@ impl Session {
                     }
                 }
                 StatementKind::Test(test) => {
-                    let result = expectations::run(self, test, host);
+                    let stored = snapshots.get_or_init(|| Store::load(self, host));
+                    let result = expectations::run(self, test, stored, host, sink);
                     if !result.failures.is_empty() {
                         outcome.fail();
                     }
@@ -243,7 +266,9 @@ impl Session {
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
             let balance_failed =
                 self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
-            fit_failed || balance_failed || data_failed
+            let estimate_failed = crate::report::results::Environment::estimate_names(self).contains(&name)
+                && !self.estimates.contains_key(&name);
+            fit_failed || balance_failed || data_failed || estimate_failed
         })
     }
 
@@ -356,6 +381,32 @@ pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
 }
 
+/// Coefficients of which there are too many, by the names the user gave them.
+fn undetermined(result: &FitResult, learned: &run::learned::Learned) -> Option<Diagnostic> {
+    let set = learned.dependencies.first()?;
+    let mut names: Vec<String> = set
+        .iter()
+        .map(|name| match name.split_once(']') {
+            Some((modes, _)) if name.starts_with('[') => format!("{modes}]"),
+            _ => name.clone(),
+        })
+        .collect();
+    names.dedup();
+    let shown: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
+    let message = match shown.as_slice() {
+        [one] => format!("`{one}` is not determined: its statistic is the same in every cell"),
+        _ => format!("{} are not determined: their statistics are linearly dependent", suggest::list(&shown)),
+    };
+    let mut diagnostic = Diagnostic::new(Code::MBA551, message)
+        .at(result.span, format!("any data leave {} of them open", learned.dependencies.len()))
+        .note("the fitted distribution is right, and `parameters` and `df` count what is determined")
+        .help("leave one of them out, or give it a number");
+    if learned.dependencies.len() > 1 {
+        diagnostic = diagnostic.note(format!("{} more such sets", learned.dependencies.len() - 1));
+    }
+    Some(diagnostic)
+}
+
 /// What is worth saying once a fit has ended.
 pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
@@ -387,10 +438,19 @@ pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
         ),
         _ => {}
     }
+    if let Some(learned) = &fit.learned {
+        diagnostics.extend(undetermined(result, learned));
+    }
     if results::hidden_boundary(result) {
         diagnostics.push(
             Diagnostic::new(Code::MBA513, format!("the optimum of `{}` lies on the boundary", result.name))
-                .at(result.span, "no marginal is zero, yet some fitted cells tend to zero")
+                .at(
+                    result.span,
+                    match fit.learned.iter().flat_map(|l| &l.coefficients).find(|c| c.value.is_infinite()) {
+                        Some(c) => format!("some coefficients grow without end, such as `{}`", c.name),
+                        None => "no marginal is zero, yet some fitted cells tend to zero".into(),
+                    },
+                )
                 .note("some parameters are infinite; the fitted values are right within the tolerance")
                 .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough"),
         );

@@ -8,15 +8,18 @@
 mod balancing;
 mod bind;
 mod check;
+mod estimate;
 mod execute;
 mod expectations;
 mod levels;
 pub mod library;
 mod load;
 pub mod snapshot;
+pub mod testing;
 
 pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
+pub use estimate::estimators;
 pub use execute::sweeps;
 pub use load::Unit;
 
@@ -31,7 +34,7 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{BalanceResult, Environment, FitResult};
+use crate::report::results::{BalanceResult, Environment, EstimateResult, FitResult};
 use crate::report::value::Value;
 use crate::run::{Observer, Stop};
 use crate::text::ast::{Statement, StatementKind};
@@ -94,7 +97,7 @@ pub enum Level {
 }
 
 /// How a test ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TestOutcome {
     /// The name in quotes.
     pub name: String,
@@ -102,6 +105,10 @@ pub struct TestOutcome {
     pub failures: Vec<Diagnostic>,
     /// Snapshots named in the test that do not exist yet.
     pub new_snapshots: usize,
+    /// Snapshots of the test that could be taken, in the order of the text.
+    pub seen: Vec<snapshot::Seen>,
+    /// Whether a fit that it looks at was interrupted.
+    pub interrupted: bool,
 }
 
 /// Something that happened while a program ran.
@@ -205,6 +212,7 @@ pub struct Session {
     /// Balance statements, in text order.
     balances: Vec<PlannedBalance>,
     balanced_results: IndexMap<String, BalanceResult>,
+    estimates: IndexMap<String, EstimateResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,
@@ -297,5 +305,15 @@ impl Environment for Session {
     }
     fn seed(&self) -> u64 {
         self.options.seed
+    }
+    fn estimate(&self, name: &str) -> Option<EstimateResult> {
+        self.estimates.get(name).cloned()
+    }
+    fn estimate_names(&self) -> Vec<String> {
+        let of = |s: &Statement| match &s.kind {
+            StatementKind::Estimate(e) => e.name.as_ref().map(|n| n.name.clone()),
+            _ => None,
+        };
+        self.main().iter().filter_map(of).collect()
     }
 }

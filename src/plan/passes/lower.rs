@@ -10,7 +10,8 @@ use super::super::liveness::live;
 use super::super::method::Solver;
 use super::super::options::Profile;
 use super::super::schedule::{
-    Buffer, BufferId, Factored, Instruction, Iteration, Match, Place, Product, Role, Schedule, Shape, Step,
+    Buffer, BufferId, Factored, Instruction, Iteration, Learning, Match, Place, Product, Role, Schedule,
+    Shape, Step,
 };
 use super::factor::{Source, factors};
 
@@ -34,6 +35,27 @@ pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>, solver: Solv
         matches: matches.into_iter().map(|(_, m)| m).collect(),
         steps,
         peak,
+    }
+}
+
+/// The program of a fit by pseudo-likelihood, which has no tables.
+pub fn conditional(draft: &Draft, model: &str, profile: &Profile, coefficients: Vec<String>) -> Schedule {
+    let mut writer = Writer::new(draft, Some(profile));
+    writer.emit("fuse", Instruction::Load);
+    writer.emit("choose", Instruction::LearnConditionally { coefficients });
+    writer.emit("order", Instruction::Emit);
+    let Writer { mut steps, .. } = writer;
+    let peak = live(&mut steps, &[], &[], &[], Some(profile));
+    Schedule {
+        model: model.to_string(),
+        draft: draft.clone(),
+        profile: Some(profile.clone()),
+        buffers: Vec::new(),
+        places: Vec::new(),
+        matches: Vec::new(),
+        steps,
+        peak,
+        solver: Solver::PseudoLikelihood,
     }
 }
 
@@ -172,6 +194,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        let mut known = Vec::new();
         let count = self.component.iter().max().map_or(0, |c| c + 1);
         for component in 0..count {
             let atoms: Vec<usize> =
@@ -182,10 +205,30 @@ impl<'a> Writer<'a> {
             if !done {
                 let places: Vec<usize> =
                     (0..self.places.len()).filter(|p| self.places[*p].component == component).collect();
-                let steps = self.calibrate("separate", &places);
-                self.steps.extend(steps);
+                known.extend(self.calibrate("separate", &places));
             }
         }
+        // a model with learned coefficients has no free tables left: all there is is one calibration
+        match self.learning() {
+            Some((coefficients, terms)) => {
+                let learning = Learning { coefficients, terms, steps: known };
+                self.emit("choose", Instruction::Learn(Box::new(learning)));
+            }
+            None => self.steps.extend(known),
+        }
+    }
+
+    /// The coefficients of the model, and the marginal of the data that each of their terms needs.
+    fn learning(&self) -> Option<(Vec<String>, Vec<(usize, BufferId)>)> {
+        let draft = self.draft;
+        let terms: Vec<(usize, BufferId)> = draft
+            .fixed
+            .iter()
+            .filter(|(k, _)| draft.learned.iter().any(|(l, _)| l == k))
+            .filter_map(|(k, s)| Some((*k, *self.statistic.get(s)?)))
+            .collect();
+        let names: indexmap::IndexSet<&String> = draft.learned.iter().map(|(_, n)| n).collect();
+        (!terms.is_empty()).then(|| (names.into_iter().cloned().collect(), terms))
     }
 
     fn iterate(&mut self, a: usize, atom: &Atom) {
@@ -376,8 +419,11 @@ impl<'a> Writer<'a> {
             let iterated: Vec<Match> = iterated.map(|(_, m)| *m).collect();
             let tables = tables.into_iter().map(|(_, m)| m).collect();
             let factored = factored.into_iter().map(|(_, m)| m).collect();
-            self.emit("close", Instruction::Gap { pairs: tables });
-            self.emit("choose", Instruction::Certify { pairs: iterated, factored });
+            // coefficients are measured and certified where they are learned
+            if draft.learned.is_empty() {
+                self.emit("close", Instruction::Gap { pairs: tables });
+                self.emit("choose", Instruction::Certify { pairs: iterated, factored });
+            }
             for (a, m) in self.matches.clone() {
                 if draft.atoms[a].closed {
                     let Match { statistic, belief, .. } = m;

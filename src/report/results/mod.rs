@@ -9,9 +9,11 @@
 
 mod arguments;
 mod balanced;
+mod coefficients;
 mod compare;
 mod diagnosis;
 mod divergence;
+pub mod estimates;
 mod evaluate;
 mod interactions;
 mod probabilities;
@@ -22,6 +24,7 @@ mod thermodynamics;
 pub use arguments::Given;
 pub use balanced::{BALANCE_FIELDS, BalanceField, BalanceResult, places};
 pub use diagnosis::summary;
+pub use estimates::EstimateResult;
 pub use evaluate::{Environment, check, evaluate, number};
 pub use statistics::{for_each_cell, hidden_boundary};
 
@@ -131,6 +134,16 @@ pub const FIELDS: &[Field] = &[
         about: "entropy of the fitted distribution, in nats",
         read: thermodynamics::entropy,
     },
+    Field {
+        name: "coefficients",
+        about: "learned coefficients, with standard errors for counts",
+        read: coefficients::coefficients,
+    },
+    Field {
+        name: "pseudo_likelihood",
+        about: "mean log probability of each mode given all others, summed over modes, in nats",
+        read: coefficients::pseudo_likelihood,
+    },
     Field { name: "theta", about: "natural parameters, one row each", read: thermodynamics::theta },
     Field { name: "eta", about: "expectation parameters, one row each", read: thermodynamics::eta },
     Field {
@@ -197,6 +210,12 @@ pub const METHODS: &[Method] = &[
         call: probabilities::mutual_information,
     },
     Method {
+        name: "coefficient",
+        usage: "f.coefficient(J)",
+        about: "the value of one learned coefficient",
+        call: coefficients::coefficient,
+    },
+    Method {
         name: "log_likelihood",
         usage: "f.log_likelihood(Y)",
         about: "Σ y log q of other data, in nats",
@@ -217,6 +236,12 @@ pub const FUNCTIONS: &[Function] = &[
         usage: "compare(f, g)",
         about: "fits side by side, with likelihood-ratio tests between nested ones",
         call: compare::compare,
+    },
+    Function {
+        name: "plan",
+        usage: "plan(f)",
+        about: "the schedule of a fit, as `mba plan` prints it",
+        call: diagnosis::plan,
     },
     Function {
         name: "interactions",

@@ -292,6 +292,7 @@ impl Session {
             distribution,
             counters: Counters::default(),
             zero_marginals: Vec::new(),
+            learned: None,
         };
         let fit = FitResult {
             name: planned.name.clone(),
