@@ -116,6 +116,7 @@ impl<'a> Machine<'a> {
         let schedule = self.schedule;
         for (at, step) in schedule.steps.iter().enumerate().skip(self.at) {
             self.at = at;
+            let before = self.sweeps;
             if let Instruction::Loop(iteration) = &step.instruction {
                 self.atom += 1;
                 self.units = Units::of(iteration, &schedule.buffers);
@@ -127,9 +128,13 @@ impl<'a> Machine<'a> {
             } else {
                 self.step(step)?;
             }
-            if !matches!(step.instruction, Instruction::Loop(_) | Instruction::Certify { .. }) {
-                self.predict(Unit { operations: step.operations, bytes: step.bytes });
-            }
+            // loops and certificates say themselves what they do, and how often
+            let times = match &step.instruction {
+                Instruction::Loop(_) | Instruction::Certify { .. } => 0,
+                Instruction::Learn(_) => self.sweeps - before,
+                _ => 1,
+            };
+            self.predict(Unit { operations: step.operations, bytes: step.bytes }.times(times as f64));
             for id in &step.frees {
                 self.live -= 8 * std::mem::take(&mut self.tables[id.0]).len();
             }
