@@ -125,6 +125,7 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let history = HISTORY * all(&mut i.pairs.iter().map(|m| m.statistic));
             (operations, bytes, inner.fold(0.0, f64::max) + history)
         }
+        Instruction::Unite(unite) => (unite.operations, unite.bytes, 0.0),
         Instruction::Gap { pairs } => {
             let beliefs = all(&mut pairs.iter().map(|m| m.belief));
             let largest = pairs.iter().map(|m| cells(&m.statistic)).fold(0.0, f64::max);

@@ -58,6 +58,7 @@ pub(super) fn iterate(
                 machine.step(step)?;
             }
             if machine.gap <= tolerance {
+                measured(machine, iteration);
                 return Ok(());
             }
         }
@@ -76,7 +77,15 @@ pub(super) fn iterate(
     for step in &iteration.check {
         machine.step(step)?;
     }
+    measured(machine, iteration);
     Ok(())
+}
+
+/// The gap of an atom that was to stay in factors and is not measured with the others.
+fn measured(machine: &mut Machine, iteration: &Iteration) {
+    if iteration.factored.is_some() {
+        machine.factored_gap = machine.factored_gap.max(machine.gap);
+    }
 }
 
 /// How the sweeps over factors ended.
@@ -153,15 +162,15 @@ fn factors(
     for (f, m) in factored.factors.iter().zip(pairs) {
         machine.take_potential(*f, m.potential);
     }
-    // an atom that is joined to others is measured with them
-    if factored.alone {
+    // in a component with tables it is measured on them
+    if factored.loose {
         machine.factored_gap = machine.factored_gap.max(found);
         if let Some(view) = first.first().and_then(|s| s.instruction.writes().first().copied()) {
             machine.walk(&factored.inward)?;
             machine.walk(first)?;
             let component = machine.schedule.places.iter().find(|p| p.atom == iteration.atom);
             if let Some(component) = component.map(|p| p.component) {
-                machine.log_mass[component] = machine.mass_of(view).ln();
+                machine.log_mass[component] += machine.mass_of(view).ln();
             }
         }
     }

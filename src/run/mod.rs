@@ -13,11 +13,13 @@ mod iterate;
 pub mod kernel;
 mod machine;
 pub mod marginal;
+mod multiply;
 pub mod projection;
 pub mod sample;
 mod statistic;
 pub mod sum;
 pub mod support;
+mod unite;
 pub mod vector;
 
 pub use control::{Control, Flow, Observer, Silent};
