@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use engine::*;
-use mba::run::{Control, Flow, Observer, execute};
+use mba::run::{Control, Flow, Observer, Sweep, execute};
 
 /// The system's allocator, with a count of the times it was asked.
 struct Counting;
@@ -46,7 +46,7 @@ struct Watch {
 }
 
 impl Observer for Watch {
-    fn sweep(&mut self, _: usize, _: f64) -> Flow {
+    fn sweep(&mut self, _: &Sweep) -> Flow {
         self.seen.push(ASKED.get());
         if self.seen.len() < self.last { Flow::Continue } else { Flow::Interrupt }
     }

@@ -198,7 +198,11 @@ fn fit_line(result: &FitResult) -> String {
         Some(gap) => format!("within {} nats of the optimum", scientific(gap)),
         None => format!("marginals match to {}", scientific(fit.certificate.marginal_gap)),
     };
-    format!("fit {} to {}: {how}, kl {}, {proof}\n", result.name, result.tensor.name, number::number(fit.kl))
+    let reached = match fit.learned.as_ref().and_then(|l| l.pseudo_likelihood) {
+        Some(value) => format!("pseudo-likelihood {}", number::number(value)),
+        None => format!("kl {}", number::number(fit.kl)),
+    };
+    format!("fit {} to {}: {how}, {reached}, {proof}\n", result.name, result.tensor.name)
 }
 
 fn scientific(x: f64) -> String {

@@ -58,7 +58,9 @@ pub(crate) fn distinct(numbers: &[u64]) -> bool {
                     zeros += 1;
                     continue;
                 }
-                let mut at = (*hash >> 20) as usize & (slots - 1);
+                // what the top bits tell apart has to reach the others: low bits may all be zero
+                let mixed = (*hash ^ *hash >> 29).wrapping_mul(SPREAD);
+                let mut at = (mixed >> 32) as usize & (slots - 1);
                 while table[at] != 0 {
                     if table[at] == *hash {
                         return false;
@@ -107,6 +109,8 @@ mod tests {
                 numbers[to] = kept;
             }
         }
+        let high: Vec<u64> = (0..200_000u64).map(|i| i << 44).collect();
+        assert!(distinct(&high));
         assert!(distinct(&[]));
         assert!(!distinct(&[u64::MAX, 0, u64::MAX]));
     }

@@ -458,11 +458,13 @@ impl Elaboration<'_> {
                     && let Some(table) =
                         self.tabulate(&scope, statistic.as_ref().unwrap_or(&one), "statistic")
                 {
-                    let potential = Potential::Learned {
-                        coefficient: coefficient.name.clone(),
-                        statistic: Arc::new(table),
-                    };
-                    self.interactions.push(Interaction { scope, potential, span: item.span });
+                    match self.coefficient(coefficient) {
+                        Ok(coefficient) => {
+                            let potential = Potential::Learned { coefficient, statistic: Arc::new(table) };
+                            self.interactions.push(Interaction { scope, potential, span: item.span });
+                        }
+                        Err(diagnostic) => self.diagnostics.push(diagnostic),
+                    }
                 }
             }
             ModelItemKind::For { names, over, items } => self.repeat(names, over, items, current),
@@ -504,6 +506,22 @@ impl Elaboration<'_> {
             }
             ModelItemKind::Mix(_) => self.unsupported("mixtures (`mix`)", item.span),
         }
+    }
+
+    /// The full name of a coefficient: with an index there is one for each value the index takes, modes by
+    /// their names.
+    fn coefficient(&self, written: &ModeRef) -> Result<String, Diagnostic> {
+        let context = Context { work: self, cell: None };
+        let mut parts = Vec::with_capacity(written.index.len());
+        for index in &written.index {
+            parts.push(match constant::evaluate(index, &context)? {
+                Constant::Mode(m) => self.modes[m].name.clone(),
+                Constant::Text(text) => text,
+                other => super::mode::number_label(constant::number_of(&other, index.span)?),
+            });
+        }
+        let name = &written.name.name;
+        Ok(if parts.is_empty() { name.clone() } else { format!("{name}[{}]", parts.join(", ")) })
     }
 
     fn unsupported(&mut self, what: &str, span: Span) {

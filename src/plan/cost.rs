@@ -3,7 +3,7 @@
 
 use super::draft::{Clique, Draft};
 use super::options::Profile;
-use super::schedule::{Buffer, BufferId, Instruction, Match, Shape, Side, Step};
+use super::schedule::{Buffer, BufferId, Instruction, Iteration, Match, Shape, Side, Step};
 use crate::model::Scope;
 
 /// Operations counted for one exponential or logarithm.
@@ -13,9 +13,19 @@ pub const TRANSCENDENTAL: f64 = 16.0;
 /// potentials and of residuals each, and the latest potentials, residual and extrapolation.
 pub const HISTORY: f64 = 14.0;
 
+/// Vectors of that kind Newton's method keeps: data, potentials, a trial of them, right-hand side, fitted
+/// marginals and their inverses, solution, residual, direction and image.
+pub const NEWTON: f64 = 10.0;
+
 /// Vectors of that kind the certificate keeps: right-hand side, solution, residual, preconditioned
 /// residual, direction, image and marginals.
 pub const CONJUGATE: f64 = 7.0;
+
+/// Coefficients up to which their covariance is a matrix; beyond, it is only multiplied with vectors.
+pub const DENSE: f64 = 2000.0;
+
+/// Cells of a clique whose statistics are written out at a time.
+pub const SLAB: f64 = 4096.0;
 
 /// Operations of one sweep over a junction tree: every generator is a sum and a product over its
 /// clique, every edge a sum over one end and a product over the other, both ways.
@@ -122,8 +132,31 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let operations = sweep.iter().map(|s| s.operations).sum();
             let bytes = sweep.iter().map(|s| s.bytes).sum();
             let inner = steps.iter().map(|s| s.scratch);
-            let history = HISTORY * all(&mut i.pairs.iter().map(|m| m.statistic));
-            (operations, bytes, inner.fold(0.0, f64::max) + history)
+            // acceleration and Newton's method are not at work at the same time
+            let tables = all(&mut i.pairs.iter().map(|m| m.statistic));
+            let kept = (HISTORY * tables).max(newton(i, buffers));
+            (operations, bytes, inner.fold(0.0, f64::max) + kept)
+        }
+        Instruction::Learn(l) => {
+            let tables = l.steps.iter().filter_map(|s| match &s.instruction {
+                Instruction::Contract { belief, .. } => Some(cells(belief)),
+                _ => None,
+            });
+            let tables: f64 = tables.sum();
+            let n = l.coefficients.len() as f64;
+            let information = if n <= DENSE { n * n } else { 8.0 * n };
+            let per_cell = 2.0 * information;
+            let operations: f64 = l.steps.iter().map(|s| s.operations).sum();
+            let moved: f64 = l.steps.iter().map(|s| s.bytes).sum();
+            let inner = l.steps.iter().map(|s| s.scratch).fold(0.0, f64::max);
+            let scratch =
+                inner + 3.0 * information + n.min(DENSE) * (2.0 * SLAB).min(2.0 * tables) + 4.0 * tables;
+            (operations + per_cell * tables, moved, scratch)
+        }
+        Instruction::LearnConditionally { coefficients } => {
+            let (n, stored) = (coefficients.len() as f64, profile.map_or(0.0, |p| p.stored as f64));
+            // at most every coefficient in every conditional distribution
+            (stored * n * n, stored * 8.0, 9.0 * n * n + stored)
         }
         Instruction::Unite(unite) => (unite.operations, unite.bytes, 0.0),
         Instruction::Gap { pairs } => {
@@ -162,6 +195,23 @@ pub const GROUPS: f64 = 8.0;
 
 /// Cells of a block of the data pass.
 pub const BLOCK: f64 = 32768.0;
+
+/// Cells that Newton's method works on beside the tables of a loop: its vectors, and for each product
+/// an energy per clique with room for the largest, or a direction per factor, message and view.
+pub fn newton(iteration: &Iteration, buffers: &[Buffer]) -> f64 {
+    let cells = |id: &BufferId| buffers.get(id.0).map_or(0.0, |b| b.cells);
+    let vectors = NEWTON * iteration.pairs.iter().map(|m| cells(&m.statistic)).sum::<f64>();
+    let steps = match &iteration.factored {
+        Some(f) => &f.check,
+        None => &iteration.check,
+    };
+    let mut touched: Vec<BufferId> = steps.iter().flat_map(|s| s.instruction.writes()).collect();
+    touched.extend(iteration.factored.iter().flat_map(|f| f.factors.iter().copied()));
+    touched.sort_unstable();
+    touched.dedup();
+    let largest = touched.iter().map(cells).fold(0.0, f64::max);
+    vectors + touched.iter().map(cells).sum::<f64>() + largest
+}
 
 fn forest(buffers: &[Buffer]) -> f64 {
     buffers.iter().filter(|b| b.role == super::schedule::Role::Belief).map(|b| b.cells).sum()

@@ -90,8 +90,10 @@ pub struct Draft {
     pub names: Vec<String>,
     /// The free generating class.
     pub generators: Vec<Scope>,
-    /// Scopes of the fixed potentials, with their position in the model's interactions.
+    /// Scopes of the potentials that are no free tables, with their position in the model's interactions.
     pub fixed: Vec<(usize, Scope)>,
+    /// Those among them that are learned: their position, and the name of the coefficient.
+    pub learned: Vec<(usize, String)>,
     /// Whether there is a tensor to fit.
     pub data: bool,
     /// Atoms, parents before children. Each root starts a component.
@@ -106,12 +108,18 @@ impl Draft {
     /// The model before any pass: one atom of everything.
     pub fn new(model: &EnergyModel, data: bool) -> Self {
         let fixed = model.interactions.iter().enumerate();
-        let fixed = fixed.filter(|(_, i)| matches!(i.potential, Potential::Fixed(_)));
+        let fixed = fixed.filter(|(_, i)| !matches!(i.potential, Potential::Free));
+        let learned = model.interactions.iter().enumerate();
+        let learned = learned.filter_map(|(k, i)| match &i.potential {
+            Potential::Learned { coefficient, .. } => Some((k, coefficient.clone())),
+            _ => None,
+        });
         Self {
             sizes: model.modes.iter().map(|m| m.size()).collect(),
             names: model.modes.iter().map(|m| m.name.clone()).collect(),
             generators: model.free_scopes(),
             fixed: fixed.map(|(k, i)| (k, i.scope.clone())).collect(),
+            learned: learned.collect(),
             data,
             atoms: Vec::new(),
             from_data: Vec::new(),

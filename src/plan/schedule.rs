@@ -3,6 +3,7 @@
 use crate::model::Scope;
 
 use super::draft::Draft;
+use super::method::Solver;
 use super::options::Profile;
 
 /// A table of the schedule, by position in [`Schedule::buffers`].
@@ -259,6 +260,13 @@ pub enum Instruction {
     Loop(Box<Iteration>),
     /// Put the atoms of a component together where those that iterate stay products of factors.
     Unite(Box<Unite>),
+    /// Find the coefficients that match the moments of the data.
+    Learn(Box<Learning>),
+    /// Find the coefficients under which each mode of each record is best explained by the others.
+    LearnConditionally {
+        /// The names of the coefficients.
+        coefficients: Vec<String>,
+    },
     /// Measure the marginal gap of generators.
     Gap {
         /// The generators.
@@ -287,6 +295,17 @@ pub enum Instruction {
     },
     /// Hand back the calibrated tree.
     Emit,
+}
+
+/// The search for coefficients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learning {
+    /// The names of the coefficients.
+    pub coefficients: Vec<String>,
+    /// Their terms: the position in the model's interactions, and the marginal of the data there.
+    pub terms: Vec<(usize, BufferId)>,
+    /// From coefficients to the calibrated tree of the model.
+    pub steps: Vec<Step>,
 }
 
 /// The loop of an iterated atom.
@@ -407,6 +426,8 @@ impl Instruction {
             Instruction::Rescale(..) => "rescale",
             Instruction::Loop(_) => "loop",
             Instruction::Unite(_) => "unite",
+            Instruction::Learn(_) => "learn",
+            Instruction::LearnConditionally { .. } => "learn_conditionally",
             Instruction::Gap { .. } => "gap",
             Instruction::Adopt { .. } => "adopt",
             Instruction::Divergence { .. } => "divergence",
@@ -421,7 +442,10 @@ impl Instruction {
             pairs.iter().flat_map(|m| [m.statistic, m.potential, m.belief]).collect()
         };
         match self {
-            Instruction::Load | Instruction::Reduce { .. } | Instruction::Emit => Vec::new(),
+            Instruction::Load
+            | Instruction::Reduce { .. }
+            | Instruction::LearnConditionally { .. }
+            | Instruction::Emit => Vec::new(),
             Instruction::Derive { from, .. } => vec![*from],
             Instruction::Divide { statistic, separator, .. } => {
                 separator.iter().copied().chain([*statistic]).collect()
@@ -448,6 +472,10 @@ impl Instruction {
                     _ => None,
                 });
                 unite.joints.iter().flat_map(of).chain(shared).chain(joins).collect()
+            }
+            Instruction::Learn(learning) => {
+                let inside = learning.steps.iter().flat_map(|s| s.instruction.reads());
+                inside.chain(learning.terms.iter().map(|(_, id)| *id)).collect()
             }
             Instruction::Gap { pairs } => pairs.iter().flat_map(|m| [m.statistic, m.belief]).collect(),
             Instruction::Product(p) => p.factors.clone(),
@@ -486,6 +514,9 @@ impl Instruction {
                 let closed = unite.joints.iter().filter(|j| j.factor.is_none()).map(|j| j.holder.belief);
                 closed.chain(unite.joints.iter().filter_map(|j| j.shared.map(|(s, _)| s))).collect()
             }
+            Instruction::Learn(learning) => {
+                learning.steps.iter().flat_map(|s| s.instruction.writes()).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -500,6 +531,8 @@ pub struct Schedule {
     pub draft: Draft,
     /// The shape of the data; none when there is nothing to fit.
     pub profile: Option<Profile>,
+    /// What the loops do.
+    pub solver: Solver,
     /// The tables.
     pub buffers: Vec<Buffer>,
     /// The cliques of the whole model.
@@ -522,7 +555,7 @@ impl Schedule {
 
     /// Whether some atom takes sweeps.
     pub fn iterates(&self) -> bool {
-        self.draft.atoms.iter().any(super::draft::Atom::iterates)
+        !self.draft.learned.is_empty() || self.draft.atoms.iter().any(super::draft::Atom::iterates)
     }
 
     /// Predicted operations of one sweep over every iterated atom.
@@ -541,6 +574,6 @@ impl Schedule {
     }
 
     fn loops(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)))
+        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_) | Instruction::Learn(_)))
     }
 }

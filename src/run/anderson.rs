@@ -7,7 +7,7 @@ use super::kernel::scale;
 use super::machine::Machine;
 use super::sum::{Compensated, sum};
 use super::vector::{exp_all, ln_all, weighted_dot};
-use crate::plan::schedule::{BufferId, Iteration, Match};
+use crate::plan::schedule::{BufferId, Instruction, Iteration, Match};
 use crate::text::Diagnostic;
 
 /// Differences that are kept.
@@ -118,7 +118,10 @@ impl<'a> Anderson<'a> {
         machine.walk(&factored.inward)?;
         let first = factored.sweep.get(..1).unwrap_or_default();
         machine.walk(first)?;
-        let view = first.first().and_then(|s| s.instruction.writes().first().copied());
+        let view = first.first().and_then(|s| match &s.instruction {
+            Instruction::Product(product) => Some(product.onto),
+            _ => None,
+        });
         Ok(view.map_or(1.0, |v| machine.mass_of(v)))
     }
 

@@ -8,7 +8,7 @@ use super::distribution::{Belief, Clique, Distribution};
 use super::fit::{Fit, Status, ZeroMarginals};
 use super::machine::Machine;
 use crate::data::Tensor;
-use crate::model::{EnergyModel, Potential, Table};
+use crate::model::{EnergyModel, Table};
 use crate::plan::schedule::{BufferId, Instruction, Joint};
 use crate::plan::{Options, Schedule, compile_fixed};
 use crate::text::{Code, Diagnostic};
@@ -26,7 +26,8 @@ pub fn execute(
     observer: &mut dyn Observer,
 ) -> Result<Fit, Vec<Diagnostic>> {
     fits_together(schedule, model, Some(tensor))?;
-    let mut machine = Machine::new(schedule, model, Some(tensor), control);
+    let parametrised = model.parametrised()?;
+    let mut machine = Machine::new(schedule, &parametrised, Some(tensor), control);
     machine.run(observer)?;
     let zero_marginals = zero_marginals(&machine);
     let status = status(&machine, !zero_marginals.is_empty());
@@ -41,6 +42,7 @@ pub fn execute(
         data_entropy: -machine.negative_entropy,
         counters: machine.counters,
         zero_marginals,
+        learned: machine.learned.take().map(Arc::new),
         distribution: distribution(machine),
     })
 }
@@ -196,15 +198,13 @@ fn distribution(mut machine: Machine) -> Distribution {
         })
         .collect();
     let potentials = schedule.matches.iter().map(|m| table(m.potential)).collect();
-    let energies = machine.model.interactions.iter().filter_map(|i| match &i.potential {
-        Potential::Fixed(energy) => Some(Arc::clone(energy)),
-        _ => None,
-    });
+    let energies = (0..machine.model.interactions.len()).filter_map(|k| machine.energy(k));
+    let energies: Vec<Arc<Table>> = energies.collect();
     Distribution {
         modes: machine.model.modes.clone(),
         cliques,
         potentials,
-        energies: energies.collect(),
+        energies,
         temperature: machine.model.temperature,
         log_mass: machine.log_mass,
     }

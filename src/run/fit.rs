@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::distribution::Distribution;
+use super::learned::Learned;
 use crate::model::{EnergyModel, Scope};
 use crate::plan::Schedule;
 
@@ -97,6 +98,8 @@ pub struct Fit {
     pub counters: Counters,
     /// Generators with cells that have no mass in the data.
     pub zero_marginals: Vec<ZeroMarginals>,
+    /// The coefficients, when the model has learned ones.
+    pub learned: Option<Arc<Learned>>,
 }
 
 impl Fit {

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::contract::{Plan, Room};
-use super::control::{Control, Observer};
+use super::control::{Control, Observer, Sweep};
 use super::fit::{Certificate, Counters};
 use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
+use super::learned::Learned;
 use super::projection::Projection;
 use super::statistic::gather;
 use super::sum::{dot, sum};
 use super::vector::{exp, ln, ln_all};
-use super::{certificate, iterate};
+use super::{certificate, iterate, learned};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
 use crate::plan::cost::TRANSCENDENTAL;
@@ -39,6 +40,8 @@ pub(super) struct Machine<'a> {
     /// ln of the mass of exp(Σ λ − Σ E/T) of each component.
     pub log_mass: Vec<f64>,
     pub sweeps: usize,
+    /// Which loop runs, from 1.
+    pub atom: usize,
     pub stopped: bool,
     pub interrupted: bool,
     pub gap: f64,
@@ -50,6 +53,10 @@ pub(super) struct Machine<'a> {
     pub smallest_change: Option<f64>,
     pub counters: Counters,
     live: usize,
+    /// The energies of learned potentials at the coefficients of now, by position in the model's interactions.
+    pub energies: HashMap<usize, Arc<Table>>,
+    /// What was learned of the coefficients.
+    pub learned: Option<Learned>,
     /// A generator with mass in the data where the model has none.
     pub infeasible: Option<BufferId>,
 }
@@ -78,6 +85,7 @@ impl<'a> Machine<'a> {
             factored_gap: 0.0,
             log_mass: vec![0.0; components],
             sweeps: 0,
+            atom: 0,
             stopped: false,
             interrupted: false,
             gap: 0.0,
@@ -88,6 +96,8 @@ impl<'a> Machine<'a> {
             smallest_change: None,
             counters: Counters::default(),
             live: resident as usize,
+            energies: HashMap::new(),
+            learned: None,
             infeasible: None,
         }
     }
@@ -97,7 +107,12 @@ impl<'a> Machine<'a> {
         let schedule = self.schedule;
         for step in &schedule.steps {
             if let Instruction::Loop(iteration) = &step.instruction {
+                self.atom += 1;
                 iterate::iterate(self, iteration, observer)?;
+            } else if let Instruction::Learn(learning) = &step.instruction {
+                learned::learn(self, learning, observer)?;
+            } else if let Instruction::LearnConditionally { coefficients } = &step.instruction {
+                learned::learn_conditionally(self, coefficients, observer)?;
             } else {
                 self.step(step)?;
             }
@@ -155,8 +170,8 @@ impl<'a> Machine<'a> {
             Instruction::Rescale(..) => {}
             Instruction::Message { from, to, separator } => self.message(*from, *to, *separator),
             // loops are run by `iterate`, which needs the observer; they do not nest
-            Instruction::Loop(_) => {}
             Instruction::Unite(unite) => self.unite(unite)?,
+            Instruction::Loop(_) | Instruction::Learn(_) | Instruction::LearnConditionally { .. } => {}
             Instruction::Gap { pairs } => self.gap = self.measure(pairs).max(self.factored_gap),
             Instruction::Adopt { statistic, belief } => {
                 let (from, onto) = self.two(*statistic, *belief);
@@ -167,6 +182,14 @@ impl<'a> Machine<'a> {
             Instruction::Certify { pairs, factored } => certificate::certify(self, pairs, factored),
         }
         Ok(())
+    }
+
+    /// What an observer is told of a sweep that has just been counted.
+    pub fn told(&self, own: usize, gap: f64, tolerance: f64) -> Sweep {
+        let loops = self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)));
+        let most = self.control.max_sweeps;
+        let (number, atom) = (self.sweeps, self.atom);
+        Sweep { number, own, atom, atoms: loops.count(), gap, tolerance, most, objective: None }
     }
 
     /// Makes room for a table.
@@ -285,11 +308,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The table of a fixed potential.
-    pub fn energy(&self, interaction: usize) -> Option<&'a Table> {
+    /// The table of a fixed potential, or of a learned one at the coefficients of now.
+    pub fn energy(&self, interaction: usize) -> Option<Arc<Table>> {
         match &self.model.interactions.get(interaction)?.potential {
-            Potential::Fixed(table) => Some(table),
-            _ => None,
+            Potential::Fixed(table) => Some(Arc::clone(table)),
+            Potential::Learned { .. } => self.energies.get(&interaction).cloned(),
+            Potential::Free => None,
         }
     }
 
@@ -426,7 +450,7 @@ impl<'a> Machine<'a> {
         self.kl = if kl < 0.0 && -kl <= 64.0 * f64::EPSILON * size { 0.0 } else { kl };
     }
 
-    fn no_mass(&self, id: BufferId) -> Diagnostic {
+    pub fn no_mass(&self, id: BufferId) -> Diagnostic {
         let scope = &self.schedule.buffers[id.0].scope;
         let name = &self.model.name;
         let message =

@@ -53,6 +53,29 @@ impl Distribution {
     }
 }
 
+/// Draws one cell at a time.
+pub struct Drawer {
+    tables: Vec<Cumulative>,
+    width: usize,
+}
+
+impl Drawer {
+    /// An independent draw. O(cliques · log of the clique size).
+    pub fn draw(&self, rng: &mut Xoshiro256PlusPlus) -> Vec<usize> {
+        let mut cell = vec![0u32; self.width];
+        self.tables.iter().for_each(|table| table.draw(rng, &mut cell));
+        cell.into_iter().map(|level| level as usize).collect()
+    }
+}
+
+impl Distribution {
+    /// Running sums of every clique, to draw from again and again.
+    pub fn drawer(&self) -> Drawer {
+        let tables = (0..self.cliques.len()).map(|i| Cumulative::new(self, i)).collect();
+        Drawer { tables, width: self.modes.len() }
+    }
+}
+
 /// Cells in rows of `width` levels, with how often each occurs.
 struct Counted {
     width: usize,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations};
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, testing};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
 use crate::report::results;
-use crate::text::ast::{Fit, ModelItemKind, Statement, StatementKind, TestItemKind};
+use crate::text::ast::{Fit, Ident, ModelItemKind, Statement, StatementKind, TestItemKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
 impl Session {
@@ -41,15 +41,24 @@ impl Session {
                             TestItemKind::Expect { condition, within } => {
                                 expectations::check(condition, within.as_ref(), self, diagnostics);
                             }
-                            TestItemKind::Snapshot { value, .. } => results::check(value, self, diagnostics),
+                            TestItemKind::Snapshot { value, within, except, .. } => {
+                                for expr in
+                                    [Some(value), within.as_ref(), except.as_ref()].into_iter().flatten()
+                                {
+                                    results::check(expr, self, diagnostics);
+                                }
+                            }
                             TestItemKind::ExpectError { code, .. } => {
                                 diagnostics.extend(expectations::code(code).err());
                             }
                         }
                     }
                 }
-                StatementKind::Balance(_) => {
-                    diagnostics.push(crate::model::unsupported("`balance`", statement.span));
+                StatementKind::Balance(balance) => {
+                    self.check_balance(balance, statement.span, &mut names, diagnostics);
+                }
+                StatementKind::Estimate(estimate) => {
+                    self.check_estimate(estimate, statement.span, &mut names, diagnostics);
                 }
                 StatementKind::Sweep(_) => {
                     diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
@@ -61,6 +70,7 @@ impl Session {
                 | StatementKind::Model(_) => {}
             }
         }
+        testing::check_names(self, diagnostics);
         self.check_samples(diagnostics);
         self.lint_unused_modes(diagnostics);
     }
@@ -205,7 +215,7 @@ impl Session {
                     } else {
                         diagnostics.extend(lint::lint(&model, &entry.declaration));
                         let model = model.in_order_of(&tensor.modes);
-                        planned.schedule = self.plan(&model, &tensor, span, diagnostics);
+                        planned.schedule = self.plan(&model, &tensor, fit.method.as_ref(), span, diagnostics);
                         planned.model = Arc::new(model);
                     }
                 }
@@ -235,6 +245,7 @@ impl Session {
         &self,
         model: &EnergyModel,
         tensor: &Bound,
+        method: Option<&Ident>,
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
@@ -258,7 +269,17 @@ impl Session {
                 masked: false,
             },
         };
-        match plan::compile(model, &profile, &plan::Options { memory: self.options.memory }) {
+        let mut options = plan::Options { memory: self.options.memory, ..plan::Options::default() };
+        if let Some(named) = method {
+            // a name that does not exist has been reported with the options of the fit
+            let method = plan::method::find(&named.name, named.span).ok()?;
+            if let Err(diagnostic) = plan::method::check(method, model, &profile, named.span) {
+                diagnostics.push(diagnostic);
+                return None;
+            }
+            options.solver = method.solver;
+        }
+        match plan::compile(model, &profile, &options) {
             Ok(schedule) => {
                 let lints = plan::lint(model, &profile, &schedule);
                 diagnostics.extend(lints.into_iter().map(|d| d.at(span, "in this fit")));
@@ -297,14 +318,14 @@ impl Session {
             elaborate(&self.declarations, &self.known, entry, Some(&sampling.model), Some(&bound.modes));
         let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
         let Some(model) = model else { return Err(errors) };
-        if let Some(free) =
-            model.interactions.iter().find(|i| matches!(i.potential, crate::model::Potential::Free))
-        {
+        let open = |i: &&crate::model::Interaction| !matches!(i.potential, crate::model::Potential::Fixed(_));
+        if let Some(free) = model.interactions.iter().find(open) {
+            let what = match &free.potential {
+                crate::model::Potential::Free => "free tables",
+                _ => "learned coefficients",
+            };
             return Err(vec![
-                Diagnostic::new(
-                    Code::MBA308,
-                    format!("`{}` cannot be sampled: it has free tables", model.name),
-                )
+                Diagnostic::new(Code::MBA308, format!("`{}` cannot be sampled: it has {what}", model.name))
                 .at(sampling.span, "sampled here")
                 .at(free.span, "known only after a fit")
                 .help("give its interactions energies, as in `[a b] = …`; a fit is sampled as `f.sample(n)`"),
@@ -318,7 +339,8 @@ impl Session {
                     .help("list the modes of the model in the data statement"),
             ]);
         }
-        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory }).map(|_| model)
+        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory, ..Default::default() })
+            .map(|_| model)
     }
 
     fn lint_unused_modes(&self, diagnostics: &mut Vec<Diagnostic>) {

@@ -1,16 +1,19 @@
 //! The verbs, in text order.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
+use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
 use crate::model::declarations::Declarations;
+use crate::plan::method;
 use crate::report::results::{self, FitResult};
 use crate::report::save;
 use crate::report::value::Value;
-use crate::run::{self, Control, Status};
+use crate::run::{self, Control, Status, Stoppable};
 use crate::text::ast::{Expr, Fit, FitOption, OptionValue, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
 
@@ -28,18 +31,13 @@ const LATER: &[&str] = &["restarts", "anneal", "hold_out"];
 pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
     let mut control = Control::default();
     let mut diagnostics = Vec::new();
-    if let Some(method) = &fit.method
-        && method.name != "auto"
-    {
-        diagnostics.push(match method.name.as_str() {
+    if let Some(method) = &fit.method {
+        match method.name.as_str() {
             "blocks" | "ltr" | "a1gm" => {
-                crate::model::unsupported(&format!("`by {}`", method.name), method.span)
+                diagnostics.push(crate::model::unsupported(&format!("`by {}`", method.name), method.span));
             }
-            _ => Diagnostic::new(Code::MBA102, format!("there is no method `{}`", method.name))
-                .at(method.span, "unknown method")
-                .help("write `by auto`, or leave it out")
-                .replace(method.span, "auto", "write `auto`"),
-        });
+            name => diagnostics.extend(method::find(name, method.span).err()),
+        }
     }
     for weight in fit.targets.iter().filter_map(|(_, weight)| weight.as_ref()) {
         diagnostics.push(crate::model::unsupported("weights of tensors", weight.span));
@@ -55,7 +53,11 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
     (control, diagnostics)
 }
 
-fn apply(option: &FitOption, control: &mut Control, declarations: &Declarations) -> Result<(), Diagnostic> {
+pub(super) fn apply(
+    option: &FitOption,
+    control: &mut Control,
+    declarations: &Declarations,
+) -> Result<(), Diagnostic> {
     let name = option.name.name.as_str();
     if LATER.contains(&name) {
         return Err(crate::model::unsupported(&format!("`{name}`"), option.span));
@@ -116,17 +118,39 @@ impl Session {
     ///
     /// A verb that fails is reported; those that do not depend on it still run.
     pub fn run(&mut self, host: &dyn Host, sink: &mut dyn Sink) -> Outcome {
+        self.run_chosen(&|_| true, &OnceCell::new(), host, sink)
+    }
+
+    /// As [`Session::run`], for the statements at the positions that are chosen. The snapshots are read when a
+    /// test is first met.
+    pub(super) fn run_chosen(
+        &mut self,
+        chosen: &dyn Fn(usize) -> bool,
+        snapshots: &OnceCell<Store>,
+        host: &dyn Host,
+        sink: &mut dyn Sink,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let statements: Vec<_> = self.main().to_vec();
         let mut planned = std::mem::take(&mut self.planned).into_iter();
         let mut done = Vec::new();
-        for statement in &statements {
+        for (position, statement) in statements.iter().enumerate() {
+            let chosen = chosen(position);
             match &statement.kind {
                 StatementKind::Fit(_) => {
                     if let Some(fit) = planned.next() {
                         done.push(fit.clone());
                         self.planned = done.clone();
+                        if !chosen {
+                            continue;
+                        }
                         self.run_fit(&fit, host, sink, &mut outcome);
+                    }
+                }
+                _ if !chosen => {}
+                StatementKind::Balance(_) => {
+                    if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
+                        self.run_balance(&balance, host, sink, &mut outcome);
                     }
                 }
                 StatementKind::Show(list) => {
@@ -143,6 +167,9 @@ impl Session {
                         }
                     }
                 }
+                StatementKind::Estimate(estimate) => {
+                    self.run_estimate(estimate, statement.span, sink, &mut outcome);
+                }
                 StatementKind::Save { value, path } => {
                     if self.depends_on_failure(value) {
                         continue;
@@ -153,7 +180,8 @@ impl Session {
                     }
                 }
                 StatementKind::Test(test) => {
-                    let result = expectations::run(self, test, host);
+                    let stored = snapshots.get_or_init(|| Store::load(self, host));
+                    let result = expectations::run(self, test, stored, host, sink);
                     if !result.failures.is_empty() {
                         outcome.fail();
                     }
@@ -169,7 +197,7 @@ impl Session {
         outcome
     }
 
-    fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    pub(super) fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
         if let Some(diagnostic) = self.level(diagnostic) {
             outcome.count(&diagnostic);
             sink.event(Event::Diagnostic(&diagnostic), &self.sources);
@@ -178,6 +206,9 @@ impl Session {
 
     fn run_fit(&mut self, planned: &PlannedFit, host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
         let Some(schedule) = planned.schedule.clone() else { return };
+        if self.options.stop.asked() {
+            return self.tell(not_begun(planned), sink, outcome);
+        }
         let started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
@@ -191,8 +222,9 @@ impl Session {
             }
         };
         let fit = {
-            let mut observer = sink.observer(&planned.name, planned.control.tolerance);
-            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut *observer)
+            let inner = sink.observer(&planned.name, planned.control.tolerance);
+            let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
+            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut observer)
         };
         let fit = match fit {
             Ok(fit) => fit,
@@ -214,9 +246,10 @@ impl Session {
             tensor,
             control: planned.control,
             memory: self.options.memory,
+            seconds: host.seconds() - started,
             span: planned.span,
         };
-        sink.event(Event::Fit(&result, host.seconds() - started), &self.sources);
+        sink.event(Event::Fit(&result, result.seconds), &self.sources);
         for diagnostic in after(&result) {
             self.tell(diagnostic, sink, outcome);
         }
@@ -231,7 +264,11 @@ impl Session {
         names_of(expr).into_iter().any(|name| {
             let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
-            fit_failed || data_failed
+            let balance_failed =
+                self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
+            let estimate_failed = crate::report::results::Environment::estimate_names(self).contains(&name)
+                && !self.estimates.contains_key(&name);
+            fit_failed || balance_failed || data_failed || estimate_failed
         })
     }
 
@@ -266,7 +303,7 @@ impl Session {
 
     fn draw(&self, name: &str, bound: &Bound, sampling: &Sampling) -> Result<Tensor, Vec<Diagnostic>> {
         let model = self.sampled_model(sampling, bound)?;
-        let options = crate::plan::Options { memory: self.options.memory };
+        let options = crate::plan::Options { memory: self.options.memory, ..Default::default() };
         let distribution = run::Distribution::from_fixed(&model, &options)?;
         let sample = distribution.sample(sampling.count, sampling.seed.unwrap_or(self.options.seed));
         let mut modes = model.modes;
@@ -332,13 +369,46 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
     }
 }
 
+/// A fit that is left out because the run was asked to end before it.
+fn not_begun(planned: &PlannedFit) -> Diagnostic {
+    Diagnostic::new(Code::MBA530, format!("`{}` was not fitted", planned.name))
+        .at(planned.span, "the run was asked to end before this")
+        .help("what was computed before it stands; run the program again for the rest")
+}
+
 /// A number of sweeps in words.
 pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
 }
 
+/// Coefficients of which there are too many, by the names the user gave them.
+fn undetermined(result: &FitResult, learned: &run::learned::Learned) -> Option<Diagnostic> {
+    let set = learned.dependencies.first()?;
+    let mut names: Vec<String> = set
+        .iter()
+        .map(|name| match name.split_once(']') {
+            Some((modes, _)) if name.starts_with('[') => format!("{modes}]"),
+            _ => name.clone(),
+        })
+        .collect();
+    names.dedup();
+    let shown: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
+    let message = match shown.as_slice() {
+        [one] => format!("`{one}` is not determined: its statistic is the same in every cell"),
+        _ => format!("{} are not determined: their statistics are linearly dependent", suggest::list(&shown)),
+    };
+    let mut diagnostic = Diagnostic::new(Code::MBA551, message)
+        .at(result.span, format!("any data leave {} of them open", learned.dependencies.len()))
+        .note("the fitted distribution is right, and `parameters` and `df` count what is determined")
+        .help("leave one of them out, or give it a number");
+    if learned.dependencies.len() > 1 {
+        diagnostic = diagnostic.note(format!("{} more such sets", learned.dependencies.len() - 1));
+    }
+    Some(diagnostic)
+}
+
 /// What is worth saying once a fit has ended.
-fn after(result: &FitResult) -> Vec<Diagnostic> {
+pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let fit = &result.fit;
     match fit.status {
@@ -368,10 +438,19 @@ fn after(result: &FitResult) -> Vec<Diagnostic> {
         ),
         _ => {}
     }
+    if let Some(learned) = &fit.learned {
+        diagnostics.extend(undetermined(result, learned));
+    }
     if results::hidden_boundary(result) {
         diagnostics.push(
             Diagnostic::new(Code::MBA513, format!("the optimum of `{}` lies on the boundary", result.name))
-                .at(result.span, "no marginal is zero, yet some fitted cells tend to zero")
+                .at(
+                    result.span,
+                    match fit.learned.iter().flat_map(|l| &l.coefficients).find(|c| c.value.is_infinite()) {
+                        Some(c) => format!("some coefficients grow without end, such as `{}`", c.name),
+                        None => "no marginal is zero, yet some fitted cells tend to zero".into(),
+                    },
+                )
                 .note("some parameters are infinite; the fitted values are right within the tolerance")
                 .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough"),
         );

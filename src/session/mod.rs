@@ -5,16 +5,21 @@
 //!                                                        └─▶ run: the verbs in text order, told to a [`Sink`]
 //! ```
 
+mod balancing;
 mod bind;
 mod check;
+mod estimate;
 mod execute;
 mod expectations;
 mod levels;
 pub mod library;
 mod load;
 pub mod snapshot;
+pub mod testing;
 
+pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
+pub use estimate::estimators;
 pub use execute::sweeps;
 pub use load::Unit;
 
@@ -29,9 +34,9 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{Environment, FitResult};
+use crate::report::results::{BalanceResult, Environment, EstimateResult, FitResult};
 use crate::report::value::Value;
-use crate::run::Observer;
+use crate::run::{Observer, Stop};
 use crate::text::ast::{Statement, StatementKind};
 use crate::text::codes::Blame;
 use crate::text::{Code, Diagnostic, Sources, Span, parse_expression};
@@ -63,6 +68,8 @@ pub struct Options {
     pub levels: HashMap<Code, Level>,
     /// Whether every warning is an error.
     pub deny_warnings: bool,
+    /// How to ask a run to end: the fit that runs ends at its next sweep, the others do not begin.
+    pub stop: Stop,
 }
 
 impl Default for Options {
@@ -73,6 +80,7 @@ impl Default for Options {
             seed: 0,
             levels: HashMap::new(),
             deny_warnings: false,
+            stop: Stop::default(),
         }
     }
 }
@@ -89,7 +97,7 @@ pub enum Level {
 }
 
 /// How a test ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TestOutcome {
     /// The name in quotes.
     pub name: String,
@@ -97,6 +105,10 @@ pub struct TestOutcome {
     pub failures: Vec<Diagnostic>,
     /// Snapshots named in the test that do not exist yet.
     pub new_snapshots: usize,
+    /// Snapshots of the test that could be taken, in the order of the text.
+    pub seen: Vec<snapshot::Seen>,
+    /// Whether a fit that it looks at was interrupted.
+    pub interrupted: bool,
 }
 
 /// Something that happened while a program ran.
@@ -197,6 +209,10 @@ pub struct Session {
     pub planned: Vec<PlannedFit>,
     options: Options,
     results: IndexMap<String, FitResult>,
+    /// Balance statements, in text order.
+    balances: Vec<PlannedBalance>,
+    balanced_results: IndexMap<String, BalanceResult>,
+    estimates: IndexMap<String, EstimateResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,
@@ -257,6 +273,12 @@ impl Environment for Session {
     fn fit(&self, name: &str) -> Option<FitResult> {
         self.results.get(name).cloned()
     }
+    fn balanced(&self, name: &str) -> Option<BalanceResult> {
+        self.balanced_results.get(name).cloned()
+    }
+    fn balance_names(&self) -> Vec<String> {
+        self.balances.iter().map(|b| b.name.clone()).collect()
+    }
     fn fit_names(&self) -> Vec<String> {
         self.planned.iter().map(|p| p.name.clone()).collect()
     }
@@ -283,5 +305,15 @@ impl Environment for Session {
     }
     fn seed(&self) -> u64 {
         self.options.seed
+    }
+    fn estimate(&self, name: &str) -> Option<EstimateResult> {
+        self.estimates.get(name).cloned()
+    }
+    fn estimate_names(&self) -> Vec<String> {
+        let of = |s: &Statement| match &s.kind {
+            StatementKind::Estimate(e) => e.name.as_ref().map(|n| n.name.clone()),
+            _ => None,
+        };
+        self.main().iter().filter_map(of).collect()
     }
 }

@@ -101,6 +101,9 @@ codes! {
     MBA324 Warning Program "mode in no interaction";
     MBA325 Warning Program "more parameters than cells with data";
     MBA326 Warning Program "dense blow-up";
+    MBA350 Error Program "too many free parameters beside learned coefficients";
+    MBA351 Error Program "model cannot be estimated";
+    MBA352 Error Program "no coefficients for pseudo-likelihood";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
     MBA308 Error Program "model cannot be sampled";
@@ -138,12 +141,25 @@ codes! {
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
+    MBA580 Error Outcome "margins that nothing has";
+    MBA581 Error Outcome "kernel that is negative or not finite";
+    MBA530 Error Outcome "fit was not begun";
+    MBA520 Error Program "method that cannot fit the model";
+    MBA551 Warning Outcome "coefficients that no data determine";
+    MBA552 Error Outcome "approximation did not converge";
+    MBA553 Warning Outcome "simulation too short for its error bars";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
     MBA603 Error Outcome "test of a fit that did not converge";
     MBA604 Error Outcome "snapshot has moved";
     MBA605 Error Outcome "snapshot file is damaged";
+    MBA620 Error Outcome "certificate does not hold";
+    MBA621 Error Outcome "test took too long";
+    MBA622 Error Program "two tests with one name";
+    MBA623 Error Program "two snapshots with one label";
+    MBA624 Error Outcome "snapshot does not exist";
+    MBA625 Error Outcome "snapshot that no test takes";
     // 9xx: internal
     MBA901 Error Defect "internal error";
 }

@@ -103,6 +103,7 @@ const KEYWORDS: &[(Place, &str, &[&str])] = &[
     (Place::File, "fit", &["to", "weight", "by", "as"]),
     (Place::File, "balance", &["to", "by", "as"]),
     (Place::File, "sweep", &["over", "in", "by", "as"]),
+    (Place::File, "estimate", &["with", "by", "as"]),
     (Place::File, "show", &[]),
     (Place::File, "save", &["to"]),
     (Place::File, "plot", &["to"]),
@@ -122,7 +123,7 @@ const KEYWORDS: &[(Place, &str, &[&str])] = &[
     // an interaction or a family begins with no keyword
     (Place::Model, "", &["over", "where"]),
     (Place::Test, "expect", &["error", "within", "in"]),
-    (Place::Test, "snapshot", &["as", "within"]),
+    (Place::Test, "snapshot", &["as", "within", "except"]),
     (Place::Options, "", &["from", "where", "over"]),
 ];
 

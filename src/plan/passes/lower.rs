@@ -7,16 +7,17 @@ use crate::model::Scope;
 use super::super::cost::price;
 use super::super::draft::{Atom, Draft, Move};
 use super::super::liveness::live;
+use super::super::method::Solver;
 use super::super::options::Profile;
 use super::super::schedule::{
-    Buffer, BufferId, Factored, Instruction, Iteration, Joint, Match, Place, Product, Role, Schedule, Shape,
-    Step, Unite,
+    Buffer, BufferId, Factored, Instruction, Iteration, Joint, Learning, Match, Place, Product, Role,
+    Schedule, Shape, Step, Unite,
 };
 use super::factor::{Source, factors};
 
 /// Writes the program down: statistics, one block per atom, the join of each component, and what is
 /// reported. Linear in the size of the draft.
-pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>) -> Schedule {
+pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>, solver: Solver) -> Schedule {
     let mut writer = Writer::new(draft, profile);
     writer.layout();
     writer.statistics();
@@ -28,11 +29,33 @@ pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>) -> Schedule 
         model: model.to_string(),
         draft: draft.clone(),
         profile: profile.cloned(),
+        solver,
         buffers,
         places,
         matches: matches.into_iter().map(|(_, m)| m).collect(),
         steps,
         peak,
+    }
+}
+
+/// The program of a fit by pseudo-likelihood, which has no tables.
+pub fn conditional(draft: &Draft, model: &str, profile: &Profile, coefficients: Vec<String>) -> Schedule {
+    let mut writer = Writer::new(draft, Some(profile));
+    writer.emit("fuse", Instruction::Load);
+    writer.emit("choose", Instruction::LearnConditionally { coefficients });
+    writer.emit("order", Instruction::Emit);
+    let Writer { mut steps, .. } = writer;
+    let peak = live(&mut steps, &[], &[], &[], Some(profile));
+    Schedule {
+        model: model.to_string(),
+        draft: draft.clone(),
+        profile: Some(profile.clone()),
+        buffers: Vec::new(),
+        places: Vec::new(),
+        matches: Vec::new(),
+        steps,
+        peak,
+        solver: Solver::PseudoLikelihood,
     }
 }
 
@@ -168,6 +191,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        let mut known = Vec::new();
         let count = self.component.iter().max().map_or(0, |c| c + 1);
         for component in 0..count {
             let atoms: Vec<usize> =
@@ -184,12 +208,33 @@ impl<'a> Writer<'a> {
             if self.loose(component) {
                 let tables = atoms.iter().filter_map(|a| self.join(*a)).chain(steps).collect();
                 if let Some(unite) = self.unite(&atoms, tables) {
-                    self.emit("separate", Instruction::Unite(Box::new(unite)));
+                    known.push(self.step("separate", Instruction::Unite(Box::new(unite))));
                 }
             } else {
-                self.steps.extend(steps);
+                known.extend(steps);
             }
         }
+        // a model with learned coefficients has no free tables left: all there is is one calibration
+        match self.learning() {
+            Some((coefficients, terms)) => {
+                let learning = Learning { coefficients, terms, steps: known };
+                self.emit("choose", Instruction::Learn(Box::new(learning)));
+            }
+            None => self.steps.extend(known),
+        }
+    }
+
+    /// The coefficients of the model, and the marginal of the data that each of their terms needs.
+    fn learning(&self) -> Option<(Vec<String>, Vec<(usize, BufferId)>)> {
+        let draft = self.draft;
+        let terms: Vec<(usize, BufferId)> = draft
+            .fixed
+            .iter()
+            .filter(|(k, _)| draft.learned.iter().any(|(l, _)| l == k))
+            .filter_map(|(k, s)| Some((*k, *self.statistic.get(s)?)))
+            .collect();
+        let names: indexmap::IndexSet<&String> = draft.learned.iter().map(|(_, n)| n).collect();
+        (!terms.is_empty()).then(|| (names.into_iter().cloned().collect(), terms))
     }
 
     /// A generator of an atom that holds what the atom shares with its parent.
@@ -446,8 +491,11 @@ impl<'a> Writer<'a> {
             let iterated: Vec<Match> = iterated.map(|(_, m)| *m).collect();
             let tables = tables.into_iter().map(|(_, m)| m).collect();
             let factored = factored.into_iter().map(|(_, m)| m).collect();
-            self.emit("close", Instruction::Gap { pairs: tables });
-            self.emit("choose", Instruction::Certify { pairs: iterated, factored });
+            // coefficients are measured and certified where they are learned
+            if draft.learned.is_empty() {
+                self.emit("close", Instruction::Gap { pairs: tables });
+                self.emit("choose", Instruction::Certify { pairs: iterated, factored });
+            }
             for (a, m) in self.matches.clone() {
                 if draft.atoms[a].closed {
                     let Match { statistic, belief, .. } = m;

@@ -76,6 +76,11 @@ impl Schedule {
             object.insert("check".into(), json!(inner(check)));
             object.insert("inward".into(), json!(inner(inward)));
         }
+        if let (Instruction::Learn(learning), Some(object)) = (&step.instruction, value.as_object_mut()) {
+            object.insert("coefficients".into(), json!(learning.coefficients));
+            let inner = learning.steps.iter().map(|s| self.step_json(s)).collect::<Vec<_>>();
+            object.insert("each_time".into(), json!(inner));
+        }
         value
     }
 }

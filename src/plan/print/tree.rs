@@ -3,8 +3,10 @@
 use std::fmt::Write;
 
 use super::human::{bytes, count};
+use crate::plan::cost::DENSE;
 use crate::plan::draft::Atom;
-use crate::plan::schedule::Schedule;
+use crate::plan::method::METHODS;
+use crate::plan::schedule::{Instruction, Schedule};
 
 impl Schedule {
     /// What will be done and what it will cost, as an indented tree.
@@ -17,7 +19,7 @@ impl Schedule {
 
     fn write_tree(&self, out: &mut String) -> std::fmt::Result {
         let draft = &self.draft;
-        let closed = draft.atoms.iter().all(|a| !a.iterates());
+        let closed = !self.iterates();
         let verdict = if closed { "no iteration needed" } else { "iterates" };
         writeln!(out, "{}: {verdict}", self.model)?;
         if let Some(profile) = &self.profile {
@@ -55,7 +57,8 @@ impl Schedule {
             writeln!(out, "├─ uniform: {}", draft.brackets_in_short(uniform))?;
         }
         for atom in draft.atoms.iter().filter(|a| a.generators.is_empty() && !a.fixed.is_empty()) {
-            writeln!(out, "├─ known energy: {}, one pass up and down the tree", draft.bracket(&atom.modes))?;
+            let known = if draft.learned.is_empty() { "known energy" } else { "energy" };
+            writeln!(out, "├─ {known}: {}, one pass up and down the tree", draft.bracket(&atom.modes))?;
             self.write_cliques(out, atom)?;
         }
         for (a, atom) in draft.atoms.iter().enumerate().filter(|(_, a)| a.iterates()) {
@@ -64,19 +67,40 @@ impl Schedule {
                 let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
                 write!(out, " with known energy {}", draft.brackets_in_short(fixed))?;
             }
+            if let Some(method) = METHODS.iter().find(|m| m.solver == self.solver && m.name != "auto") {
+                write!(out, " by {}", method.name)?;
+            }
             match &atom.parent {
                 Some((_, s)) => writeln!(out, ", joined at {}", draft.bracket(s))?,
                 None => writeln!(out)?,
             }
             self.write_cliques(out, atom)?;
             let of_atom = self.steps.iter().find(|s| match &s.instruction {
-                crate::plan::schedule::Instruction::Loop(i) => i.atom == a,
+                Instruction::Loop(i) => i.atom == a,
                 _ => false,
             });
             if let Some(step) = of_atom {
                 let (operations, moved) = (count(step.operations), bytes(step.bytes));
                 writeln!(out, "│  per sweep: {operations} operations, {moved} moved")?;
             }
+        }
+        for step in &self.steps {
+            if let Instruction::LearnConditionally { coefficients } = &step.instruction {
+                let n = coefficients.len();
+                writeln!(
+                    out,
+                    "├─ learns {n} coefficients by pseudo-likelihood: each mode of each record given the others"
+                )?;
+                writeln!(out, "│  per iteration: at most {} operations", count(step.operations))?;
+            }
+            let Instruction::Learn(learning) = &step.instruction else { continue };
+            let n = learning.coefficients.len();
+            let named: Vec<&str> = learning.coefficients.iter().take(8).map(String::as_str).collect();
+            let more = if n > named.len() { " …" } else { "" };
+            let how = if n as f64 <= DENSE { "the exact covariance" } else { "conjugate gradients" };
+            writeln!(out, "├─ learns {}{more} ({n} in all) by Newton's method with {how}", named.join(", "))?;
+            let (operations, moved) = (count(step.operations), bytes(step.bytes));
+            writeln!(out, "│  per iteration: {operations} operations, {moved} moved")?;
         }
         let moved = self.steps.iter().map(|s| s.bytes).sum::<f64>() - self.sweep_bytes();
         let operations = count(self.fixed_operations());

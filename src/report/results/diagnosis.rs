@@ -3,10 +3,26 @@
 use super::FitResult;
 use super::statistics::{df, parameters};
 use crate::report::value::{Rows, Value};
+use crate::text::{Code, Diagnostic, Span};
+
+/// The schedule that was run, as a tree.
+pub fn plan(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic> {
+    let [result] = fits else {
+        return Err(Diagnostic::new(Code::MBA105, "`plan` takes one fit")
+            .at(span, "here")
+            .help("write `plan(f)`"));
+    };
+    Ok(Value::Text(result.fit.schedule.tree()))
+}
 
 /// Sweeps made.
 pub fn iterations(result: &FitResult) -> Value {
     Value::Count(result.fit.iterations.into())
+}
+
+/// Seconds the fit took, reading the data included.
+pub fn time(result: &FitResult) -> Value {
+    Value::Number(result.seconds)
 }
 
 /// The status, as a word.
@@ -75,6 +91,18 @@ pub fn cost(result: &FitResult) -> Value {
 
 /// What `show f` shows: the fit in a few lines.
 pub fn summary(result: &FitResult) -> Value {
+    if super::coefficients::out_of_reach(result, "kl").is_some() {
+        return Value::Record(vec![
+            ("model".to_string(), Value::Text(result.fit.model.name.clone())),
+            ("data".to_string(), Value::Text(result.tensor.name.clone())),
+            ("method".to_string(), Value::Text("pseudo_likelihood".into())),
+            ("status".to_string(), status(result)),
+            ("iterations".to_string(), iterations(result)),
+            ("pseudo_likelihood".to_string(), super::coefficients::pseudo_likelihood(result)),
+            ("parameters".to_string(), parameters(result)),
+            ("certificate".into(), certificate(result)),
+        ]);
+    }
     let mut parts = vec![
         ("model".to_string(), Value::Text(result.fit.model.name.clone())),
         ("data".to_string(), Value::Text(result.tensor.name.clone())),

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use super::arguments::{Given, find_level};
+use super::balanced::{BALANCE_FIELDS, BalanceResult, MEAN, balance_summary, mean, no_such_result, shared};
+use super::coefficients::out_of_reach;
+use super::estimates::{self, EstimateResult};
 use super::{FIELDS, FUNCTIONS, FitResult, METHODS, summary};
 use crate::data::Tensor;
 use crate::model::Mode;
@@ -16,6 +19,10 @@ use crate::text::{Code, Diagnostic, Span, suggest};
 pub trait Environment {
     /// The fit of this name.
     fn fit(&self, name: &str) -> Option<FitResult>;
+    /// The balanced tensor of this name.
+    fn balanced(&self, name: &str) -> Option<BalanceResult>;
+    /// The names of all balanced tensors that are there, or will be.
+    fn balance_names(&self) -> Vec<String>;
     /// The names of all fits that are there, or will be.
     fn fit_names(&self) -> Vec<String>;
     /// The tensor of this name, read when it is first needed.
@@ -30,13 +37,23 @@ pub trait Environment {
     fn modes_of(&self, fit: &str) -> Option<Vec<Mode>>;
     /// The seed of everything random that names none.
     fn seed(&self) -> u64;
+    /// The estimate of this name, once it has run.
+    fn estimate(&self, _name: &str) -> Option<EstimateResult> {
+        None
+    }
+    /// The names of all estimates that are there, or will be.
+    fn estimate_names(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What an expression can stand for on the way to a value.
 enum Object {
     Value(Value),
     Fit(Box<FitResult>),
+    Balanced(Box<BalanceResult>),
     Tensor(Arc<Tensor>),
+    Estimate(Box<EstimateResult>),
 }
 
 /// The value of an expression.
@@ -52,6 +69,8 @@ impl Object {
         match self {
             Object::Value(value) => Ok(value),
             Object::Fit(fit) => Ok(summary(&fit)),
+            Object::Balanced(balanced) => Ok(balance_summary(&balanced)),
+            Object::Estimate(estimate) => Ok(estimates::summary(&estimate)),
             Object::Tensor(tensor) => match cells(&tensor) {
                 Some(array) => Ok(Value::Array(array)),
                 None => Err(Diagnostic::new(Code::MBA504, format!("`{}` is too large to show", tensor.name))
@@ -94,9 +113,14 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
         }
         ExprKind::Field(base, name) => match object(base, environment)? {
             Object::Fit(fit) => match FIELDS.iter().find(|f| f.name == name.name) {
-                Some(field) => (field.read)(&fit),
+                Some(field) => out_of_reach(&fit, field.name).unwrap_or_else(|| (field.read)(&fit)),
                 None => return Err(unknown_result(&name.name, name.span)),
             },
+            Object::Balanced(balanced) => match BALANCE_FIELDS.iter().find(|f| f.name == name.name) {
+                Some(field) => (field.read)(&balanced),
+                None => return Err(no_such_result(&name.name, name.span)),
+            },
+            Object::Estimate(estimate) => estimates::field(&estimate, &name.name, name.span)?,
             Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
             Object::Value(Value::Record(parts)) => part(&parts, &name.name, name.span)?,
             Object::Value(Value::Table(rows)) => column(&rows, &name.name, name.span)?,
@@ -124,6 +148,12 @@ fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object
     if let Some(fit) = environment.fit(name) {
         return Ok(Object::Fit(Box::new(fit)));
     }
+    if let Some(balanced) = environment.balanced(name) {
+        return Ok(Object::Balanced(Box::new(balanced)));
+    }
+    if let Some(estimate) = environment.estimate(name) {
+        return Ok(Object::Estimate(Box::new(estimate)));
+    }
     if environment.tensor_names().iter().any(|t| t == name) {
         return environment.tensor(name, span).map(Object::Tensor);
     }
@@ -138,6 +168,7 @@ fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object
 
 fn unknown_name(name: &str, span: Span, environment: &dyn Environment) -> Diagnostic {
     let mut names = environment.fit_names();
+    names.extend(environment.estimate_names());
     names.extend(environment.tensor_names());
     names.extend(environment.param_names());
     let near = suggest::nearest(name, names.iter().map(String::as_str));
@@ -243,10 +274,25 @@ fn call(
 ) -> Result<Object, Diagnostic> {
     match &callee.kind {
         ExprKind::Field(base, name) => {
-            let Object::Fit(fit) = object(base, environment)? else {
-                return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
-                    .at(name.span, "not a fit")
-                    .help("results are asked of fits, as in `f.kl`"));
+            let fit = match object(base, environment)? {
+                Object::Fit(fit) => fit,
+                Object::Balanced(balanced) => {
+                    let given = |usage| Given { arguments, condition, span, usage, environment };
+                    return match shared(&name.name) {
+                        Some(method) => (method.call)(&balanced.fit, &given(method.usage)),
+                        None if name.name == "mean" => mean(&balanced, &given(MEAN)),
+                        None => Err(no_such_result(&name.name, name.span)),
+                    }
+                    .map(Object::Value);
+                }
+                Object::Estimate(estimate) => {
+                    return estimates::method(&estimate, name, arguments, span).map(Object::Value);
+                }
+                _ => {
+                    return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
+                        .at(name.span, "not a fit")
+                        .help("results are asked of fits, as in `f.kl`"));
+                }
             };
             let Some(method) = METHODS.iter().find(|m| m.name == name.name) else {
                 if FIELDS.iter().any(|f| f.name == name.name) {
@@ -254,6 +300,9 @@ fn call(
                 }
                 return Err(unknown_result(&name.name, name.span));
             };
+            if let Some(null) = out_of_reach(&fit, method.name) {
+                return Ok(Object::Value(null));
+            }
             let given = Given { arguments, condition, span, usage: method.usage, environment };
             (method.call)(&fit, &given).map(Object::Value)
         }
@@ -265,6 +314,14 @@ fn call(
                         Object::Fit(fit) => fits.push(*fit),
                         _ => return Err(not_a_fit(name, function.usage, argument.value.span)),
                     }
+                }
+                if let Some(fit) = fits.iter().find(|f| out_of_reach(f, name).is_some()) {
+                    return Err(Diagnostic::new(
+                        Code::MBA105,
+                        format!("`{}` was fitted by pseudo-likelihood", fit.name),
+                    )
+                    .at(span, "its divergence and its distribution are not computed")
+                    .help("name fits whose sums are exact"));
                 }
                 return (function.call)(&fits, span).map(Object::Value);
             }
@@ -465,6 +522,8 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         ExprKind::Name(name) => {
             let fits = environment.fit_names();
             let known = fits.contains(name)
+                || environment.balance_names().contains(name)
+                || environment.estimate_names().contains(name)
                 || environment.tensor_names().contains(name)
                 || environment.param(name).is_some()
                 || constant::builtin(name).is_some();
@@ -479,6 +538,12 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
                     if !FIELDS.iter().any(|f| f.name == field.name) {
                         diagnostics.push(unknown_result(&field.name, field.span));
                     }
+                } else if environment.balance_names().contains(name) {
+                    if !BALANCE_FIELDS.iter().any(|f| f.name == field.name) {
+                        diagnostics.push(no_such_result(&field.name, field.span));
+                    }
+                } else if environment.estimate_names().contains(name) {
+                    diagnostics.extend(estimates::known(&field.name, field.span).err());
                 } else if environment.tensor_names().contains(name)
                     && !TENSOR_FIELDS.iter().any(|(n, _)| *n == field.name)
                 {
@@ -564,6 +629,12 @@ fn check_call(
         ExprKind::Field(base, method) => {
             check(base, environment, diagnostics);
             let ExprKind::Name(fit) = &base.kind else { return };
+            if environment.balance_names().contains(fit)
+                && shared(&method.name).is_none()
+                && method.name != "mean"
+            {
+                diagnostics.push(no_such_result(&method.name, method.span));
+            }
             if !environment.fit_names().contains(fit) {
                 return;
             }

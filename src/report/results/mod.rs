@@ -4,12 +4,16 @@
 //! |---|---|---|
 //! | [`FIELDS`] | `f.kl`, `f.df`, … | `divergence.rs`, `statistics.rs`, `thermodynamics.rs`, `tensors.rs`, `diagnosis.rs` |
 //! | [`METHODS`] | `f.marginal(a, b)`, … | `probabilities.rs`, `statistics.rs`, `tensors.rs` |
+//! | [`BALANCE_FIELDS`] | `B.kl`, … of a balanced tensor | `balanced.rs` |
 //! | [`FUNCTIONS`] | `compare(f, g)`, … | `compare.rs`, `interactions.rs` |
 
 mod arguments;
+mod balanced;
+mod coefficients;
 mod compare;
 mod diagnosis;
 mod divergence;
+pub mod estimates;
 mod evaluate;
 mod interactions;
 mod probabilities;
@@ -18,9 +22,11 @@ mod tensors;
 mod thermodynamics;
 
 pub use arguments::Given;
+pub use balanced::{BALANCE_FIELDS, BalanceField, BalanceResult, places};
 pub use diagnosis::summary;
+pub use estimates::EstimateResult;
 pub use evaluate::{Environment, check, evaluate, number};
-pub use statistics::hidden_boundary;
+pub use statistics::{for_each_cell, hidden_boundary};
 
 use std::sync::Arc;
 
@@ -42,6 +48,8 @@ pub struct FitResult {
     pub control: Control,
     /// The memory budget in bytes.
     pub memory: u64,
+    /// How long it took, by the host's clock.
+    pub seconds: f64,
     /// The `fit` statement.
     pub span: Span,
 }
@@ -126,6 +134,16 @@ pub const FIELDS: &[Field] = &[
         about: "entropy of the fitted distribution, in nats",
         read: thermodynamics::entropy,
     },
+    Field {
+        name: "coefficients",
+        about: "learned coefficients, with standard errors for counts",
+        read: coefficients::coefficients,
+    },
+    Field {
+        name: "pseudo_likelihood",
+        about: "mean log probability of each mode given all others, summed over modes, in nats",
+        read: coefficients::pseudo_likelihood,
+    },
     Field { name: "theta", about: "natural parameters, one row each", read: thermodynamics::theta },
     Field { name: "eta", about: "expectation parameters, one row each", read: thermodynamics::eta },
     Field {
@@ -147,6 +165,7 @@ pub const FIELDS: &[Field] = &[
         about: "closed_form, converged, boundary, stopped or interrupted",
         read: diagnosis::status,
     },
+    Field { name: "time", about: "seconds the fit took", read: diagnosis::time },
     Field {
         name: "certificate",
         about: "marginal gap, and a bound on the distance to the optimum in nats",
@@ -191,6 +210,12 @@ pub const METHODS: &[Method] = &[
         call: probabilities::mutual_information,
     },
     Method {
+        name: "coefficient",
+        usage: "f.coefficient(J)",
+        about: "the value of one learned coefficient",
+        call: coefficients::coefficient,
+    },
+    Method {
         name: "log_likelihood",
         usage: "f.log_likelihood(Y)",
         about: "Σ y log q of other data, in nats",
@@ -211,6 +236,12 @@ pub const FUNCTIONS: &[Function] = &[
         usage: "compare(f, g)",
         about: "fits side by side, with likelihood-ratio tests between nested ones",
         call: compare::compare,
+    },
+    Function {
+        name: "plan",
+        usage: "plan(f)",
+        about: "the schedule of a fit, as `mba plan` prints it",
+        call: diagnosis::plan,
     },
     Function {
         name: "interactions",

@@ -18,12 +18,16 @@ pub fn df(result: &FitResult) -> Value {
 
 /// cells − 1 − parameters, exactly.
 pub fn df_of(result: &FitResult) -> BigUint {
-    plan::degrees_of_freedom(&result.fit.model)
+    if result.fit.learned.is_none() {
+        return plan::degrees_of_freedom(&result.fit.model);
+    }
+    let (cells, spent) = (plan::cells(&result.fit.model), super::coefficients::free(result) + 1u32);
+    if cells > spent { cells - spent } else { BigUint::zero() }
 }
 
 /// Free parameters, exactly.
 pub fn parameters(result: &FitResult) -> Value {
-    Value::Count(plan::parameters(&result.fit.model))
+    Value::Count(super::coefficients::free(result))
 }
 
 /// Cells, exactly.
@@ -161,7 +165,7 @@ pub fn bic(result: &FitResult) -> Value {
 }
 
 fn information_criterion(result: &FitResult, price: f64) -> Value {
-    let parameters = plan::parameters(&result.fit.model).to_f64().unwrap_or(f64::INFINITY);
+    let parameters = super::coefficients::free(result).to_f64().unwrap_or(f64::INFINITY);
     Value::Number(-2.0 * log_likelihood_of_fit(result) + price * parameters)
 }
 
