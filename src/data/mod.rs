@@ -16,7 +16,7 @@
 //! | modes to axes and columns | `binding.rs` |
 //! | the text of a field to a level | `lookup.rs` |
 //! | rows that are wrong, one report per cause | `offences.rs` |
-//! | cells in any order to a sparse tensor | `cells.rs` |
+//! | cells in any order to a sparse tensor | `cells.rs`, `columns.rs`, `distinct.rs` |
 //! | totals and forbidden values | `summary.rs` |
 //!
 //! Adding a format takes one file in `formats/` and one line in the registry of `format.rs`. Cells whose value
@@ -24,6 +24,8 @@
 
 mod binding;
 mod cells;
+mod columns;
+mod distinct;
 pub mod files;
 pub mod format;
 mod formats;

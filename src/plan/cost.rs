@@ -271,6 +271,7 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             // at most every coefficient in every conditional distribution
             (stored * n * n, stored * 8.0, 9.0 * n * n + stored)
         }
+        Instruction::Unite(unite) => (unite.operations, unite.bytes, 0.0),
         Instruction::Gap { pairs } => {
             let beliefs = all(&mut pairs.iter().map(|m| m.belief));
             let largest = pairs.iter().map(|m| cells(&m.statistic)).fold(0.0, f64::max);

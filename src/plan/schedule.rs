@@ -258,6 +258,8 @@ pub enum Instruction {
     },
     /// Repeat until the gap is within the tolerance.
     Loop(Box<Iteration>),
+    /// Put the atoms of a component together where those that iterate stay products of factors.
+    Unite(Box<Unite>),
     /// Find the coefficients that match the moments of the data.
     Learn(Box<Learning>),
     /// Find the coefficients under which each mode of each record is best explained by the others.
@@ -339,12 +341,39 @@ pub struct Factored {
     pub check: Vec<Step>,
     /// The marginal of the model on each generator, as the check leaves it.
     pub marginals: Vec<BufferId>,
-    /// Whether no other atom hangs on it, so that it is never put together with one.
-    pub alone: bool,
+    /// Whether its component is never put into tables.
+    pub loose: bool,
     /// What each clique hears: clique by place, and the messages.
     pub heard: Vec<(usize, Vec<BufferId>)>,
     /// The messages both ways between a clique and its parent, and the table between the two.
     pub between: Vec<(BufferId, BufferId, BufferId)>,
+}
+
+/// How the atoms of a component are put together without a table of any iterated clique: each atom takes
+/// the marginal of its parent on what they share, `Q_A ← Q_A · S/Q_A(S)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unite {
+    /// The atoms, parents before children.
+    pub joints: Vec<Joint>,
+    /// The same with tables, for when factors have spread too far for products of them.
+    pub tables: Vec<Step>,
+    /// Predicted operations.
+    pub operations: f64,
+    /// Predicted bytes moved.
+    pub bytes: f64,
+}
+
+/// One atom of a component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Joint {
+    /// The atom.
+    pub atom: usize,
+    /// What it shares with its parent, and the table of the parent that is summed to it.
+    pub shared: Option<(BufferId, BufferId)>,
+    /// The generator that holds what is shared.
+    pub holder: Match,
+    /// The factor and the marginal of that generator, where the atom iterates.
+    pub factor: Option<(BufferId, BufferId)>,
 }
 
 impl Iteration {
@@ -396,6 +425,7 @@ impl Instruction {
             Instruction::Product(_) => "product",
             Instruction::Rescale(..) => "rescale",
             Instruction::Loop(_) => "loop",
+            Instruction::Unite(_) => "unite",
             Instruction::Learn(_) => "learn",
             Instruction::LearnConditionally { .. } => "learn_conditionally",
             Instruction::Gap { .. } => "gap",
@@ -433,6 +463,16 @@ impl Instruction {
                 let pairs = iteration.pairs.iter().flat_map(|m| [m.statistic, m.potential]);
                 steps.chain(pairs).collect()
             }
+            Instruction::Unite(unite) => {
+                let of = |j: &Joint| [j.holder.statistic, j.holder.potential, j.holder.belief];
+                let shared = unite.joints.iter().filter_map(|j| j.shared.map(|(_, from)| from));
+                // what the tables would be joined by has to be there still
+                let joins = unite.tables.iter().filter_map(|s| match &s.instruction {
+                    Instruction::Join { separator, .. } => Some(*separator),
+                    _ => None,
+                });
+                unite.joints.iter().flat_map(of).chain(shared).chain(joins).collect()
+            }
             Instruction::Learn(learning) => {
                 let inside = learning.steps.iter().flat_map(|s| s.instruction.reads());
                 inside.chain(learning.terms.iter().map(|(_, id)| *id)).collect()
@@ -469,6 +509,10 @@ impl Instruction {
             Instruction::Loop(iteration) => {
                 let own = iteration.factored.iter().flat_map(|f| f.factors.iter().copied());
                 iteration.steps().flat_map(|s| s.instruction.writes()).chain(own).collect()
+            }
+            Instruction::Unite(unite) => {
+                let closed = unite.joints.iter().filter(|j| j.factor.is_none()).map(|j| j.holder.belief);
+                closed.chain(unite.joints.iter().filter_map(|j| j.shared.map(|(s, _)| s))).collect()
             }
             Instruction::Learn(learning) => {
                 learning.steps.iter().flat_map(|s| s.instruction.writes()).collect()

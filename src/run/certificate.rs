@@ -51,13 +51,13 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
             all.push(Operator::Factors(Tangent::new(machine, program), &iteration.pairs));
         }
     }
-    let mut sum = Newton::default();
+    // atoms are problems of their own, and what is left to gain adds up
+    let (mut bound, mut smallest) = (0.0, 0.0f64);
     for operator in all {
         match newton(machine, operator, resolution) {
             Ok(n) => {
-                sum.decrement += n.decrement;
-                sum.smallest += n.smallest;
-                sum.missed += n.missed;
+                bound += factor(n.smallest) * n.decrement.max(0.0) + n.missed;
+                smallest = smallest.min(n.smallest);
             }
             Err(reason) => {
                 machine.certificate.reason = Some(reason);
@@ -65,16 +65,15 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
             }
         }
     }
-    machine.smallest_change = Some(sum.smallest);
-    if sum.smallest < -1.0 {
-        machine.certificate.reason = Some(if machine.stopped {
+    machine.smallest_change = Some(smallest);
+    if smallest < -1.0 {
+        machine.certificate.reason = Some(if machine.stopped || machine.interrupted {
             "the fit is too far from the optimum for a bound".into()
         } else {
             "the optimum lies on the boundary, where the bound does not apply".into()
         });
         return;
     }
-    let bound = factor(sum.smallest) * sum.decrement.max(0.0) + sum.missed;
     machine.certificate.optimality_gap = Some(bound + resolution);
 }
 

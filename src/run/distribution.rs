@@ -57,7 +57,7 @@ impl Belief {
             super::kernel::combine(&onto, &mut table.values, &factor.values, |a, b| a + b);
         }
         let most = table.values.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
-        super::kernel::map(&mut table.values, |l| (l - most).exp());
+        super::kernel::map(&mut table.values, |l| super::vector::exp(l - most));
         let mass = super::sum::sum(&table.values);
         super::kernel::map(&mut table.values, |b| b / mass);
         table

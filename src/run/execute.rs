@@ -10,7 +10,7 @@ use super::machine::Machine;
 use super::state::{Resumable, State};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Table};
-use crate::plan::schedule::{BufferId, Instruction};
+use crate::plan::schedule::{BufferId, Instruction, Joint};
 use crate::plan::{Options, Schedule, compile_fixed};
 use crate::text::{Code, Diagnostic};
 
@@ -168,6 +168,16 @@ fn distribution(mut machine: Machine) -> Distribution {
     // an atom that stayed a product of factors has no tables yet
     let mut products: BTreeMap<BufferId, Vec<Table>> = BTreeMap::new();
     let mut shared: BTreeMap<BufferId, Vec<f64>> = BTreeMap::new();
+    // an atom that hangs from another was divided by what the two share
+    let united: Vec<&Joint> = schedule
+        .steps
+        .iter()
+        .filter_map(|s| match &s.instruction {
+            Instruction::Unite(unite) => Some(&unite.joints),
+            _ => None,
+        })
+        .flatten()
+        .collect();
     for step in &schedule.steps {
         let Instruction::Loop(iteration) = &step.instruction else { continue };
         let Some(factored) = &iteration.factored else { continue };
@@ -185,7 +195,12 @@ fn distribution(mut machine: Machine) -> Distribution {
                 let logs = machine.tables[id.0].iter().map(|v| v.ln() + machine.scale_of[id.0]);
                 Table { values: logs.collect(), ..blank(*id) }
             });
-            products.insert(belief, own.chain(messages).collect());
+            let above = united.iter().filter(|j| j.factor.is_some() && j.holder.belief == belief);
+            let above = above.filter_map(|j| j.shared).map(|(separator, _)| Table {
+                values: machine.tables[separator.0].iter().map(|s| s.ln()).collect(),
+                ..blank(separator)
+            });
+            products.insert(belief, own.chain(messages).chain(above).collect());
         }
         for (up, down, separator) in &factored.between {
             let both = machine.tables[up.0].iter().zip(&machine.tables[down.0]).map(|(u, d)| u * d);

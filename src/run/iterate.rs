@@ -71,6 +71,7 @@ pub(super) fn iterate(
                 if gap <= tolerance {
                     machine.check(iteration)?;
                     if machine.gap <= tolerance {
+                        measured(machine, iteration);
                         machine.converged();
                         return Ok(());
                     }
@@ -85,6 +86,7 @@ pub(super) fn iterate(
             let place = Place { sweep, factors: false, fresh: false, pending: Some(gap) };
             place.offer(machine, &asked, None, observer);
             if newton::descend(machine, iteration, false, allowance, observer)? == Descent::Matched {
+                measured(machine, iteration);
                 machine.converged();
                 return Ok(());
             }
@@ -107,7 +109,15 @@ pub(super) fn iterate(
     // ended before its tolerance, but not before its beliefs agree with its potentials
     machine.stopped |= !machine.interrupted;
     machine.check(iteration)?;
+    measured(machine, iteration);
     Ok(())
+}
+
+/// The gap of an atom that was to stay in factors and is not measured with the others.
+fn measured(machine: &mut Machine, iteration: &Iteration) {
+    if iteration.factored.is_some() {
+        machine.factored_gap = machine.factored_gap.max(machine.gap);
+    }
 }
 
 /// Where a loop stands between two sweeps.
@@ -289,15 +299,15 @@ fn factors(
     for (f, m) in factored.factors.iter().zip(pairs) {
         machine.take_potential(*f, m.potential);
     }
-    // an atom that is joined to others is measured with them
-    if factored.alone {
+    // in a component with tables it is measured on them
+    if factored.loose {
         machine.factored_gap = machine.factored_gap.max(found);
         if let Some(view) = first.first().and_then(|s| s.instruction.writes().first().copied()) {
             machine.walk(&factored.inward)?;
             machine.walk(first)?;
             let component = machine.schedule.places.iter().find(|p| p.atom == iteration.atom);
             if let Some(component) = component.map(|p| p.component) {
-                machine.log_mass[component] = machine.mass_of(view).ln();
+                machine.log_mass[component] += machine.mass_of(view).ln();
             }
         }
     }

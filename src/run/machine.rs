@@ -12,6 +12,7 @@ use super::projection::Projection;
 use super::state::{Misfit, Resumable, State, whole};
 use super::statistic::gather;
 use super::sum::{dot, sum};
+use super::vector::{exp, ln, ln_all};
 use super::{certificate, iterate, learned};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
@@ -147,8 +148,15 @@ impl<'a> Machine<'a> {
 
     /// One instruction other than a loop.
     pub fn step(&mut self, step: &Step) -> Result<(), Vec<Diagnostic>> {
-        for id in step.instruction.writes() {
-            self.allocate(id);
+        match &step.instruction {
+            // the steps of a sweep do not take memory once it is there, not even for a list of tables
+            Instruction::Product(product) => self.allocate(product.onto),
+            Instruction::Scale(_) | Instruction::Message { .. } | Instruction::Rescale(..) => {}
+            other => {
+                for id in other.writes() {
+                    self.allocate(id);
+                }
+            }
         }
         self.note(step.scratch as usize);
         match &step.instruction {
@@ -182,6 +190,7 @@ impl<'a> Machine<'a> {
             Instruction::Rescale(..) => {}
             Instruction::Message { from, to, separator } => self.message(*from, *to, *separator),
             // loops are run by `iterate`, which needs the observer; they do not nest
+            Instruction::Unite(unite) => self.unite(unite)?,
             Instruction::Loop(_) | Instruction::Learn(_) | Instruction::LearnConditionally { .. } => {}
             Instruction::Gap { pairs } => self.gap = self.measure(pairs).max(self.factored_gap),
             Instruction::Adopt { statistic, belief } => {
@@ -279,7 +288,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn sum_to(&mut self, from: BufferId, to: BufferId) {
+    /// Sums a table to a smaller one.
+    pub fn sum_to(&mut self, from: BufferId, to: BufferId) {
         let projection = self.projection(from, to);
         let (source, onto) = self.two(from, to);
         marginalise(&projection, source, onto);
@@ -319,7 +329,7 @@ impl<'a> Machine<'a> {
     fn divide(&mut self, statistic: BufferId, separator: Option<BufferId>, potential: BufferId) {
         let (from, onto) = self.two(statistic, potential);
         onto.copy_from_slice(from);
-        map(onto, f64::ln);
+        ln_all(onto);
         self.count(statistic, TRANSCENDENTAL, 16.0);
         if let Some(separator) = separator {
             self.join(potential, separator);
@@ -330,7 +340,7 @@ impl<'a> Machine<'a> {
     fn join(&mut self, potential: BufferId, separator: BufferId) {
         let projection = self.projection(potential, separator);
         let (from, onto) = self.two(separator, potential);
-        combine(&projection, onto, from, |l, p| if p > 0.0 { l - p.ln() } else { f64::NEG_INFINITY });
+        combine(&projection, onto, from, |l, p| if p > 0.0 { l - ln(p) } else { f64::NEG_INFINITY });
         self.count(potential, 2.0, 24.0);
     }
 
@@ -388,7 +398,7 @@ impl<'a> Machine<'a> {
         if !largest.is_finite() {
             return Err(vec![self.no_mass(belief)]);
         }
-        map(own, |l| (l - largest).exp());
+        map(own, |l| exp(l - largest));
         let mass = sum(own);
         // an energy that is no number, or infinitely low, ends here
         if !(mass.is_finite() && mass > 0.0) {
@@ -415,7 +425,7 @@ impl<'a> Machine<'a> {
             let r = ratio(*p, *q);
             // a cell outside the support keeps −∞; adding ln 0 again would say the same
             if r > 0.0 {
-                *l += r.ln();
+                *l += ln(r);
             }
             *q = r;
         }
@@ -582,6 +592,7 @@ impl Resumable for Machine<'_> {
 }
 
 /// exp(l − m), and 0 where everything is −∞.
+#[inline(always)]
 fn shifted_exp(l: f64, m: f64) -> f64 {
-    if m == f64::NEG_INFINITY { 0.0 } else { (l - m).exp() }
+    if m == f64::NEG_INFINITY { 0.0 } else { exp(l - m) }
 }

@@ -18,6 +18,7 @@ pub mod learned;
 mod machine;
 pub mod marginal;
 pub mod monte_carlo;
+mod multiply;
 mod newton;
 pub mod projection;
 pub mod records;
@@ -27,6 +28,7 @@ mod statistic;
 pub mod sum;
 pub mod support;
 mod turns;
+mod unite;
 pub mod vector;
 
 pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
