@@ -16,7 +16,7 @@ pub fn show(label: &str, value: &Value, style: Style) -> String {
         }
         Value::Record(parts) => format!("{}\n{}", style.bold(&label), record(parts, 2, style)),
         Value::Table(rows) => format!("{}\n{}", style.bold(&label), table::rows(rows, style)),
-        Value::Text(text) if text.contains('\n') => {
+        Value::Text(text) if text.ends_with('\n') => {
             let lines: String = text.lines().map(|l| format!("{}\n", printable(l))).collect();
             format!("{}\n{lines}", style.bold(&label))
         }

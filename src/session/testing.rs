@@ -90,7 +90,9 @@ pub struct Listed {
 impl Session {
     /// Whether a result of this name is there.
     fn has_result(&self, name: &str) -> bool {
-        self.results.contains_key(name) || self.balanced_results.contains_key(name)
+        self.results.contains_key(name)
+            || self.balanced_results.contains_key(name)
+            || self.estimates.contains_key(name)
     }
 
     /// The tests of the main program, in text order.
@@ -251,6 +253,7 @@ fn result_of(statement: &Statement) -> Option<&str> {
     match &statement.kind {
         StatementKind::Fit(fit) => Some(&fit.name.as_ref().unwrap_or(&fit.model.name).name),
         StatementKind::Balance(balance) => balance.name.as_ref().map(|n| n.name.as_str()),
+        StatementKind::Estimate(estimate) => estimate.name.as_ref().map(|n| n.name.as_str()),
         StatementKind::Sweep(sweep) => sweep.name.as_ref().map(|n| n.name.as_str()),
         _ => None,
     }
