@@ -14,6 +14,18 @@ pub fn call(
     match name {
         "neighbours" => Some(neighbours(arguments, span)),
         "pairs" => Some(pairs(arguments, span)),
+        "couplings" => Some(match arguments {
+            [(None, Constant::Family { members, .. }), (None, Constant::Table(table))] => {
+                super::numbers::couplings(members, table, span)
+            }
+            _ => Err(wrong("couplings(s, table(\"J.npy\"))", span)),
+        }),
+        "edges" => Some(match arguments {
+            [(None, Constant::Family { members, sizes }), (None, Constant::Table(table))] => {
+                super::numbers::edges(members, sizes, table, span)
+            }
+            _ => Err(wrong("edges(s, table(\"edges.csv\"))", span)),
+        }),
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ pub mod family;
 mod lattice;
 pub mod lint;
 pub mod mode;
+pub mod numbers;
 pub mod scope;
 pub mod table;
 

@@ -186,6 +186,11 @@ fn pop_lightest(bucket: &mut BTreeMap<usize, Vec<usize>>) -> Option<(usize, usiz
 }
 
 impl Elimination {
+    /// The vertices in the order in which they are eliminated.
+    pub fn order(&self) -> impl Iterator<Item = usize> + '_ {
+        self.steps.iter().map(|(v, _)| *v)
+    }
+
     /// The clique tree of the triangulated graph (Blair and Peyton 1993): maximal cliques only,
     /// parents before children, one root per connected component.
     pub fn clique_tree(&self) -> Vec<Node> {

@@ -16,6 +16,7 @@ pub mod options;
 pub mod passes;
 mod print;
 pub mod schedule;
+pub mod summation;
 mod supported;
 
 pub use count::{cells, degrees_of_freedom, parameters};

@@ -17,6 +17,7 @@ pub mod diagnostics;
 mod grid;
 pub mod json;
 pub mod number;
+pub mod plot;
 pub mod results;
 pub mod save;
 pub mod style;

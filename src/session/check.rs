@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations};
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, pictures};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
@@ -27,13 +27,9 @@ impl Session {
                     results::check(value, self, diagnostics);
                     diagnostics.extend(execute::check_path(path));
                 }
-                StatementKind::Plot { values, .. } => {
+                StatementKind::Plot { values, path } => {
                     values.iter().for_each(|e| results::check(e, self, diagnostics));
-                    diagnostics.push(
-                        Diagnostic::new(Code::MBA391, "plots are not drawn by this version")
-                            .at(statement.span, "skipped")
-                            .help("`show` prints the numbers; everything else runs"),
-                    );
+                    diagnostics.extend(path.as_ref().and_then(pictures::check_path));
                 }
                 StatementKind::Test(test) => {
                     for item in &test.items {
@@ -51,9 +47,7 @@ impl Session {
                 StatementKind::Balance(_) => {
                     diagnostics.push(crate::model::unsupported("`balance`", statement.span));
                 }
-                StatementKind::Sweep(_) => {
-                    diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
-                }
+                StatementKind::Sweep(sweep) => self.check_sweep(sweep, statement.span, diagnostics),
                 StatementKind::Mode(_)
                 | StatementKind::Param(_)
                 | StatementKind::Data(_)

@@ -120,6 +120,7 @@ impl Session {
         let statements: Vec<_> = self.main().to_vec();
         let mut planned = std::mem::take(&mut self.planned).into_iter();
         let mut done = Vec::new();
+        let mut pictures = 0;
         for statement in &statements {
             match &statement.kind {
                 StatementKind::Fit(_) => {
@@ -149,6 +150,15 @@ impl Session {
                     }
                     match self.save(value, path, host) {
                         Ok(()) => sink.event(Event::Saved(&path.value), &self.sources),
+                        Err(diagnostic) => self.tell(diagnostic, sink, &mut outcome),
+                    }
+                }
+                StatementKind::Plot { values, path } => {
+                    if values.iter().any(|e| self.depends_on_failure(e)) {
+                        continue;
+                    }
+                    match self.plot(values, path.as_ref(), statement.span, &mut pictures, host) {
+                        Ok(path) => sink.event(Event::Saved(&path), &self.sources),
                         Err(diagnostic) => self.tell(diagnostic, sink, &mut outcome),
                     }
                 }

@@ -7,12 +7,15 @@
 
 mod bind;
 mod check;
+mod ensembles;
 mod execute;
 mod expectations;
 mod levels;
 pub mod library;
 mod load;
+mod pictures;
 pub mod snapshot;
+mod tables;
 
 pub use bind::{Bound, Origin};
 pub use execute::sweeps;
@@ -29,7 +32,9 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{Environment, FitResult};
+use crate::report::results::{Curve, Environment, FitResult};
+use crate::run::Ensemble;
+use crate::text::ast::{Call, Ident};
 use crate::report::value::Value;
 use crate::run::Observer;
 use crate::text::ast::{Statement, StatementKind};
@@ -195,6 +200,12 @@ pub struct Session {
     pub known: Arc<KnownModes>,
     /// Fits, in text order.
     pub planned: Vec<PlannedFit>,
+    /// Sweeps, in text order.
+    pub sweeps: IndexMap<String, Curve>,
+    /// Values given for params from outside.
+    settings: Vec<Setting>,
+    /// Models that were asked for as distributions, by what was asked.
+    ensembles: RefCell<HashMap<String, Ensemble>>,
     options: Options,
     results: IndexMap<String, FitResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
@@ -214,10 +225,12 @@ impl Session {
         let (units, syntax) = load::load(path, text, &mut session.sources, host);
         diagnostics.extend(syntax);
         session.units = units;
+        let tables = tables::tables(&session.units, host);
         let (declarations, found) =
-            Declarations::collect(session.units.iter().map(|u| &*u.program), &settings);
+            Declarations::collect_with(session.units.iter().map(|u| &*u.program), &settings, tables);
         diagnostics.extend(found);
         session.declarations = Arc::new(declarations);
+        session.settings = settings;
         let mut paths = HashMap::new();
         for unit in &session.units {
             for statement in &unit.program.statements {
@@ -283,5 +296,20 @@ impl Environment for Session {
     }
     fn seed(&self) -> u64 {
         self.options.seed
+    }
+    fn model_names(&self) -> Vec<String> {
+        self.declarations.models.keys().cloned().collect()
+    }
+    fn ensemble(&self, model: &Call, settings: &[(Ident, f64)]) -> Result<Ensemble, Diagnostic> {
+        self.ensemble_of(model, settings)
+    }
+    fn curve(&self, name: &str) -> Option<Curve> {
+        self.sweeps.get(name).cloned()
+    }
+    fn curve_names(&self) -> Vec<String> {
+        self.sweeps.keys().cloned().collect()
+    }
+    fn memory(&self) -> u64 {
+        self.options.memory
     }
 }

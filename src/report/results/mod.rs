@@ -4,23 +4,31 @@
 //! |---|---|---|
 //! | [`FIELDS`] | `f.kl`, `f.df`, … | `divergence.rs`, `statistics.rs`, `thermodynamics.rs`, `tensors.rs`, `diagnosis.rs` |
 //! | [`METHODS`] | `f.marginal(a, b)`, … | `probabilities.rs`, `statistics.rs`, `tensors.rs` |
+//! | [`OBSERVABLES`], [`WHOLES`], [`QUESTIONS`] | `m.heat_capacity`, `m.mean(a * b)`, … of models with known energies | `ensemble.rs`, `quantity.rs`, `sweep.rs` |
 //! | [`FUNCTIONS`] | `compare(f, g)`, … | `compare.rs`, `interactions.rs` |
 
 mod arguments;
 mod compare;
+mod critical;
 mod diagnosis;
 mod divergence;
+mod ensemble;
 mod evaluate;
 mod interactions;
 mod probabilities;
+mod quantity;
 mod statistics;
+mod sweep;
 mod tensors;
 mod thermodynamics;
 
-pub use arguments::Given;
+pub use arguments::{Given, Spans};
 pub use diagnosis::summary;
-pub use evaluate::{Environment, check, evaluate, number};
+pub use ensemble::{OBSERVABLES, Observable, QUESTIONS, Question, TRANSFORMS, WHOLES, Whole};
+pub use critical::critical;
+pub use evaluate::{Environment, check, evaluate, evaluate_ensemble, number, unwrap_model};
 pub use statistics::hidden_boundary;
+pub use sweep::Curve;
 
 use std::sync::Arc;
 
