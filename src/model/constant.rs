@@ -211,7 +211,7 @@ fn whole_value(expr: &Expr, names: &dyn Names) -> Result<Constant, Diagnostic> {
             let base = whole_value(base, names)?;
             let values: Vec<Constant> =
                 indices.iter().map(|a| evaluate(&a.value, names)).collect::<Result<_, _>>()?;
-            if let Constant::Table(table) = &base {
+            if let Some(table) = Numbers::of(&base) {
                 return table.at(&values, expr.span).map(Constant::Number);
             }
             match names.index(&base, &values, expr.span) {

@@ -391,6 +391,7 @@ impl Elaboration<'_> {
 
     fn scope(&mut self, term: &InteractionTerm) -> Option<Scope> {
         let mut modes = Vec::new();
+        let mut groups = false;
         for reference in &term.modes {
             match self.resolve(reference) {
                 Ok(Constant::Mode(m)) if modes.contains(&m) => self.diagnostics.push(
@@ -402,20 +403,30 @@ impl Elaboration<'_> {
                     .help("name each mode once"),
                 ),
                 Ok(Constant::Mode(m)) => modes.push(m),
+                // a loop variable may stand for several modes
+                Ok(Constant::List(items)) if items.iter().all(|i| matches!(i, Constant::Mode(_))) => {
+                    groups = true;
+                    modes.extend(items.iter().filter_map(|i| match i {
+                        Constant::Mode(m) => Some(*m),
+                        _ => None,
+                    }));
+                }
                 Ok(other) => self.diagnostics.push(not_a_mode(&other, reference.span)),
                 Err(diagnostic) => self.diagnostics.push(diagnostic),
             }
         }
-        (modes.len() == term.modes.len()).then(|| modes.into_iter().collect())
+        (groups || modes.len() == term.modes.len()).then(|| modes.into_iter().collect())
     }
 
     /// The modes of an interaction in the order in which they were written.
     fn written(&self, term: &InteractionTerm) -> Vec<usize> {
-        let mode = |reference| match self.resolve(reference) {
-            Ok(Constant::Mode(m)) => Some(m),
-            _ => None,
+        let found = |reference| match self.resolve(reference) {
+            Ok(Constant::List(items)) => items,
+            Ok(other) => vec![other],
+            Err(_) => Vec::new(),
         };
-        term.modes.iter().filter_map(mode).collect()
+        let mode = |c: Constant| if let Constant::Mode(m) = c { Some(m) } else { None };
+        term.modes.iter().flat_map(found).filter_map(mode).collect()
     }
 
     // ------------------------------------------------------------ items
@@ -978,6 +989,19 @@ struct Context<'w, 'a> {
 }
 
 impl Context<'_, '_> {
+    /// A list at a cell: modes in it are their levels, and a table written out in lists is a table.
+    fn levels_of(&self, items: &[Constant], span: Span) -> Result<Constant, Diagnostic> {
+        let list = Constant::List(items.to_vec());
+        if let Some(table) = super::numbers::Numbers::of(&list).filter(|t| t.shape.len() > 1) {
+            return Ok(Constant::Table(Arc::new(table)));
+        }
+        let one = |item: &Constant| match item {
+            Constant::Mode(m) => self.level(*m, span),
+            other => Ok(other.clone()),
+        };
+        items.iter().map(one).collect::<Result<_, _>>().map(Constant::List)
+    }
+
     fn level(&self, mode: usize, span: Span) -> Result<Constant, Diagnostic> {
         let Some(cell) = self.cell else { return Ok(Constant::Mode(mode)) };
         let m = &self.work.modes[mode];
@@ -1000,6 +1024,7 @@ impl Names for Context<'_, '_> {
         if let Some((_, bound)) = self.work.bindings.iter().rev().find(|(n, _)| n == name) {
             return Some(match bound {
                 Constant::Mode(m) => self.level(*m, span),
+                Constant::List(items) if self.cell.is_some() => self.levels_of(items, span),
                 other => Ok(other.clone()),
             });
         }
@@ -1009,7 +1034,10 @@ impl Names for Context<'_, '_> {
         if let Some((members, sizes)) = self.work.families.get(name) {
             return Some(Ok(Constant::Family { members: members.clone(), sizes: sizes.clone() }));
         }
-        self.work.declarations.param(name)
+        match (self.work.declarations.param(name), self.cell) {
+            (Some(Ok(Constant::List(items))), Some(_)) => Some(self.levels_of(&items, span)),
+            (found, _) => found,
+        }
     }
 
     fn known(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 pub mod constant;
 pub mod declarations;
+mod disorder;
 pub mod elaborate;
 pub mod energy;
 pub mod family;

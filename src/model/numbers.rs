@@ -17,6 +17,35 @@ pub struct Numbers {
 }
 
 impl Numbers {
+    /// The table a constant is: from a file, or lists in lists of one length.
+    pub fn of(constant: &Constant) -> Option<Self> {
+        match constant {
+            Constant::Table(table) => Some((**table).clone()),
+            Constant::List(items) => {
+                let (mut shape, mut values) = (vec![items.len()], Vec::new());
+                for (k, item) in items.iter().enumerate() {
+                    match item {
+                        Constant::Number(x) if shape.len() == 1 => values.push(*x),
+                        Constant::List(_) => {
+                            let inner = Self::of(item)?;
+                            if k == 0 {
+                                shape.extend(&inner.shape);
+                            }
+                            if shape[1..] != inner.shape {
+                                return None;
+                            }
+                            values.extend(inner.values);
+                        }
+                        _ => return None,
+                    }
+                }
+                (shape.iter().product::<usize>() == values.len())
+                    .then(|| Self { path: "the list".into(), shape, values })
+            }
+            _ => None,
+        }
+    }
+
     /// An entry by one index for each axis, from 0.
     ///
     /// # Errors
@@ -27,7 +56,7 @@ impl Numbers {
                 Code::MBA331,
                 format!("{} for a table of {} axes", counted(indices.len(), "index", "indices"), self.shape.len()),
             )
-            .at(span, format!("`{}` has the shape {}", self.path, self.sizes()))
+            .at(span, format!("{} has the shape {}", self.title(), self.sizes()))
             .help("give one index for each axis"));
         }
         let mut flat = 0;
@@ -38,12 +67,17 @@ impl Numbers {
                     Code::MBA331,
                     format!("index {} is outside the table", super::mode::number_label(x)),
                 )
-                .at(span, format!("`{}` has the shape {}", self.path, self.sizes()))
+                .at(span, format!("{} has the shape {}", self.title(), self.sizes()))
                 .help("indices start at 0"));
             }
             flat = flat * size + x as usize;
         }
         Ok(self.values[flat])
+    }
+
+    /// What it is called in messages.
+    pub fn title(&self) -> String {
+        if self.path == "the list" { self.path.clone() } else { format!("`{}`", self.path) }
     }
 
     /// Its sizes, as people write them.
@@ -64,7 +98,7 @@ fn counted(n: usize, one: &str, several: &str) -> String {
 pub fn couplings(members: &[usize], table: &Numbers, span: Span) -> Result<Constant, Diagnostic> {
     let wrong = |message: String, help: &str| {
         Diagnostic::new(Code::MBA331, message)
-            .at(span, format!("`{}` has the shape {}", table.path, table.sizes()))
+            .at(span, format!("{} has the shape {}", table.title(), table.sizes()))
             .help(help)
     };
     let n = members.len();
@@ -120,7 +154,7 @@ pub fn couplings(members: &[usize], table: &Numbers, span: Span) -> Result<Const
 pub fn edges(members: &[usize], sizes: &[usize], table: &Numbers, span: Span) -> Result<Constant, Diagnostic> {
     let dimensions = sizes.len();
     let wrong = |message: String| {
-        Diagnostic::new(Code::MBA332, message).at(span, format!("in `{}`", table.path)).help(if dimensions > 1 {
+        Diagnostic::new(Code::MBA332, message).at(span, format!("in {}", table.title())).help(if dimensions > 1 {
             format!(
                 "a row holds two positions, or {} indices, from 0; a further column may hold a number",
                 2 * dimensions

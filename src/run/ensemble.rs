@@ -159,7 +159,8 @@ impl Ensemble {
     /// MBA540 when the sum does not fit the memory budget in any order.
     pub fn plan(&self, carry: Carry, keep: &Scope) -> Found<Summation> {
         let terms = self.terms.with_loose(Vec::new());
-        self.plan_terms(&terms, carry, keep, self.spread())
+        let totals = if carry == Carry::Total { self.spread() } else { None };
+        self.plan_terms(&terms, carry, keep, totals)
     }
 
     fn plan_terms(

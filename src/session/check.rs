@@ -312,6 +312,14 @@ impl Session {
                     .help("list the modes of the model in the data statement"),
             ]);
         }
+        if !model.support.is_empty() {
+            let none = crate::model::Scope::empty();
+            let ensemble = crate::run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span);
+            return ensemble
+                .and_then(|e| e.plan(plan::summation::Carry::Draws, &none))
+                .map(|_| model)
+                .map_err(|d| vec![*d]);
+        }
         plan::compile_fixed(&model, &plan::Options { memory: self.options.memory }).map(|_| model)
     }
 

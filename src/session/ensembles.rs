@@ -4,11 +4,13 @@ use super::Session;
 use crate::model::constant;
 use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
+use crate::model::mode::number_label;
 use crate::model::{Mode, elaborate};
+use crate::plan::summation::{Carry, Summation};
 use crate::report::results::{Curve, critical, evaluate_ensemble, unwrap_model};
 use crate::run::Ensemble;
 use crate::text::ast::{Argument, Binary, Call, Expr, ExprKind, Ident, Sweep};
-use crate::text::{Code, Diagnostic, Span, suggest};
+use crate::text::{Code, Diagnostic, Span, format_expression, suggest};
 
 /// A sweep has at most this many points.
 const MOST_POINTS: f64 = 100_000.0;
@@ -20,18 +22,47 @@ impl Session {
     /// A model, or a template with its arguments, with params set to other values.
     pub(super) fn ensemble_of(&self, call: &Call, settings: &[(Ident, f64)]) -> Result<Ensemble, Diagnostic> {
         // arguments and params are constants, so that the same words mean the same model
-        let key = format!(
-            "{} {} {:?}",
-            call.name.name,
-            self.sources.slice(call.span),
-            settings.iter().map(|(n, x)| (&n.name, x.to_bits())).collect::<Vec<_>>()
-        );
+        let mut key = format_expression(self.sources.slice(call.span));
+        if !settings.is_empty() {
+            let list = settings.iter().map(|(n, x)| format!("{} = {}", n.name, number_label(*x)));
+            key = format!("{key} with ({})", list.collect::<Vec<_>>().join(", "));
+        }
         if let Some(known) = self.ensembles.borrow().get(&key) {
             return Ok(known.clone());
         }
         let ensemble = self.new_ensemble(call, settings)?;
         self.ensembles.borrow_mut().insert(key, ensemble.clone());
         Ok(ensemble)
+    }
+
+    /// The exact sums the program asks for: those of each sweep, then those of each model in a result, with
+    /// the total, whose cost is its own. A sum out of reach is left out; it has been reported.
+    pub fn sums(&self) -> Vec<(String, Vec<Summation>)> {
+        let none = crate::model::Scope::empty();
+        let plans = |ensemble: &Ensemble| -> Vec<Summation> {
+            let wanted = [Carry::Moments, Carry::Total];
+            wanted.iter().filter_map(|carry| ensemble.plan(*carry, &none).ok()).collect()
+        };
+        let mut sums: Vec<(String, Vec<Summation>)> = self
+            .sweeps
+            .values()
+            .filter_map(|curve| {
+                let largest = curve.ensembles.last()?;
+                let title = format!(
+                    "sweep {} of {} over {}, {} points",
+                    curve.name,
+                    curve.model,
+                    curve.over,
+                    curve.points.len()
+                );
+                Some((title, plans(largest)))
+            })
+            .collect();
+        let ensembles = self.ensembles.borrow();
+        let mut models: Vec<(&String, &Ensemble)> = ensembles.iter().collect();
+        models.sort_by_key(|(name, _)| *name);
+        sums.extend(models.into_iter().map(|(name, ensemble)| (format!("model {name}"), plans(ensemble))));
+        sums
     }
 
     fn new_ensemble(&self, call: &Call, settings: &[(Ident, f64)]) -> Result<Ensemble, Diagnostic> {
@@ -147,7 +178,7 @@ impl Session {
         }
         match self.curve_of(sweep, name.name.clone()) {
             Ok(curve) => {
-                let carry = crate::plan::summation::Carry::Moments;
+                let carry = Carry::Moments;
                 let none = crate::model::Scope::empty();
                 // the points of a param may differ in size: the last and the first are tried
                 for ensemble in curve.ensembles.first().into_iter().chain(curve.ensembles.last()) {
@@ -183,7 +214,7 @@ impl Session {
         let mut ensembles = Vec::with_capacity(points.len());
         for x in &points {
             settings[place].1 = *x;
-            ensembles.push(self.ensemble_of(&call, &settings)?);
+            ensembles.push(self.new_ensemble(&call, &settings)?);
         }
         let model = ensembles.first().map_or_else(String::new, |e| e.model.name.clone());
         Ok(Curve { name, over, points, ensembles, model, marks: Vec::new() })
@@ -219,7 +250,7 @@ fn check_temperature(t: f64, span: Span) -> Result<(), Diagnostic> {
     if t > 0.0 && t.is_finite() {
         return Ok(());
     }
-    Err(Diagnostic::new(Code::MBA305, format!("temperature is {}", crate::model::mode::number_label(t)))
+    Err(Diagnostic::new(Code::MBA305, format!("temperature is {}", number_label(t)))
         .at(span, "must be positive and finite")
         .help("write a positive number; `most_probable` is the limit T → 0"))
 }

@@ -277,8 +277,14 @@ impl Session {
     fn draw(&self, name: &str, bound: &Bound, sampling: &Sampling) -> Result<Tensor, Vec<Diagnostic>> {
         let model = self.sampled_model(sampling, bound)?;
         let options = crate::plan::Options { memory: self.options.memory };
-        let distribution = run::Distribution::from_fixed(&model, &options)?;
-        let sample = distribution.sample(sampling.count, sampling.seed.unwrap_or(self.options.seed));
+        let seed = sampling.seed.unwrap_or(self.options.seed);
+        let sample = if model.support.is_empty() {
+            run::Distribution::from_fixed(&model, &options)?.sample(sampling.count, seed)
+        } else {
+            run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span)
+                .and_then(|e| e.sample(sampling.count, seed))
+                .map_err(|d| vec![*d])?
+        };
         let mut modes = model.modes;
         for (mode, bound_name) in modes.iter_mut().zip(&bound.modes) {
             mode.name.clone_from(bound_name);
