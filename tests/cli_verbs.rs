@@ -341,10 +341,10 @@ fn snapshots_are_compared_and_never_written() {
     assert!(ran.out.contains("1 snapshot does not exist yet"), "{}", ran.out);
     assert!(!room.path().join("t.mba.snap").exists());
     let kl = number(&room.objects(&format!("{PROGRAM}show m.kl"), &[]), "m.kl");
-    room.file("t.mba.snap", format!("=== t / m.kl\nvalue = {kl}\n"));
+    room.file("t.mba.snap", format!("mba snapshots 1\n\n=== \"t\" / \"m.kl\"\nvalue = {kl}\n"));
     let ran = room.run(&program, &[]).ends_with(0);
     assert!(!ran.out.contains("not exist"), "{}", ran.out);
-    room.file("t.mba.snap", "=== t / m.kl\nvalue = 0.5\n");
+    room.file("t.mba.snap", "mba snapshots 1\n\n=== \"t\" / \"m.kl\"\nvalue = 0.5\n");
     room.run(&program, &[]).ends_with(1).says(&["MBA604"]);
     room.file("t.mba.snap", "what is this\n");
     room.run(&program, &[]).ends_with(1).says(&["MBA605"]);

@@ -12,6 +12,7 @@ mod options;
 mod output;
 mod plan;
 mod run;
+mod test;
 
 use std::process::ExitCode;
 
@@ -21,7 +22,8 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "mba", version, about, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Exit status: 0 ok; 1 a fit stopped, a cell value is bad or a test failed; \
-    2 usage; 3 the program, a header, a file, a shape or the memory budget; 70 a bug.")]
+    2 usage; 3 the program, a header, a file, a shape or the memory budget; 4 no test selected; \
+    70 a bug.")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -31,6 +33,8 @@ struct Cli {
 enum Verb {
     /// Run a program: fit its models, show results, run its tests
     Run(run::Arguments),
+    /// Run the tests of programs, and compare, review or accept their snapshots
+    Test(test::Arguments),
     /// Check a program without reading a cell
     Check(check::Arguments),
     /// Print the schedule of each fit, with predicted cost, before any data are read
@@ -58,6 +62,7 @@ pub fn main() -> ExitCode {
     };
     let outcome = std::panic::catch_unwind(|| match cli.verb {
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Info(arguments) => info::run(&arguments),

@@ -37,8 +37,8 @@ pub mod tensor;
 
 pub use files::{Content, Files};
 pub use format::{Format, Loaded};
-pub use header::{Amount, Binding, BoundAxis, Column, ElementType, Header, Layout, Profile, Role};
 pub use formats::numbers::numbers;
+pub use header::{Amount, Binding, BoundAxis, Column, ElementType, Header, Layout, Profile, Role};
 pub use lookup::unite;
 pub use request::{Axis, Counting, Declared, Literal, Request, Source};
 pub use tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};

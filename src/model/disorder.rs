@@ -141,7 +141,8 @@ fn fields(arguments: &[(Option<String>, Constant)], span: Span) -> Result<Consta
 
 /// `zip(a, b)`: the members of two families of one size, in pairs.
 fn zip(arguments: &[(Option<String>, Constant)], span: Span) -> Result<Constant, Diagnostic> {
-    let [(None, Constant::Family { members: a, .. }), (None, Constant::Family { members: b, .. })] = arguments
+    let [(None, Constant::Family { members: a, .. }), (None, Constant::Family { members: b, .. })] =
+        arguments
     else {
         return Err(wrong("zip(a, b)", span));
     };

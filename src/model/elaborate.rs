@@ -479,13 +479,12 @@ impl Elaboration<'_> {
             ModelItemKind::Learned { interaction, coefficient, statistic } => {
                 let one = Expr { kind: ExprKind::Number(1.0), span: item.span };
                 if let Some(scope) = self.scope(interaction)
-                    && let Some(table) =
-                        self.tabulate(
-                            &scope,
-                            &self.written(interaction),
-                            statistic.as_ref().unwrap_or(&one),
-                            "statistic",
-                        )
+                    && let Some(table) = self.tabulate(
+                        &scope,
+                        &self.written(interaction),
+                        statistic.as_ref().unwrap_or(&one),
+                        "statistic",
+                    )
                 {
                     let potential = Potential::Learned {
                         coefficient: coefficient.name.clone(),

@@ -39,8 +39,11 @@ impl Numbers {
                         _ => return None,
                     }
                 }
-                (shape.iter().product::<usize>() == values.len())
-                    .then(|| Self { path: "the list".into(), shape, values })
+                (shape.iter().product::<usize>() == values.len()).then(|| Self {
+                    path: "the list".into(),
+                    shape,
+                    values,
+                })
             }
             _ => None,
         }
@@ -54,7 +57,11 @@ impl Numbers {
         if indices.len() != self.shape.len() {
             return Err(Diagnostic::new(
                 Code::MBA331,
-                format!("{} for a table of {} axes", counted(indices.len(), "index", "indices"), self.shape.len()),
+                format!(
+                    "{} for a table of {} axes",
+                    counted(indices.len(), "index", "indices"),
+                    self.shape.len()
+                ),
             )
             .at(span, format!("{} has the shape {}", self.title(), self.sizes()))
             .help("give one index for each axis"));
@@ -151,17 +158,24 @@ pub fn couplings(members: &[usize], table: &Numbers, span: Span) -> Result<Const
 /// # Errors
 /// MBA332 for another number of columns, an index outside the family, an edge from a mode to itself, and an
 /// edge that is listed twice.
-pub fn edges(members: &[usize], sizes: &[usize], table: &Numbers, span: Span) -> Result<Constant, Diagnostic> {
+pub fn edges(
+    members: &[usize],
+    sizes: &[usize],
+    table: &Numbers,
+    span: Span,
+) -> Result<Constant, Diagnostic> {
     let dimensions = sizes.len();
     let wrong = |message: String| {
-        Diagnostic::new(Code::MBA332, message).at(span, format!("in {}", table.title())).help(if dimensions > 1 {
-            format!(
-                "a row holds two positions, or {} indices, from 0; a further column may hold a number",
-                2 * dimensions
-            )
-        } else {
-            "a row holds two positions, from 0; a third column may hold a number".to_string()
-        })
+        Diagnostic::new(Code::MBA332, message).at(span, format!("in {}", table.title())).help(
+            if dimensions > 1 {
+                format!(
+                    "a row holds two positions, or {} indices, from 0; a further column may hold a number",
+                    2 * dimensions
+                )
+            } else {
+                "a row holds two positions, from 0; a third column may hold a number".to_string()
+            },
+        )
     };
     let [rows, columns] = table.shape.as_slice() else {
         return Err(wrong(format!("a list of edges has rows and columns, not the shape {}", table.sizes())));
@@ -180,9 +194,9 @@ pub fn edges(members: &[usize], sizes: &[usize], table: &Numbers, span: Span) ->
         let mut ends = [0usize; 2];
         for (end, slot) in ends.iter_mut().enumerate() {
             let mut flat = 0;
-            for axis in 0..width {
+            let extents = if width == 1 { vec![members.len()] } else { sizes.to_vec() };
+            for (axis, size) in extents.into_iter().enumerate() {
                 let x = entry(end * width + axis);
-                let size = if width == 1 { members.len() } else { sizes[axis] };
                 if x != x.trunc() || x < 0.0 || x >= size as f64 {
                     return Err(wrong(format!("row {row} names {x}, which is outside 0 … {}", size - 1)));
                 }

@@ -12,7 +12,9 @@ pub mod graph;
 pub mod hypergraph;
 mod lint;
 mod liveness;
+pub mod method;
 pub mod options;
+pub mod order;
 pub mod passes;
 mod print;
 pub mod schedule;
@@ -40,7 +42,7 @@ pub fn compile(
     options: &Options,
 ) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, Some(profile))?;
-    let schedule = sketch(model, Some(profile));
+    let schedule = sketch(model, Some(profile), options.solver);
     budget::check(model, Some(profile), options, &schedule)?;
     Ok(schedule)
 }
@@ -51,7 +53,7 @@ pub fn compile(
 /// As [`compile`]; a free interaction has no value without data and is MBA390 too.
 pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, None)?;
-    let schedule = sketch(model, None);
+    let schedule = sketch(model, None, options.solver);
     budget::check(model, None, options, &schedule)?;
     Ok(schedule)
 }
@@ -67,10 +69,10 @@ pub fn trace(model: &EnergyModel, data: bool) -> Vec<(&'static str, Draft)> {
     states
 }
 
-fn sketch(model: &EnergyModel, profile: Option<&Profile>) -> Schedule {
+fn sketch(model: &EnergyModel, profile: Option<&Profile>, solver: method::Solver) -> Schedule {
     let mut draft = Draft::new(model, profile.is_some());
     for pass in PASSES {
         (pass.run)(&mut draft);
     }
-    passes::lower(&draft, &model.name, profile)
+    passes::lower(&draft, &model.name, profile, solver)
 }

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Graph, Greed};
 use super::print::human;
 use crate::model::Scope;
 use crate::text::{Code, Diagnostic, Span};
@@ -87,6 +86,8 @@ pub struct Problem<'a> {
     pub spread: &'a [usize],
     /// The modes of each term.
     pub terms: &'a [Scope],
+    /// An order of elimination that was searched for.
+    pub order: &'a [usize],
     /// Difference between the largest and the least energy of each term, over the lowest temperature.
     pub ranges: &'a [f64],
     /// Modes that are not summed out.
@@ -221,19 +222,22 @@ fn powers(x: f64) -> String {
 
 /// The orders that are tried, each over the modes that are not kept.
 fn orders(problem: &Problem<'_>) -> Vec<(&'static str, Vec<usize>)> {
-    let all = Scope::all(problem.sizes.len());
-    let graph = Graph::of(&all, problem.terms);
     let mut orders = vec![("as declared", (0..problem.sizes.len()).collect::<Vec<_>>())];
-    for (about, axis) in [("along the first dimension", 0), ("along the second dimension", 1), ("along the third dimension", 2)]
-    {
+    for (about, axis) in [
+        ("along the first dimension", 0),
+        ("along the second dimension", 1),
+        ("along the third dimension", 2),
+    ] {
         if let Some(order) = along(problem.modes, axis)
             && orders.iter().all(|(_, known)| *known != order)
         {
             orders.push((about, order));
         }
     }
-    orders.push(("least fill first", graph.eliminate(Greed::Fill, problem.sizes).order().collect()));
-    orders.push(("smallest table first", graph.eliminate(Greed::Weight, problem.sizes).order().collect()));
+    // modes in no term cost nothing wherever they come
+    let mut found = problem.order.to_vec();
+    found.extend((0..problem.sizes.len()).filter(|m| !problem.order.contains(m)));
+    orders.push(("found by search", found));
     for (_, order) in &mut orders {
         order.retain(|m| !problem.keep.contains(*m));
     }
@@ -246,7 +250,8 @@ fn along(modes: &[String], axis: usize) -> Option<Vec<usize>> {
     let mut longest = 0;
     for (position, name) in modes.iter().enumerate() {
         let (family, rest) = name.split_once('[').unwrap_or((name, ""));
-        let mut index: Vec<usize> = rest.trim_end_matches(']').split(',').filter_map(|i| i.trim().parse().ok()).collect();
+        let mut index: Vec<usize> =
+            rest.trim_end_matches(']').split(',').filter_map(|i| i.trim().parse().ok()).collect();
         longest = longest.max(index.len());
         if axis < index.len() {
             let first = index.remove(axis);
@@ -309,7 +314,11 @@ impl Draft {
         let mut total = 0.0;
         let mut most: f64 = 0.0;
         let mut oversized = false;
-        let mut make = |draft: &mut Draft, scope: Scope, degree: f64, scopes: &mut Vec<Scope>, degrees: &mut Vec<f64>| {
+        let mut make = |draft: &mut Draft,
+                        scope: Scope,
+                        degree: f64,
+                        scopes: &mut Vec<Scope>,
+                        degrees: &mut Vec<f64>| {
             let axes = sorted(&scope);
             let size = cells(&axes);
             oversized |= size > 1e15;

@@ -8,6 +8,7 @@ use super::sum::{dot, entropy};
 use super::summation::{self, Least, Sums, Term};
 use crate::data::Sparse;
 use crate::model::{Algebra, EnergyModel, Forbidden, Interaction, Potential, Scope, Table};
+use crate::plan::order::search;
 use crate::plan::summation::{Carry, Problem, Summation, plan};
 use crate::text::{Code, Diagnostic, Span};
 
@@ -38,7 +39,12 @@ struct Terms {
     /// The level of each mode that is given.
     given: Vec<Option<usize>>,
     energies: Vec<Term>,
+    /// An order of elimination, searched for once.
+    order: OnceLock<Vec<usize>>,
 }
+
+/// Steps of the search for an order: a tenth of a second.
+const SEARCH: u64 = 1_500_000;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -174,7 +180,9 @@ impl Ensemble {
         let scopes: Vec<Scope> = terms.iter().map(|t| t.scope.clone()).collect();
         let ranges: Vec<f64> = terms.iter().map(|t| t.range() / coldest).collect();
         let spread = match (carry, totals) {
-            (Carry::Total, Some(axis)) => axis.steps.iter().map(|s| s.iter().copied().max().unwrap_or(0)).collect(),
+            (Carry::Total, Some(axis)) => {
+                axis.steps.iter().map(|s| s.iter().copied().max().unwrap_or(0)).collect()
+            }
             _ => Vec::new(),
         };
         plan(&Problem {
@@ -184,6 +192,7 @@ impl Ensemble {
             sizes: &self.terms.sizes,
             spread: &spread,
             terms: &scopes,
+            order: self.terms.order(),
             ranges: &ranges,
             keep,
             carry,
@@ -574,12 +583,17 @@ impl Terms {
             sizes: sizes.map(|(m, g)| if g.is_some() { 1 } else { m.size() }).collect(),
             given,
             energies: Vec::new(),
+            order: OnceLock::new(),
         };
         for mut term in energies {
             terms.slice(&mut term);
             terms.energies.push(term);
         }
         terms
+    }
+
+    fn order(&self) -> &[usize] {
+        self.order.get_or_init(|| search(&self.sizes, self.energies.iter().map(|t| &t.scope), SEARCH).modes)
     }
 
     /// Cuts a term down to the levels that are given; a mode with a given level is no longer in it.
@@ -660,7 +674,8 @@ impl TotalAxis {
                 None => all,
             });
         }
-        let lows: Vec<f64> = numbers.iter().map(|n| n.iter().copied().fold(f64::INFINITY, f64::min)).collect();
+        let lows: Vec<f64> =
+            numbers.iter().map(|n| n.iter().copied().fold(f64::INFINITY, f64::min)).collect();
         let mut step = 0.0;
         for (list, low) in numbers.iter().zip(&lows) {
             for x in list {

@@ -1,6 +1,7 @@
 //! From a schedule and data to a result. Deterministic: the same bits for any number of threads.
 
 mod anderson;
+pub mod balance;
 mod certificate;
 mod contract;
 pub mod control;
@@ -14,15 +15,17 @@ mod iterate;
 pub mod kernel;
 mod machine;
 pub mod marginal;
+mod newton;
 pub mod projection;
 pub mod sample;
 mod statistic;
 pub mod sum;
 pub mod summation;
 pub mod support;
+mod turns;
 pub mod vector;
 
-pub use control::{Control, Flow, Observer, Silent};
+pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
 pub use coordinates::Coordinate;
 pub use distribution::Distribution;
 pub use ensemble::{Ensemble, Totals};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, pictures};
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, pictures, testing};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
 use crate::report::results;
-use crate::text::ast::{Fit, ModelItemKind, Statement, StatementKind, TestItemKind};
+use crate::text::ast::{Fit, Ident, ModelItemKind, Statement, StatementKind, TestItemKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
 impl Session {
@@ -37,15 +37,21 @@ impl Session {
                             TestItemKind::Expect { condition, within } => {
                                 expectations::check(condition, within.as_ref(), self, diagnostics);
                             }
-                            TestItemKind::Snapshot { value, .. } => results::check(value, self, diagnostics),
+                            TestItemKind::Snapshot { value, within, except, .. } => {
+                                for expr in
+                                    [Some(value), within.as_ref(), except.as_ref()].into_iter().flatten()
+                                {
+                                    results::check(expr, self, diagnostics);
+                                }
+                            }
                             TestItemKind::ExpectError { code, .. } => {
                                 diagnostics.extend(expectations::code(code).err());
                             }
                         }
                     }
                 }
-                StatementKind::Balance(_) => {
-                    diagnostics.push(crate::model::unsupported("`balance`", statement.span));
+                StatementKind::Balance(balance) => {
+                    self.check_balance(balance, statement.span, &mut names, diagnostics);
                 }
                 StatementKind::Sweep(sweep) => self.check_sweep(sweep, statement.span, diagnostics),
                 StatementKind::Mode(_)
@@ -55,6 +61,7 @@ impl Session {
                 | StatementKind::Model(_) => {}
             }
         }
+        testing::check_names(self, diagnostics);
         self.check_samples(diagnostics);
         self.lint_unused_modes(diagnostics);
     }
@@ -199,7 +206,7 @@ impl Session {
                     } else {
                         diagnostics.extend(lint::lint(&model, &entry.declaration));
                         let model = model.in_order_of(&tensor.modes);
-                        planned.schedule = self.plan(&model, &tensor, span, diagnostics);
+                        planned.schedule = self.plan(&model, &tensor, fit.method.as_ref(), span, diagnostics);
                         planned.model = Arc::new(model);
                     }
                 }
@@ -229,6 +236,7 @@ impl Session {
         &self,
         model: &EnergyModel,
         tensor: &Bound,
+        method: Option<&Ident>,
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
@@ -252,7 +260,17 @@ impl Session {
                 masked: false,
             },
         };
-        match plan::compile(model, &profile, &plan::Options { memory: self.options.memory }) {
+        let mut options = plan::Options { memory: self.options.memory, ..plan::Options::default() };
+        if let Some(named) = method {
+            // a name that does not exist has been reported with the options of the fit
+            let method = plan::method::find(&named.name, named.span).ok()?;
+            if let Err(diagnostic) = plan::method::check(method, model, &profile, named.span) {
+                diagnostics.push(diagnostic);
+                return None;
+            }
+            options.solver = method.solver;
+        }
+        match plan::compile(model, &profile, &options) {
             Ok(schedule) => {
                 let lints = plan::lint(model, &profile, &schedule);
                 diagnostics.extend(lints.into_iter().map(|d| d.at(span, "in this fit")));
@@ -314,13 +332,15 @@ impl Session {
         }
         if !model.support.is_empty() {
             let none = crate::model::Scope::empty();
-            let ensemble = crate::run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span);
+            let ensemble =
+                crate::run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span);
             return ensemble
                 .and_then(|e| e.plan(plan::summation::Carry::Draws, &none))
                 .map(|_| model)
                 .map_err(|d| vec![*d]);
         }
-        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory }).map(|_| model)
+        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory, ..Default::default() })
+            .map(|_| model)
     }
 
     fn lint_unused_modes(&self, diagnostics: &mut Vec<Diagnostic>) {

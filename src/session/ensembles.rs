@@ -129,16 +129,11 @@ impl Session {
         Ok((declarations, known))
     }
 
-    fn nothing_to_set(
-        &self,
-        name: &Ident,
-        formal: Option<&[crate::text::ast::TemplateParam]>,
-    ) -> Diagnostic {
+    fn nothing_to_set(&self, name: &Ident, formal: Option<&[crate::text::ast::TemplateParam]>) -> Diagnostic {
         let mut names: Vec<&str> = self.declarations.params.keys().map(String::as_str).collect();
         names.extend(formal.unwrap_or_default().iter().map(|p| p.name.name.as_str()));
         names.push(TEMPERATURE);
-        let diagnostic =
-            Diagnostic::new(Code::MBA334, format!("there is no param `{}` to set", name.name));
+        let diagnostic = Diagnostic::new(Code::MBA334, format!("there is no param `{}` to set", name.name));
         match suggest::nearest(&name.name, names.iter().copied()) {
             Some(near) => diagnostic
                 .at(name.span, format!("did you mean `{near}`?"))
@@ -236,7 +231,7 @@ impl Session {
         }
         // a last point that rounding has pushed just outside belongs to the range
         let count = ((high - low) / step * (1.0 + 1e-12) + 1e-9).floor() + 1.0;
-        if !(count >= 1.0 && count <= MOST_POINTS) {
+        if !(1.0..=MOST_POINTS).contains(&count) {
             let why = if count < 1.0 { "no points".to_string() } else { format!("{count:.0} points") };
             return Err(Diagnostic::new(Code::MBA333, format!("a sweep of {why}"))
                 .at(sweep.range.span, "from here")

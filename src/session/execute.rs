@@ -1,16 +1,19 @@
 //! The verbs, in text order.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
+use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
 use crate::model::declarations::Declarations;
+use crate::plan::method;
 use crate::report::results::{self, FitResult};
 use crate::report::save;
 use crate::report::value::Value;
-use crate::run::{self, Control, Status};
+use crate::run::{self, Control, Status, Stoppable};
 use crate::text::ast::{Expr, Fit, FitOption, OptionValue, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
 
@@ -28,18 +31,13 @@ const LATER: &[&str] = &["restarts", "anneal", "hold_out"];
 pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
     let mut control = Control::default();
     let mut diagnostics = Vec::new();
-    if let Some(method) = &fit.method
-        && method.name != "auto"
-    {
-        diagnostics.push(match method.name.as_str() {
+    if let Some(method) = &fit.method {
+        match method.name.as_str() {
             "blocks" | "ltr" | "a1gm" => {
-                crate::model::unsupported(&format!("`by {}`", method.name), method.span)
+                diagnostics.push(crate::model::unsupported(&format!("`by {}`", method.name), method.span));
             }
-            _ => Diagnostic::new(Code::MBA102, format!("there is no method `{}`", method.name))
-                .at(method.span, "unknown method")
-                .help("write `by auto`, or leave it out")
-                .replace(method.span, "auto", "write `auto`"),
-        });
+            name => diagnostics.extend(method::find(name, method.span).err()),
+        }
     }
     for weight in fit.targets.iter().filter_map(|(_, weight)| weight.as_ref()) {
         diagnostics.push(crate::model::unsupported("weights of tensors", weight.span));
@@ -55,7 +53,11 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
     (control, diagnostics)
 }
 
-fn apply(option: &FitOption, control: &mut Control, declarations: &Declarations) -> Result<(), Diagnostic> {
+pub(super) fn apply(
+    option: &FitOption,
+    control: &mut Control,
+    declarations: &Declarations,
+) -> Result<(), Diagnostic> {
     let name = option.name.name.as_str();
     if LATER.contains(&name) {
         return Err(crate::model::unsupported(&format!("`{name}`"), option.span));
@@ -116,18 +118,40 @@ impl Session {
     ///
     /// A verb that fails is reported; those that do not depend on it still run.
     pub fn run(&mut self, host: &dyn Host, sink: &mut dyn Sink) -> Outcome {
+        self.run_chosen(&|_| true, &OnceCell::new(), host, sink)
+    }
+
+    /// As [`Session::run`], for the statements at the positions that are chosen. The snapshots are read when a
+    /// test is first met.
+    pub(super) fn run_chosen(
+        &mut self,
+        chosen: &dyn Fn(usize) -> bool,
+        snapshots: &OnceCell<Store>,
+        host: &dyn Host,
+        sink: &mut dyn Sink,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let statements: Vec<_> = self.main().to_vec();
         let mut planned = std::mem::take(&mut self.planned).into_iter();
         let mut done = Vec::new();
         let mut pictures = 0;
-        for statement in &statements {
+        for (position, statement) in statements.iter().enumerate() {
+            let chosen = chosen(position);
             match &statement.kind {
                 StatementKind::Fit(_) => {
                     if let Some(fit) = planned.next() {
                         done.push(fit.clone());
                         self.planned = done.clone();
+                        if !chosen {
+                            continue;
+                        }
                         self.run_fit(&fit, host, sink, &mut outcome);
+                    }
+                }
+                _ if !chosen => {}
+                StatementKind::Balance(_) => {
+                    if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
+                        self.run_balance(&balance, host, sink, &mut outcome);
                     }
                 }
                 StatementKind::Show(list) => {
@@ -163,7 +187,8 @@ impl Session {
                     }
                 }
                 StatementKind::Test(test) => {
-                    let result = expectations::run(self, test, host);
+                    let stored = snapshots.get_or_init(|| Store::load(self, host));
+                    let result = expectations::run(self, test, stored, host, sink);
                     if !result.failures.is_empty() {
                         outcome.fail();
                     }
@@ -179,7 +204,7 @@ impl Session {
         outcome
     }
 
-    fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    pub(super) fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
         if let Some(diagnostic) = self.level(diagnostic) {
             outcome.count(&diagnostic);
             sink.event(Event::Diagnostic(&diagnostic), &self.sources);
@@ -188,6 +213,9 @@ impl Session {
 
     fn run_fit(&mut self, planned: &PlannedFit, host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
         let Some(schedule) = planned.schedule.clone() else { return };
+        if self.options.stop.asked() {
+            return self.tell(not_begun(planned), sink, outcome);
+        }
         let started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
@@ -201,8 +229,9 @@ impl Session {
             }
         };
         let fit = {
-            let mut observer = sink.observer(&planned.name, planned.control.tolerance);
-            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut *observer)
+            let inner = sink.observer(&planned.name, planned.control.tolerance);
+            let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
+            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut observer)
         };
         let fit = match fit {
             Ok(fit) => fit,
@@ -224,9 +253,10 @@ impl Session {
             tensor,
             control: planned.control,
             memory: self.options.memory,
+            seconds: host.seconds() - started,
             span: planned.span,
         };
-        sink.event(Event::Fit(&result, host.seconds() - started), &self.sources);
+        sink.event(Event::Fit(&result, result.seconds), &self.sources);
         for diagnostic in after(&result) {
             self.tell(diagnostic, sink, outcome);
         }
@@ -241,7 +271,9 @@ impl Session {
         names_of(expr).into_iter().any(|name| {
             let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
-            fit_failed || data_failed
+            let balance_failed =
+                self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
+            fit_failed || balance_failed || data_failed
         })
     }
 
@@ -276,7 +308,7 @@ impl Session {
 
     fn draw(&self, name: &str, bound: &Bound, sampling: &Sampling) -> Result<Tensor, Vec<Diagnostic>> {
         let model = self.sampled_model(sampling, bound)?;
-        let options = crate::plan::Options { memory: self.options.memory };
+        let options = crate::plan::Options { memory: self.options.memory, ..Default::default() };
         let seed = sampling.seed.unwrap_or(self.options.seed);
         let sample = if model.support.is_empty() {
             run::Distribution::from_fixed(&model, &options)?.sample(sampling.count, seed)
@@ -348,13 +380,20 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
     }
 }
 
+/// A fit that is left out because the run was asked to end before it.
+fn not_begun(planned: &PlannedFit) -> Diagnostic {
+    Diagnostic::new(Code::MBA530, format!("`{}` was not fitted", planned.name))
+        .at(planned.span, "the run was asked to end before this")
+        .help("what was computed before it stands; run the program again for the rest")
+}
+
 /// A number of sweeps in words.
 pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
 }
 
 /// What is worth saying once a fit has ended.
-fn after(result: &FitResult) -> Vec<Diagnostic> {
+pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let fit = &result.fit;
     match fit.status {

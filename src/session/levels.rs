@@ -34,7 +34,6 @@ impl Session {
                         StatementKind::Sweep(s) => {
                             s.name.as_ref().is_some_and(|n| n.name == name) && !self.sweeps.contains_key(name)
                         }
-                        StatementKind::Balance(b) => b.name.as_ref().is_some_and(|n| n.name == name),
                         _ => false,
                     };
                     u.program.broken.iter().any(|b| b == name) || u.program.statements.iter().any(later)

@@ -5,6 +5,7 @@
 //!                                                        └─▶ run: the verbs in text order, told to a [`Sink`]
 //! ```
 
+mod balancing;
 mod bind;
 mod check;
 mod ensembles;
@@ -16,7 +17,9 @@ mod load;
 mod pictures;
 pub mod snapshot;
 mod tables;
+pub mod testing;
 
+pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
 pub use execute::sweeps;
 pub use load::Unit;
@@ -32,11 +35,11 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{Curve, Environment, FitResult};
-use crate::run::Ensemble;
-use crate::text::ast::{Call, Ident};
+use crate::report::results::{BalanceResult, Curve, Environment, FitResult};
 use crate::report::value::Value;
-use crate::run::Observer;
+use crate::run::Ensemble;
+use crate::run::{Observer, Stop};
+use crate::text::ast::{Call, Ident};
 use crate::text::ast::{Statement, StatementKind};
 use crate::text::codes::Blame;
 use crate::text::{Code, Diagnostic, Sources, Span, parse_expression};
@@ -68,6 +71,8 @@ pub struct Options {
     pub levels: HashMap<Code, Level>,
     /// Whether every warning is an error.
     pub deny_warnings: bool,
+    /// How to ask a run to end: the fit that runs ends at its next sweep, the others do not begin.
+    pub stop: Stop,
 }
 
 impl Default for Options {
@@ -78,6 +83,7 @@ impl Default for Options {
             seed: 0,
             levels: HashMap::new(),
             deny_warnings: false,
+            stop: Stop::default(),
         }
     }
 }
@@ -94,7 +100,7 @@ pub enum Level {
 }
 
 /// How a test ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TestOutcome {
     /// The name in quotes.
     pub name: String,
@@ -102,6 +108,10 @@ pub struct TestOutcome {
     pub failures: Vec<Diagnostic>,
     /// Snapshots named in the test that do not exist yet.
     pub new_snapshots: usize,
+    /// Snapshots of the test that could be taken, in the order of the text.
+    pub seen: Vec<snapshot::Seen>,
+    /// Whether a fit that it looks at was interrupted.
+    pub interrupted: bool,
 }
 
 /// Something that happened while a program ran.
@@ -208,6 +218,9 @@ pub struct Session {
     ensembles: RefCell<HashMap<String, Ensemble>>,
     options: Options,
     results: IndexMap<String, FitResult>,
+    /// Balance statements, in text order.
+    balances: Vec<PlannedBalance>,
+    balanced_results: IndexMap<String, BalanceResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,
@@ -269,6 +282,12 @@ impl Session {
 impl Environment for Session {
     fn fit(&self, name: &str) -> Option<FitResult> {
         self.results.get(name).cloned()
+    }
+    fn balanced(&self, name: &str) -> Option<BalanceResult> {
+        self.balanced_results.get(name).cloned()
+    }
+    fn balance_names(&self) -> Vec<String> {
+        self.balances.iter().map(|b| b.name.clone()).collect()
     }
     fn fit_names(&self) -> Vec<String> {
         self.planned.iter().map(|p| p.name.clone()).collect()

@@ -7,7 +7,9 @@ use super::{Host, Unit};
 use crate::data;
 use crate::model::declarations::Tables;
 use crate::model::numbers::Numbers;
-use crate::text::ast::{Argument, DataSource, Expr, ExprKind, ModelItem, ModelItemKind, Statement, StatementKind};
+use crate::text::ast::{
+    Argument, DataSource, Expr, ExprKind, ModelItem, ModelItemKind, Statement, StatementKind,
+};
 use crate::text::{Code, Diagnostic, Span};
 
 /// Reads every file once. What is wrong is reported where the table is used.
@@ -52,7 +54,12 @@ fn statement(statement: &Statement, named: &mut Vec<(String, Span)>) {
     match &statement.kind {
         StatementKind::Param(list) => list.iter().for_each(|p| expression(&p.value, named)),
         StatementKind::Model(model) => {
-            model.params.iter().flatten().filter_map(|p| p.default.as_ref()).for_each(|e| expression(e, named));
+            model
+                .params
+                .iter()
+                .flatten()
+                .filter_map(|p| p.default.as_ref())
+                .for_each(|e| expression(e, named));
             model.items.iter().for_each(|i| item(i, named));
         }
         StatementKind::Fit(fit) => arguments(&fit.model.arguments, named),

@@ -357,7 +357,7 @@ pub struct TestItem {
 pub enum TestItemKind {
     Expect { condition: Expr, within: Option<Expr> },
     ExpectError { code: Ident, program: Text },
-    Snapshot { value: Expr, label: Option<Text>, within: Option<Expr> },
+    Snapshot { value: Expr, label: Option<Text>, within: Option<Expr>, except: Option<Expr> },
 }
 
 /// An expression.

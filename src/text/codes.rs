@@ -146,12 +146,22 @@ codes! {
     MBA513 Warning Outcome "optimum on the boundary";
     MBA540 Error Program "exact sum out of reach";
     MBA541 Error Program "condition that cannot occur";
+    MBA580 Error Outcome "margins that nothing has";
+    MBA581 Error Outcome "kernel that is negative or not finite";
+    MBA530 Error Outcome "fit was not begun";
+    MBA520 Error Program "method that cannot fit the model";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
     MBA603 Error Outcome "test of a fit that did not converge";
     MBA604 Error Outcome "snapshot has moved";
     MBA605 Error Outcome "snapshot file is damaged";
+    MBA620 Error Outcome "certificate does not hold";
+    MBA621 Error Outcome "test took too long";
+    MBA622 Error Program "two tests with one name";
+    MBA623 Error Program "two snapshots with one label";
+    MBA624 Error Outcome "snapshot does not exist";
+    MBA625 Error Outcome "snapshot that no test takes";
     // 9xx: internal
     MBA901 Error Defect "internal error";
 }

@@ -639,14 +639,15 @@ impl Builder<'_> {
             _ => {
                 let mut inner = children(pair);
                 let value = self.expression(inner.next()?);
-                let (mut label, mut within) = (None, None);
+                let (mut label, mut within, mut except) = (None, None, None);
                 for part in inner {
                     match part.as_rule() {
                         Rule::string => label = Some(self.text(part)),
+                        Rule::except => except = children(part).next().map(|p| self.expression(p)),
                         _ => within = Some(self.expression(part)),
                     }
                 }
-                TestItemKind::Snapshot { value, label, within }
+                TestItemKind::Snapshot { value, label, within, except }
             }
         };
         Some(TestItem { kind, span })

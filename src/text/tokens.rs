@@ -122,7 +122,7 @@ const KEYWORDS: &[(Place, &str, &[&str])] = &[
     // an interaction or a family begins with no keyword
     (Place::Model, "", &["over", "where"]),
     (Place::Test, "expect", &["error", "within", "in"]),
-    (Place::Test, "snapshot", &["as", "within"]),
+    (Place::Test, "snapshot", &["as", "within", "except"]),
     (Place::Options, "", &["from", "where", "over"]),
 ];
 

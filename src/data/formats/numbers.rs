@@ -14,11 +14,8 @@ use crate::with_values;
 /// # Errors
 /// A sentence on what is wrong.
 pub fn numbers(content: &Content) -> Result<(Vec<usize>, Vec<f64>), String> {
-    let (shape, values) = if content.bytes().starts_with(b"\x93NUMPY") {
-        array(content)?
-    } else {
-        text(content.bytes())?
-    };
+    let (shape, values) =
+        if content.bytes().starts_with(b"\x93NUMPY") { array(content)? } else { text(content.bytes())? };
     match values.iter().position(|v| !v.is_finite()) {
         Some(k) => Err(format!("entry {k} is {}, which is not finite", values[k])),
         None => Ok((shape, values)),
@@ -63,7 +60,8 @@ fn text(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f64>), String> {
         } else {
             line.split_whitespace().collect()
         };
-        let parsed: Result<Vec<f64>, &str> = fields.iter().map(|f| f.parse::<f64>().map_err(|_| *f)).collect();
+        let parsed: Result<Vec<f64>, &str> =
+            fields.iter().map(|f| f.parse::<f64>().map_err(|_| *f)).collect();
         match parsed {
             Ok(row) => {
                 if *columns.get_or_insert(row.len()) != row.len() {

@@ -162,7 +162,9 @@ fn table(title: &str, rows: &Rows, marks: &[(f64, String)]) -> Result<Vec<Panel>
 /// Names in the first column, and the first column of numbers.
 fn bars(title: &str, rows: &Rows) -> Result<Vec<Panel>, String> {
     let numeric = (1..rows.columns.len()).find(|k| {
-        rows.rows.iter().all(|r| matches!(r.get(*k), Some(Value::Number(_) | Value::Count(_) | Value::Null(_))))
+        rows.rows
+            .iter()
+            .all(|r| matches!(r.get(*k), Some(Value::Number(_) | Value::Count(_) | Value::Null(_))))
     });
     let Some(k) = numeric else { return Err("no column of the table is numbers".into()) };
     let name = |v: &Value| match v {
@@ -203,7 +205,9 @@ fn array_panel(title: &str, array: &Array) -> Result<Panel, String> {
         }
         [rows, columns] => {
             if rows.size() > MOST_CELLS || columns.size() > MOST_CELLS {
-                return Err("an array of more than 1000 rows or columns is too fine to draw; take a slice".into());
+                return Err(
+                    "an array of more than 1000 rows or columns is too fine to draw; take a slice".into()
+                );
             }
             Ok(Panel {
                 title: title.into(),

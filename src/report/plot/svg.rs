@@ -46,7 +46,12 @@ fn span(values: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
     (low - room * width, high + room * width)
 }
 
-fn line(area: &Area<'_>, panel: &Panel, points: &[(f64, f64)], marks: &[(f64, String)]) -> Result<(), String> {
+fn line(
+    area: &Area<'_>,
+    panel: &Panel,
+    points: &[(f64, f64)],
+    marks: &[(f64, String)],
+) -> Result<(), String> {
     let (left, right) = span(points.iter().map(|p| p.0), 0.02);
     let (low, high) = span(points.iter().map(|p| p.1), 0.06);
     let mut chart = ChartBuilder::on(area)
@@ -124,7 +129,11 @@ fn bars_on(area: &Area<'_>, panel: &Panel, bars: &[(String, f64)]) -> Result<(),
     names_below(&mut chart, bars.iter().map(|b| b.0.as_str()), low)
 }
 
-type Plane<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
+type Plane<'a, 'b> = ChartContext<
+    'a,
+    SVGBackend<'b>,
+    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
+>;
 
 /// The names of places along the horizontal axis, as many as there is room for.
 fn names_below<'n>(

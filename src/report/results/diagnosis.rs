@@ -3,10 +3,26 @@
 use super::FitResult;
 use super::statistics::{df, parameters};
 use crate::report::value::{Rows, Value};
+use crate::text::{Code, Diagnostic, Span};
+
+/// The schedule that was run, as a tree.
+pub fn plan(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic> {
+    let [result] = fits else {
+        return Err(Diagnostic::new(Code::MBA105, "`plan` takes one fit")
+            .at(span, "here")
+            .help("write `plan(f)`"));
+    };
+    Ok(Value::Text(result.fit.schedule.tree()))
+}
 
 /// Sweeps made.
 pub fn iterations(result: &FitResult) -> Value {
     Value::Count(result.fit.iterations.into())
+}
+
+/// Seconds the fit took, reading the data included.
+pub fn time(result: &FitResult) -> Value {
+    Value::Number(result.seconds)
 }
 
 /// The status, as a word.

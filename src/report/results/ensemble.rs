@@ -64,11 +64,7 @@ pub const OBSERVABLES: &[Observable] = &[
         about: "⟨|M|⟩ / N, where M is the sum of the N modes' numeric levels",
         read: magnetization,
     },
-    Observable {
-        name: "susceptibility",
-        about: "(⟨M²⟩ − ⟨|M|⟩²) / (N T)",
-        read: susceptibility,
-    },
+    Observable { name: "susceptibility", about: "(⟨M²⟩ − ⟨|M|⟩²) / (N T)", read: susceptibility },
 ];
 
 /// Results that are not numbers.
@@ -195,7 +191,8 @@ fn total(ensemble: &Ensemble) -> Found<Value> {
 fn most_probable(ensemble: &Ensemble) -> Found<Value> {
     let least = ensemble.least()?;
     let rows = ensemble.model.modes.iter().zip(&least.cell).map(|(mode, level)| {
-        let level = mode.number(*level).map_or_else(|| Value::Text(mode.label(*level).into_owned()), Value::Number);
+        let level =
+            mode.number(*level).map_or_else(|| Value::Text(mode.label(*level).into_owned()), Value::Number);
         vec![Value::Text(mode.name.clone()), level]
     });
     let table =

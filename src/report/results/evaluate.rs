@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::arguments::{Given, Params, find_level};
+use super::balanced::{BALANCE_FIELDS, BalanceResult, MEAN, balance_summary, mean, no_such_result, shared};
 use super::ensemble::{self, OBSERVABLES, QUESTIONS, TRANSFORMS, WHOLES};
 use super::{Curve, FIELDS, FUNCTIONS, FitResult, METHODS, summary};
 use crate::data::Tensor;
 use crate::model::Mode;
 use crate::model::constant::{self, Constant};
 use crate::model::declarations::unknown;
-use crate::report::value::{Array, Rows, Value};
 use crate::plan::summation::Carry;
+use crate::report::value::{Array, Rows, Value};
 use crate::run::Ensemble;
 use crate::text::ast::{Argument, Binary, Call, Expr, ExprKind, Ident, Unary};
 use crate::text::{Code, Diagnostic, Span, suggest};
@@ -19,6 +20,10 @@ use crate::text::{Code, Diagnostic, Span, suggest};
 pub trait Environment {
     /// The fit of this name.
     fn fit(&self, name: &str) -> Option<FitResult>;
+    /// The balanced tensor of this name.
+    fn balanced(&self, name: &str) -> Option<BalanceResult>;
+    /// The names of all balanced tensors that are there, or will be.
+    fn balance_names(&self) -> Vec<String>;
     /// The names of all fits that are there, or will be.
     fn fit_names(&self) -> Vec<String>;
     /// The tensor of this name, read when it is first needed.
@@ -59,6 +64,7 @@ pub trait Environment {
 enum Object {
     Value(Value),
     Fit(Box<FitResult>),
+    Balanced(Box<BalanceResult>),
     Tensor(Arc<Tensor>),
     Ensemble(Box<Ensemble>),
     Curve(Box<Curve>),
@@ -79,6 +85,7 @@ impl Object {
             Object::Fit(fit) => Ok(summary(&fit)),
             Object::Ensemble(ensemble) => ensemble::summary(&ensemble),
             Object::Curve(curve) => curve.table(),
+            Object::Balanced(balanced) => Ok(balance_summary(&balanced)),
             Object::Tensor(tensor) => match cells(&tensor) {
                 Some(array) => Ok(Value::Array(array)),
                 None => Err(Diagnostic::new(Code::MBA504, format!("`{}` is too large to show", tensor.name))
@@ -131,6 +138,10 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
             Object::Curve(curve) => match curve.observable(&name.name) {
                 Some(values) => curve.column(&name.name, values?),
                 None => return Err(unknown_observable(&name.name, name.span, "a sweep")),
+            },
+            Object::Balanced(balanced) => match BALANCE_FIELDS.iter().find(|f| f.name == name.name) {
+                Some(field) => (field.read)(&balanced),
+                None => return Err(no_such_result(&name.name, name.span)),
             },
             Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
             Object::Value(Value::Record(parts)) => part(&parts, &name.name, name.span)?,
@@ -207,9 +218,8 @@ pub fn unwrap_model(
     if !environment.model_names().contains(&call.name.name) {
         return Err(not_a_model(bottom.span));
     }
-    let set = |(name, value): (&Ident, &Expr)| {
-        Ok((name.clone(), constant::number(value, &Params(environment))?))
-    };
+    let set =
+        |(name, value): (&Ident, &Expr)| Ok((name.clone(), constant::number(value, &Params(environment))?));
     Ok((call, all.into_iter().map(set).collect::<Result<_, Diagnostic>>()?))
 }
 
@@ -306,6 +316,9 @@ fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object
     if let Some(fit) = environment.fit(name) {
         return Ok(Object::Fit(Box::new(fit)));
     }
+    if let Some(balanced) = environment.balanced(name) {
+        return Ok(Object::Balanced(Box::new(balanced)));
+    }
     if environment.tensor_names().iter().any(|t| t == name) {
         return environment.tensor(name, span).map(Object::Tensor);
     }
@@ -316,11 +329,7 @@ fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object
         return Ok(Object::Curve(Box::new(curve)));
     }
     if environment.model_names().iter().any(|m| m == name) {
-        let call = Call {
-            name: Ident { name: name.to_string(), span },
-            arguments: Vec::new(),
-            span,
-        };
+        let call = Call { name: Ident { name: name.to_string(), span }, arguments: Vec::new(), span };
         return environment.ensemble(&call, &[]).map(|e| Object::Ensemble(Box::new(e)));
     }
     match constant::builtin(name) {
@@ -451,6 +460,15 @@ fn call(
                         });
                     }
                     return Ok(Object::Value(curve.column(&name.name, values)));
+                }
+                Object::Balanced(balanced) => {
+                    let given = |usage| Given { arguments, condition, span, usage, environment };
+                    return match shared(&name.name) {
+                        Some(method) => (method.call)(&balanced.fit, &given(method.usage)),
+                        None if name.name == "mean" => mean(&balanced, &given(MEAN)),
+                        None => Err(no_such_result(&name.name, name.span)),
+                    }
+                    .map(Object::Value);
                 }
                 _ => {
                     return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
@@ -739,6 +757,7 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
             }
             let known = fits.contains(name)
                 || environment.curve_names().contains(name)
+                || environment.balance_names().contains(name)
                 || environment.tensor_names().contains(name)
                 || environment.param(name).is_some()
                 || constant::builtin(name).is_some();
@@ -768,6 +787,10 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
                 } else if environment.fit_names().contains(name) {
                     if !FIELDS.iter().any(|f| f.name == field.name) && !of_ensembles(&field.name) {
                         diagnostics.push(unknown_result(&field.name, field.span));
+                    }
+                } else if environment.balance_names().contains(name) {
+                    if !BALANCE_FIELDS.iter().any(|f| f.name == field.name) {
+                        diagnostics.push(no_such_result(&field.name, field.span));
                     }
                 } else if environment.tensor_names().contains(name)
                     && !TENSOR_FIELDS.iter().any(|(n, _)| *n == field.name)
@@ -972,6 +995,12 @@ fn check_call(
                 return;
             }
             let ExprKind::Name(fit) = &base.kind else { return };
+            if environment.balance_names().contains(fit)
+                && shared(&method.name).is_none()
+                && method.name != "mean"
+            {
+                diagnostics.push(no_such_result(&method.name, method.span));
+            }
             if !environment.fit_names().contains(fit) {
                 return;
             }

@@ -5,9 +5,11 @@
 //! | [`FIELDS`] | `f.kl`, `f.df`, … | `divergence.rs`, `statistics.rs`, `thermodynamics.rs`, `tensors.rs`, `diagnosis.rs` |
 //! | [`METHODS`] | `f.marginal(a, b)`, … | `probabilities.rs`, `statistics.rs`, `tensors.rs` |
 //! | [`OBSERVABLES`], [`WHOLES`], [`QUESTIONS`] | `m.heat_capacity`, `m.mean(a * b)`, … of models with known energies | `ensemble.rs`, `quantity.rs`, `sweep.rs` |
+//! | [`BALANCE_FIELDS`] | `B.kl`, … of a balanced tensor | `balanced.rs` |
 //! | [`FUNCTIONS`] | `compare(f, g)`, … | `compare.rs`, `interactions.rs` |
 
 mod arguments;
+mod balanced;
 mod compare;
 mod critical;
 mod diagnosis;
@@ -23,11 +25,12 @@ mod tensors;
 mod thermodynamics;
 
 pub use arguments::{Given, Spans};
+pub use balanced::{BALANCE_FIELDS, BalanceField, BalanceResult, places};
+pub use critical::critical;
 pub use diagnosis::summary;
 pub use ensemble::{OBSERVABLES, Observable, QUESTIONS, Question, TRANSFORMS, WHOLES, Whole};
-pub use critical::critical;
 pub use evaluate::{Environment, check, evaluate, evaluate_ensemble, number, unwrap_model};
-pub use statistics::hidden_boundary;
+pub use statistics::{for_each_cell, hidden_boundary};
 pub use sweep::Curve;
 
 use std::sync::Arc;
@@ -50,6 +53,8 @@ pub struct FitResult {
     pub control: Control,
     /// The memory budget in bytes.
     pub memory: u64,
+    /// How long it took, by the host's clock.
+    pub seconds: f64,
     /// The `fit` statement.
     pub span: Span,
 }
@@ -155,6 +160,7 @@ pub const FIELDS: &[Field] = &[
         about: "closed_form, converged, boundary, stopped or interrupted",
         read: diagnosis::status,
     },
+    Field { name: "time", about: "seconds the fit took", read: diagnosis::time },
     Field {
         name: "certificate",
         about: "marginal gap, and a bound on the distance to the optimum in nats",
@@ -219,6 +225,12 @@ pub const FUNCTIONS: &[Function] = &[
         usage: "compare(f, g)",
         about: "fits side by side, with likelihood-ratio tests between nested ones",
         call: compare::compare,
+    },
+    Function {
+        name: "plan",
+        usage: "plan(f)",
+        about: "the schedule of a fit, as `mba plan` prints it",
+        call: diagnosis::plan,
     },
     Function {
         name: "interactions",

@@ -113,10 +113,11 @@ impl Reader<'_> {
             ExprKind::Binary(Binary::Divide, a, b) if self.modes(b)?.is_empty() => {
                 self.add(a, factor / constant::number(b, self)?, tables)
             }
-            ExprKind::Call { callee, arguments, .. }
-                if matches!(&callee.kind, ExprKind::Name(n) if n == "sum") =>
+            ExprKind::Call { callee, arguments, .. } if matches!(&callee.kind, ExprKind::Name(n) if n == "sum") =>
             {
-                let [one] = arguments.as_slice() else { return Err(self.given.wrong("`sum` takes one family")) };
+                let [one] = arguments.as_slice() else {
+                    return Err(self.given.wrong("`sum` takes one family"));
+                };
                 let mut members = Vec::new();
                 self.given.group(&one.value, self.ensemble, &mut members)?;
                 for mode in members {
@@ -204,7 +205,9 @@ impl Reader<'_> {
             ExprKind::If(a, b, c) => [a, b, c].into_iter().try_for_each(|e| self.collect(e, modes)),
             ExprKind::Call { callee, arguments, .. } => {
                 if matches!(&callee.kind, ExprKind::Name(n) if n == "sum") {
-                    return arguments.iter().try_for_each(|a| self.given.group(&a.value, self.ensemble, modes));
+                    return arguments
+                        .iter()
+                        .try_for_each(|a| self.given.group(&a.value, self.ensemble, modes));
                 }
                 arguments.iter().try_for_each(|a| self.collect(&a.value, modes))
             }
@@ -218,7 +221,10 @@ impl Reader<'_> {
     fn level(&self, mode: usize) -> Option<Constant> {
         let (_, level) = *self.cell.borrow().iter().find(|(m, _)| *m == mode)?;
         let mode = &self.ensemble.modes()[mode];
-        Some(mode.number(level).map_or_else(|| Constant::Text(mode.label(level).into_owned()), Constant::Number))
+        Some(
+            mode.number(level)
+                .map_or_else(|| Constant::Text(mode.label(level).into_owned()), Constant::Number),
+        )
     }
 }
 

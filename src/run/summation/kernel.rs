@@ -180,8 +180,7 @@ fn combine<A: Arithmetic>(
     }
     let scale = a.scale.iter().zip(&b.scale).map(|(a, b)| a + b).collect();
     let drift = a.drift + b.drift + (levels as f64).ln();
-    let mut held =
-        Held { axes: slot.axes.clone(), shape, degree: slot.degree, planes, scale, drift };
+    let mut held = Held { axes: slot.axes.clone(), shape, degree: slot.degree, planes, scale, drift };
     if A::SCALED && held.drift > MOST_DRIFT {
         rescale(&mut held, lanes);
     }

@@ -83,11 +83,11 @@ pub fn least(plan: &Summation, terms: &[Term], modes: usize) -> Least {
         let mut chosen = vec![0u32; if mode.is_some() { cells } else { 0 }];
         let mut index = vec![0usize; shape.len()];
         let (mut at_a, mut at_b) = (0, 0);
-        for cell in 0..cells {
+        for (cell, value) in values.iter_mut().enumerate() {
             for level in 0..levels {
                 let energy = a.values[at_a + level * step_a] + b.values[at_b + level * step_b];
-                if energy < values[cell] {
-                    values[cell] = energy;
+                if energy < *value {
+                    *value = energy;
                     if let Some(choice) = chosen.get_mut(cell) {
                         *choice = level as u32;
                     }

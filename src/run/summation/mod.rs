@@ -44,8 +44,7 @@ impl Term {
     /// The difference between the largest and the least finite energy.
     pub fn range(&self) -> f64 {
         let finite = || self.energy.iter().flatten().copied().filter(|e| e.is_finite());
-        let (low, high) =
-            finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), e| (l.min(e), h.max(e)));
+        let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), e| (l.min(e), h.max(e)));
         (high - low).max(0.0)
     }
 }
