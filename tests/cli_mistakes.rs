@@ -275,7 +275,6 @@ fn what_is_understood_and_cannot_be_done_yet_is_said() {
         "data y[a] = [1, missing]\nmodel m { [a] }\nfit m to y",
         "data y[a] from \"y.npy\" missing where nan\nmodel m { [a] }\nfit m to y",
         "model m { mix cp(3) + cp(4) }\nfit m to x",
-        "model m { [a] [b] [c] }\nfit m to x\nshow m.kl at 2",
         "sweep m over temperature in 1 .. 2 by 1",
     ] {
         room.array("y.npy", &[2], &[1.0, 2.0]);

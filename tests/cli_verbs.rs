@@ -105,7 +105,7 @@ fn params_are_set_from_outside() {
 #[test]
 fn colour_is_for_terminals_or_on_request() {
     let room = Room::new();
-    room.file("t.mba", format!("{PROGRAM}plot m.fitted\nshow compare(m, m)\n"));
+    room.file("t.mba", format!("{PROGRAM}mode idle: 2\nshow compare(m, m)\n"));
     let plain = room.mba(&["run", "t.mba"]).ends_with(0);
     assert!(!plain.out.contains('\x1b') && !plain.err.contains('\x1b'));
     let colour = room.mba(&["run", "t.mba", "--color", "always"]).ends_with(0);

@@ -706,3 +706,16 @@ show m.log_z, n.log_z, m.most_probable.energy
     let wrong = codes("mode a: 2, b: 3\nmodel n { [b a] = table(\"E.csv\") }\nshow n.log_z\n", &files);
     assert!(wrong.contains(&"MBA331".to_string()), "{wrong:?}");
 }
+
+#[test]
+fn the_example_of_the_magnet_holds() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/magnet.mba");
+    let text = std::fs::read_to_string(path).expect("the example");
+    let files = Files::default();
+    let (_, recorder) = healthy(&text, &files);
+    assert_eq!(recorder.tests.len(), 1);
+    assert!(recorder.tests.iter().all(|(_, failures)| failures.is_empty()), "{:?}", recorder.tests);
+    assert!(files.written.lock().unwrap().contains_key("melt.svg"));
+    close(recorder.number("(ising at 1).given(s[0, 0]: 1).mean(s[2, 2])"), 1.0, 0.01);
+    assert!(recorder.number("(ising at 4).given(s[0, 0]: 1).mean(s[2, 2])") < 0.4);
+}
