@@ -836,6 +836,10 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         ExprKind::At(base, t) => {
             diagnostics.extend(temperature(t, environment).err());
             check(base, environment, diagnostics);
+            // `m.energy at 2` reads as the number at 2
+            if matches!(base.kind, ExprKind::Field(..)) {
+                diagnostics.push(not_a_model(base.span));
+            }
         }
         ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) => {
             items.iter().for_each(|e| check(e, environment, diagnostics));
