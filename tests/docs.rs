@@ -18,7 +18,9 @@ use std::sync::Mutex;
 use mba::data::Content;
 use mba::model::{constant, family::FAMILIES};
 use mba::report::results::estimates::ESTIMATES;
-use mba::report::results::{BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS};
+use mba::report::results::{
+    BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS, OBSERVABLES, QUESTIONS, TRANSFORMS, WHOLES,
+};
 use mba::run::{Observer, Silent};
 use mba::session::{Event, Host, Options, Session, Sink, library};
 use mba::text::{Code, Diagnostic, Sources};
@@ -346,6 +348,28 @@ fn lists() -> Vec<(&'static str, String)> {
     vec![
         ("fields", table(["result", "what it is"], fields)),
         ("methods", table(["result", "what it is"], methods)),
+        (
+            "observables",
+            table(
+                ["result", "what it is"],
+                OBSERVABLES
+                    .iter()
+                    .map(|o| (format!("m.{}", o.name), o.about))
+                    .chain(WHOLES.iter().map(|w| (format!("m.{}", w.name), w.about)))
+                    .collect(),
+            ),
+        ),
+        (
+            "questions",
+            table(
+                ["result", "what it is"],
+                QUESTIONS
+                    .iter()
+                    .map(|q| (usage(q.usage), q.about))
+                    .chain(TRANSFORMS.iter().map(|(_, u, about)| (usage(u), *about)))
+                    .collect(),
+            ),
+        ),
         ("functions", table(["function", "what it is"], functions)),
         ("balances", table(["result", "what it is"], balances)),
         ("estimates", table(["result", "what it is"], estimates)),

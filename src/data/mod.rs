@@ -39,6 +39,7 @@ pub mod tensor;
 
 pub use files::{Content, Files};
 pub use format::{Format, Loaded};
+pub use formats::numbers::numbers;
 pub use header::{Amount, Binding, BoundAxis, Column, ElementType, Header, Layout, Profile, Role};
 pub use lookup::unite;
 pub use request::{Axis, Counting, Declared, Literal, Request, Source};

@@ -2,12 +2,14 @@
 
 pub mod constant;
 pub mod declarations;
+mod disorder;
 pub mod elaborate;
 pub mod energy;
 pub mod family;
 mod lattice;
 pub mod lint;
 pub mod mode;
+pub mod numbers;
 mod parametrise;
 pub mod scope;
 pub mod table;

@@ -18,6 +18,7 @@ pub mod order;
 pub mod passes;
 mod print;
 pub mod schedule;
+pub mod summation;
 mod supported;
 
 pub use count::{cells, degrees_of_freedom, parameters};

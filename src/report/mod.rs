@@ -24,6 +24,7 @@ pub mod highlight;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod plot;
 pub mod results;
 pub mod save;
 pub mod saved;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, testing};
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, pictures, testing};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
@@ -38,13 +38,9 @@ impl Session {
                     results::check(value, self, diagnostics);
                     diagnostics.extend(execute::check_path(path).or_else(|| self.check_saved(value, path)));
                 }
-                StatementKind::Plot { values, .. } => {
+                StatementKind::Plot { values, path } => {
                     values.iter().for_each(|e| results::check(e, self, diagnostics));
-                    diagnostics.push(
-                        Diagnostic::new(Code::MBA391, "plots are not drawn by this version")
-                            .at(statement.span, "skipped")
-                            .help("`show` prints the numbers; everything else runs"),
-                    );
+                    diagnostics.extend(path.as_ref().and_then(pictures::check_path));
                 }
                 StatementKind::Test(test) => {
                     for item in &test.items {
@@ -71,9 +67,7 @@ impl Session {
                 StatementKind::Estimate(estimate) => {
                     self.check_estimate(estimate, statement.span, &mut names, diagnostics);
                 }
-                StatementKind::Sweep(_) => {
-                    diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
-                }
+                StatementKind::Sweep(sweep) => self.check_sweep(sweep, statement.span, diagnostics),
                 StatementKind::Mode(_)
                 | StatementKind::Param(_)
                 | StatementKind::Data(_)
@@ -346,6 +340,15 @@ impl Session {
                     .at(sampling.span, format!("the model spans {}", suggest::list(&names)))
                     .help("list the modes of the model in the data statement"),
             ]);
+        }
+        if !model.support.is_empty() {
+            let none = crate::model::Scope::empty();
+            let ensemble =
+                crate::run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span);
+            return ensemble
+                .and_then(|e| e.plan(plan::summation::Carry::Draws, &none))
+                .map(|_| model)
+                .map_err(|d| vec![*d]);
         }
         plan::compile_fixed(&model, &plan::Options { memory: self.options.memory, ..Default::default() })
             .map(|_| model)

@@ -7,7 +7,8 @@ use crate::model::family::FAMILIES;
 use crate::model::{Mode, constant};
 use crate::report::results::estimates::ESTIMATES;
 use crate::report::results::{
-    self, BALANCE_FIELDS, Environment, FIELDS, FUNCTIONS, LAST, METHODS, Object, tensor_fields,
+    self, BALANCE_FIELDS, Environment, FIELDS, FUNCTIONS, LAST, METHODS, OBSERVABLES, Object, QUESTIONS,
+    WHOLES, tensor_fields,
 };
 use crate::report::value::Value;
 use crate::text::cursor::Block;
@@ -198,6 +199,10 @@ fn fields(session: &Session, base: &str) -> Vec<String> {
         }
         Ok(Object::Balanced(_)) => BALANCE_FIELDS.iter().map(|f| f.name.to_string()).collect(),
         Ok(Object::Estimate(_)) => ESTIMATES.iter().map(|f| f.name.to_string()).collect(),
+        Ok(Object::Ensemble(_) | Object::Curve(_)) => {
+            let names = OBSERVABLES.iter().map(|o| o.name).chain(WHOLES.iter().map(|w| w.name));
+            names.chain(QUESTIONS.iter().map(|q| q.name)).map(str::to_string).collect()
+        }
         Ok(Object::Tensor(_)) => tensor_fields().map(str::to_string).collect(),
         Ok(Object::Value(Value::Record(parts))) => parts.into_iter().map(|(name, _)| name).collect(),
         Ok(Object::Value(Value::Table(rows))) => rows.columns,

@@ -153,6 +153,7 @@ impl Session {
         let mut planned = planned.into_iter();
         let mut ended = false;
         self.planned = done.clone();
+        let mut pictures = 0;
         for (position, statement) in statements.iter().enumerate() {
             let chosen = chosen(position);
             match &statement.kind {
@@ -214,6 +215,15 @@ impl Session {
                     }
                     match self.save(value, path, host) {
                         Ok(()) => sink.event(Event::Saved(&path.value), &self.sources),
+                        Err(diagnostic) => self.tell(diagnostic, sink, &mut outcome),
+                    }
+                }
+                StatementKind::Plot { values, path } => {
+                    if values.iter().any(|e| self.depends_on_failure(e)) {
+                        continue;
+                    }
+                    match self.plot(values, path.as_ref(), statement.span, &mut pictures, host) {
+                        Ok(path) => sink.event(Event::Saved(&path), &self.sources),
                         Err(diagnostic) => self.tell(diagnostic, sink, &mut outcome),
                     }
                 }
@@ -388,8 +398,14 @@ impl Session {
     fn draw(&self, name: &str, bound: &Bound, sampling: &Sampling) -> Result<Tensor, Vec<Diagnostic>> {
         let model = self.sampled_model(sampling, bound)?;
         let options = crate::plan::Options { memory: self.options.memory, ..Default::default() };
-        let distribution = run::Distribution::from_fixed(&model, &options)?;
-        let sample = distribution.sample(sampling.count, sampling.seed.unwrap_or(self.options.seed));
+        let seed = sampling.seed.unwrap_or(self.options.seed);
+        let sample = if model.support.is_empty() {
+            run::Distribution::from_fixed(&model, &options)?.sample(sampling.count, seed)
+        } else {
+            run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span)
+                .and_then(|e| e.sample(sampling.count, seed))
+                .map_err(|d| vec![*d])?
+        };
         let mut modes = model.modes;
         for (mode, bound_name) in modes.iter_mut().zip(&bound.modes) {
             mode.name.clone_from(bound_name);

@@ -10,6 +10,7 @@ mod bind;
 mod check;
 mod checkpoint;
 pub mod complete;
+mod ensembles;
 mod estimate;
 mod execute;
 mod expectations;
@@ -17,10 +18,12 @@ mod extend;
 mod levels;
 pub mod library;
 mod load;
+mod pictures;
 mod program;
 pub mod prompt;
 mod saved;
 pub mod snapshot;
+mod tables;
 pub mod testing;
 pub mod topics;
 
@@ -43,9 +46,11 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{BalanceResult, Environment, EstimateResult, FitResult, LAST, Object};
+use crate::report::results::{BalanceResult, Curve, Environment, EstimateResult, FitResult, LAST, Object};
 use crate::report::value::Value;
+use crate::run::Ensemble;
 use crate::run::{Observer, Stop};
+use crate::text::ast::{Call, Ident};
 use crate::text::ast::{Statement, StatementKind};
 use crate::text::codes::Blame;
 use crate::text::{Code, Diagnostic, Sources, Span, parse_expression};
@@ -233,6 +238,12 @@ pub struct Session {
     pub known: Arc<KnownModes>,
     /// Fits, in text order.
     pub planned: Vec<PlannedFit>,
+    /// Sweeps, in text order.
+    pub sweeps: IndexMap<String, Curve>,
+    /// Values given for params from outside.
+    settings: Vec<Setting>,
+    /// Models that were asked for as distributions, by what was asked.
+    ensembles: RefCell<HashMap<String, Ensemble>>,
     options: Options,
     /// Fits that were saved, by the name they are loaded under.
     saved: IndexMap<String, saved::Saved>,
@@ -260,10 +271,12 @@ impl Session {
         let (units, syntax) = load::load(path, text, &mut session.sources, host);
         diagnostics.extend(syntax);
         session.units = units;
+        let tables = tables::tables(&session.units, host);
         let (declarations, found) =
-            Declarations::collect(session.units.iter().map(|u| &*u.program), &settings);
+            Declarations::collect_with(session.units.iter().map(|u| &*u.program), &settings, tables);
         diagnostics.extend(found);
         session.declarations = Arc::new(declarations);
+        session.settings = settings;
         let paths = session.paths();
         let (bound, known, found) = bind::bind(&session.declarations, &paths, &IndexMap::new(), host);
         diagnostics.extend(found);
@@ -348,6 +361,21 @@ impl Environment for Session {
     }
     fn last(&self) -> Option<Object> {
         self.last.clone()
+    }
+    fn model_names(&self) -> Vec<String> {
+        self.declarations.models.keys().cloned().collect()
+    }
+    fn ensemble(&self, model: &Call, settings: &[(Ident, f64)]) -> Result<Ensemble, Diagnostic> {
+        self.ensemble_of(model, settings)
+    }
+    fn curve(&self, name: &str) -> Option<Curve> {
+        self.sweeps.get(name).cloned()
+    }
+    fn curve_names(&self) -> Vec<String> {
+        self.sweeps.keys().cloned().collect()
+    }
+    fn memory(&self) -> u64 {
+        self.options.memory
     }
     fn estimate(&self, name: &str) -> Option<EstimateResult> {
         self.estimates.get(name).cloned()

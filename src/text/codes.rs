@@ -103,10 +103,16 @@ codes! {
     MBA326 Warning Program "dense blow-up";
     MBA350 Error Program "too many free parameters beside learned coefficients";
     MBA351 Error Program "model cannot be estimated";
+    MBA336 Error Program "nothing to draw";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
     MBA308 Error Program "model cannot be sampled";
-    MBA391 Warning Program "plots are not drawn";
+    MBA330 Error Program "model without a distribution of its own";
+    MBA331 Error Program "table of numbers of the wrong shape";
+    MBA332 Error Program "list of edges that does not fit";
+    MBA333 Error Program "sweep cannot be laid out";
+    MBA334 Error Program "nothing of this name to set";
+    MBA335 Error Program "table of numbers cannot be read";
     // 4xx: data and masks
     MBA401 Error Program "file cannot be read";
     MBA402 Error Program "format is not known";
@@ -140,6 +146,8 @@ codes! {
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
+    MBA540 Error Program "exact sum out of reach";
+    MBA541 Error Program "condition that cannot occur";
     MBA580 Error Outcome "margins that nothing has";
     MBA581 Error Outcome "kernel that is negative or not finite";
     MBA530 Error Outcome "fit was not begun";

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`FIELDS`] | `f.kl`, `f.df`, … | `divergence.rs`, `statistics.rs`, `thermodynamics.rs`, `tensors.rs`, `diagnosis.rs` |
 //! | [`METHODS`] | `f.marginal(a, b)`, … | `probabilities.rs`, `statistics.rs`, `tensors.rs` |
+//! | [`OBSERVABLES`], [`WHOLES`], [`QUESTIONS`] | `m.heat_capacity`, `m.mean(a * b)`, … of models with known energies | `ensemble.rs`, `quantity.rs`, `sweep.rs` |
 //! | [`BALANCE_FIELDS`] | `B.kl`, … of a balanced tensor | `balanced.rs` |
 //! | [`FUNCTIONS`] | `compare(f, g)`, … | `compare.rs`, `interactions.rs` |
 
@@ -11,22 +12,32 @@ mod arguments;
 mod balanced;
 mod coefficients;
 mod compare;
+mod critical;
 mod diagnosis;
 mod divergence;
+mod ensemble;
 pub mod estimates;
 mod evaluate;
 mod interactions;
 mod probabilities;
+mod quantity;
 mod statistics;
+mod sweep;
 mod tensors;
 mod thermodynamics;
 
-pub use arguments::Given;
+pub use arguments::{Given, Spans};
 pub use balanced::{BALANCE_FIELDS, BalanceField, BalanceResult, places};
+pub use critical::critical;
 pub use diagnosis::summary;
+pub use ensemble::{OBSERVABLES, Observable, QUESTIONS, Question, TRANSFORMS, WHOLES, Whole};
 pub use estimates::EstimateResult;
-pub use evaluate::{Environment, LAST, Object, check, evaluate, kind, number, object, tensor_fields};
+pub use evaluate::{
+    Environment, LAST, Object, check, evaluate, evaluate_ensemble, kind, number, object, tensor_fields,
+    unwrap_model,
+};
 pub use statistics::{for_each_cell, hidden_boundary};
+pub use sweep::Curve;
 
 use std::sync::Arc;
 

@@ -55,6 +55,8 @@ fn of(object: &Object) -> Option<String> {
         Object::Fit(fit) => Some(of_modes(&fit.fit.model.modes)),
         Object::Balanced(balanced) => Some(of_modes(&balanced.fit.fit.model.modes)),
         Object::Estimate(estimate) => Some(of_modes(&estimate.modes)),
+        Object::Ensemble(ensemble) => Some(of_modes(&ensemble.model.modes)),
+        Object::Curve(curve) => Some(format!("{} points", curve.points.len())),
         Object::Tensor(tensor) => Some(of_modes(&tensor.modes)),
         Object::Value(Value::Array(array)) => Some(of_modes(&array.modes)),
         Object::Value(Value::Table(rows)) => {

@@ -38,6 +38,10 @@ fn describe(object: &Object) -> String {
             let modes = shape::of_modes(&estimate.modes);
             format!("an estimate of `{}` by `{}` over {modes}", estimate.model, estimate.method)
         }
+        Object::Ensemble(ensemble) => {
+            format!("the model `{}` over {}", ensemble.model.name, shape::of_modes(&ensemble.model.modes))
+        }
+        Object::Curve(curve) => format!("a sweep of `{}` over {}", curve.model, curve.over),
         Object::Tensor(tensor) => format!("data over {}", shape::of_modes(&tensor.modes)),
         Object::Value(value) => match value {
             Value::Table(rows) => {
