@@ -12,7 +12,7 @@ fn profile() -> Profile {
 
 fn refused(shape: &[usize], scopes: &[&[usize]], memory: u64) -> Diagnostic {
     let options = Options { memory, ..Options::default() };
-    let mut found = compile(&model(shape, scopes), &profile(), &options).expect_err("too large");
+    let mut found = compile(&model(shape, scopes), &profile(), &options).map(|_| ()).expect_err("too large");
     assert_eq!((found.len(), found[0].code), (1, Code::MBA501));
     found.remove(0)
 }
@@ -32,11 +32,11 @@ fn one_interaction_too_many_is_named_with_what_is_needed_without_it() {
     let mut shape = vec![10; 12];
     shape[..3].fill(900);
     let chain: Vec<Vec<usize>> = (0..11).map(|i| vec![i, i + 1]).chain([vec![0, 2]]).collect();
-    let found = refused(&shape, &refs(&chain), 1 << 30);
+    let found = refused(&shape, &refs(&chain), 1 << 28);
     assert!(help(&found).contains("leave out `[m"), "{found:?}");
     assert!(help(&found).contains("(it then needs 43.6 MiB)"), "{found:?}");
     assert!(help(&found).contains("merge the 900 levels of `m"), "{found:?}");
-    assert!(help(&found).contains("--memory 17GiB"), "{found:?}");
+    assert!(help(&found).contains("--memory 365MiB"), "{found:?}");
     // what is proposed is true
     let smaller = model(&shape, &refs(&chain[..11]));
     assert!(compile(&smaller, &profile(), &Options { memory: 1 << 30, ..Options::default() }).is_ok());

@@ -215,7 +215,7 @@ fn a_failed_input_changes_nothing() {
         ("data bad[hair, eye] from \"bad.csv\" count n\nfit apart to bad as worse", &["MBA410"]),
         ("fit joint to people as other; other.fitted[hair: dark] + 1", &["fit other closed_form", "MBA106"]),
         ("use nothing", &["MBA108"]),
-        ("save joint.kl to \"x.npy\"; save joint to \"y.npy\"", &["saved x.npy", "MBA409"]),
+        ("save joint.kl to \"x.npy\"; save joint to \"y.npy\"", &["MBA409"]),
         ("param K = 1; J(2)", &["MBA102"]),
     ];
     for (text, codes) in failures {
@@ -422,7 +422,7 @@ fn a_program_is_loaded_and_loaded_again() {
     let (lines, fed) = seat.load("m.mba");
     assert!(fed.taken, "{lines:?}");
     assert!(lines.contains(&"x.total = 8.0".to_string()), "{lines:?}");
-    seat.wrong("m.df", &["MBA101"]);
+    seat.wrong("m.df", &["MBA330"]);
     assert_eq!(seat.ok("mine.total"), ["mine.total = 7.0"]);
     // one that is wrong changes nothing
     let before = state(&seat);

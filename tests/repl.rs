@@ -208,7 +208,7 @@ fn a_pipe_has_no_prompts_and_a_status() {
     assert_eq!(ran.out, "1 + 1 = 2\n_ = 2\n");
     assert_eq!(ran.err, "");
     let with = |input: &str| piped(&room, &format!("{TABLE}{input}"), &[]);
-    assert_eq!(with("m.df\nx.total\n").ends_with(3).says(&["MBA101"]).out, "x.total = 118\n");
+    assert_eq!(with("absent.df\nx.total\n").ends_with(3).says(&["MBA101"]).out, "x.total = 118\n");
     with("fit m to x { max_sweeps 1 }").ends_with(1).says(&["MBA510"]);
     with("test \"t\" { expect x.total == 1 }\nx.total").ends_with(1);
     with(":nothing\n1").ends_with(2).says(&["there is no command `:nothing`"]);

@@ -67,8 +67,8 @@ fn anything(_: &EnergyModel, _: &Profile) -> Option<String> {
 
 /// For methods of free tables.
 fn coefficients(model: &EnergyModel, _: &Profile) -> Option<String> {
-    let first = model.coefficients().first().map(|c| format!("it has the learned coefficient `{c}`"));
-    first
+    let names = model.coefficients();
+    names.first().map(|c| format!("it has the learned coefficient `{c}`"))
 }
 
 /// For methods of learned coefficients.

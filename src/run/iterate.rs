@@ -23,9 +23,9 @@ pub(super) fn iterate(
     // where atoms are joined, the errors of several add up
     let joined = machine.schedule.draft.atoms.len() > 1;
     let tolerance = machine.control.tolerance * if joined { 0.25 } else { 1.0 };
-    let mut turns = Turns::new(machine, tolerance);
     let history = crate::plan::cost::HISTORY as usize;
     let cells: usize = iteration.pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
+    let mut turns = Turns::new(machine, tolerance, cells);
     let mut kept = machine.resumed.take();
     let mut in_factors = iteration.factored.is_some();
     if let Some(state) = &mut kept {
@@ -79,6 +79,7 @@ pub(super) fn iterate(
                 gap
             }
         };
+        let slow = turns.slow(gap);
         let asked = turns.clone();
         if let Some(allowance) = turns.newton(machine, gap) {
             anderson = None;
@@ -94,7 +95,11 @@ pub(super) fn iterate(
             if machine.interrupted {
                 break;
             }
-        } else if turns.accelerated() && sweep >= PLAIN && turns.left(machine) > 0 {
+        } else if turns.accelerated()
+            && sweep >= PLAIN
+            && turns.left(machine) > 0
+            && (slow || anderson.is_some())
+        {
             match &mut anderson {
                 None => {
                     machine.note(history * cells);
@@ -255,6 +260,7 @@ fn factors(
                 gap
             }
         };
+        let slow = turns.slow(gap);
         let asked = turns.clone();
         if let Some(allowance) = turns.newton(machine, gap) {
             anderson = None;
@@ -269,7 +275,11 @@ fn factors(
             if machine.interrupted {
                 break;
             }
-        } else if turns.accelerated() && sweep >= PLAIN && turns.left(machine) > 0 {
+        } else if turns.accelerated()
+            && sweep >= PLAIN
+            && turns.left(machine) > 0
+            && (slow || anderson.is_some())
+        {
             match &mut anderson {
                 None => {
                     machine.note(history * cells);
@@ -282,7 +292,7 @@ fn factors(
             }
         }
         let place = Place { sweep, factors: true, fresh, pending: None };
-        place.offer(machine, &turns, anderson.as_ref(), observer);
+        place.offer(machine, turns, anderson.as_ref(), observer);
     }
     if machine.uneven {
         for (f, m) in factored.factors.iter().zip(pairs) {

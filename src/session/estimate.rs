@@ -185,15 +185,15 @@ impl Session {
         names: &mut IndexMap<String, Span>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
-        if let Some(name) = &estimate.name {
-            if let Some(first) = names.insert(name.name.clone(), name.span) {
-                diagnostics.push(
-                    Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
-                        .at(name.span, "the second one")
-                        .at(first, "the first one")
-                        .help("choose another name"),
-                );
-            }
+        if let Some(name) = &estimate.name
+            && let Some(first) = names.insert(name.name.clone(), name.span)
+        {
+            diagnostics.push(
+                Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
+                    .at(name.span, "the second one")
+                    .at(first, "the first one")
+                    .help("choose another name"),
+            );
         }
         if let Err(list) = self.prepare(estimate, span) {
             diagnostics.extend(list);

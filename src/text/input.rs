@@ -191,7 +191,7 @@ mod tests {
     fn mistakes_are_explained_as_what_they_look_like() {
         assert_eq!(read("modle m { }").1, [Code::MBA006]);
         assert_eq!(read("1 +").1, [Code::MBA001]);
-        assert_eq!(read("m..kl").1, [Code::MBA001]);
+        assert_eq!(read("m.+kl").1, [Code::MBA001]);
         assert_eq!(read("fit m too x").1, [Code::MBA001]);
         assert_eq!(read("m.kl +; mode a: 2"), (vec!["mode a: 2".into()], vec![Code::MBA001]));
         assert_eq!(looks_like_assignment("L = 5"), Some(("L", "5")));
