@@ -116,6 +116,7 @@ fn energies_are_derivatives() {
 }
 
 #[test]
+#[allow(clippy::needless_range_loop)] // both triangles are written
 fn tap_solves_the_equations_of_thouless_anderson_and_palmer() {
     let n = 7;
     let shape = vec![2; n];

@@ -264,7 +264,7 @@ m.kl
 #[test]
 fn every_command_answers() {
     let room = Room::new();
-    room.file("t.mba", &format!("{TABLE}fit m to x\n"));
+    room.file("t.mba", format!("{TABLE}fit m to x\n"));
     let asks: &[(&str, &[&str])] = &[
         (":help", &[":plan", "Ctrl-C"]),
         (":?", &[":quit"]),

@@ -24,7 +24,7 @@ const ABSURD: f64 = (1u64 << 50) as f64;
 /// Refuses a schedule whose predicted peak exceeds the budget. Names the interaction without which the
 /// peak would be lowest, and the cheapest changes that fit: interactions to leave out (one whose
 /// table has fewest parameters, or several), a mode to merge levels of, and a larger budget. Trials
-/// are compilations, at most [`TRIALS`] modes and interactions of them.
+/// are compilations, at most `TRIALS` modes and interactions of them.
 pub fn check(
     model: &EnergyModel,
     profile: Option<&Profile>,

@@ -835,8 +835,9 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
                 "log_z" | "free_energy" => Carry::Weights,
                 _ => Carry::Moments,
             };
+            let errors = diagnostics.len();
             check_ensemble(base, Some(carry), environment, diagnostics);
-            if !of_ensembles(&field.name) {
+            if diagnostics.len() == errors && !of_ensembles(&field.name) {
                 diagnostics.push(unknown_observable(&field.name, field.span, "a model with known energies"));
             }
         }
