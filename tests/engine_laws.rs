@@ -232,9 +232,10 @@ fn a_certificate_bounds_the_true_gap_of_a_stopped_fit() {
 
 #[test]
 fn acceleration_finds_the_same_optimum_sooner() {
-    let shape = [8, 8, 8];
+    // slow enough that acceleration is worth its work
+    let shape = [16, 16, 16];
     let mut s = Stream(4);
-    let x: Vec<f64> = (0..512).map(|_| (6.0 * (s.unit() + s.unit() - 1.0)).exp()).collect();
+    let x: Vec<f64> = (0..4096).map(|_| (24.0 * (s.unit() + s.unit() - 1.0)).exp()).collect();
     let (model, tensor) = (model(&shape, &PAIRS), tensor(&shape, &x));
     let run = |acceleration| fit_with(&model, &tensor, Control { acceleration, ..Control::default() });
     let (plain, fast) = (run(false), run(true));

@@ -227,7 +227,16 @@ fn keyword(wanted: &str) -> Option<Topic> {
     };
     // of two that say as much, the smaller one
     let best = all.iter().max_by_key(|s| (said(s), usize::MAX - s.text.len()))?;
-    (said(&best) > 0).then(|| Topic { name: best.title.to_lowercase(), text: clean(best.text) })
+    let of = |s: &Section<'_>| Topic { name: s.title.to_lowercase(), text: clean(s.text) };
+    if said(&best) > 0 {
+        return Some(of(best));
+    }
+    // words that stand only inside the signs of others, and those of what this version does not have
+    let times = |s: &&Section<'_>| {
+        s.text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| *w == wanted).count()
+    };
+    let later = all.iter().max_by_key(times)?;
+    (times(&later) > 0).then(|| of(later))
 }
 
 #[cfg(test)]
