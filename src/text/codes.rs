@@ -161,6 +161,8 @@ codes! {
     MBA534 Warning Outcome "checkpoint was not renewed";
     MBA535 Error Program "checkpoint would be lost";
     MBA536 Error Program "saved fit cannot be read";
+    MBA537 Error Outcome "estimate was interrupted";
+    MBA538 Error Outcome "file was not read to its end";
     // 6xx: tests
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
