@@ -8,6 +8,8 @@ pub mod family;
 mod lattice;
 pub mod lint;
 pub mod mode;
+pub mod predicate;
+pub mod regular;
 pub mod scope;
 pub mod table;
 
@@ -15,6 +17,7 @@ pub use declarations::Declarations;
 pub use elaborate::elaborate;
 pub use energy::{Algebra, EnergyModel, Forbidden, Interaction, Potential};
 pub use mode::{Level, Levels, Mode, Order};
+pub use regular::{Prior, Regular, Smooth, Strength, Tie};
 pub use scope::Scope;
 pub use table::Table;
 

@@ -37,6 +37,7 @@ pub fn parameters_of(generators: &[Scope], sizes: &[usize]) -> BigUint {
         names: Vec::new(),
         generators: generators.to_vec(),
         fixed: Vec::new(),
+        masks: Vec::new(),
         data: false,
         atoms: Vec::new(),
         from_data: Vec::new(),

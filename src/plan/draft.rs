@@ -92,6 +92,8 @@ pub struct Draft {
     pub generators: Vec<Scope>,
     /// Scopes of the fixed potentials, with their position in the model's interactions.
     pub fixed: Vec<(usize, Scope)>,
+    /// Those of them that are masks of the data, and of which nothing but the scope is known.
+    pub masks: Vec<usize>,
     /// Whether there is a tensor to fit.
     pub data: bool,
     /// Atoms, parents before children. Each root starts a component.
@@ -106,8 +108,13 @@ impl Draft {
     /// The model before any pass: one atom of everything.
     pub fn new(model: &EnergyModel, data: bool) -> Self {
         let fixed = model.interactions.iter().enumerate();
-        let fixed = fixed.filter(|(_, i)| matches!(i.potential, Potential::Fixed(_)));
+        let fixed = fixed.filter(|(_, i)| matches!(i.potential, Potential::Fixed(_) | Potential::Support(_)));
+        let unknown = model.interactions.iter().enumerate();
+        let unknown =
+            unknown.filter(|(_, i)| matches!(&i.potential, Potential::Support(t) if t.values.is_empty()));
+        let masks = unknown.map(|(k, _)| k).collect();
         Self {
+            masks,
             sizes: model.modes.iter().map(|m| m.size()).collect(),
             names: model.modes.iter().map(|m| m.name.clone()).collect(),
             generators: model.free_scopes(),

@@ -15,6 +15,7 @@ mod liveness;
 pub mod options;
 pub mod passes;
 mod print;
+pub mod rows;
 pub mod schedule;
 mod supported;
 
@@ -24,7 +25,7 @@ pub use options::{Options, Profile};
 pub use passes::PASSES;
 pub use schedule::Schedule;
 
-use crate::model::EnergyModel;
+use crate::model::{EnergyModel, Table};
 use crate::text::Diagnostic;
 use draft::Draft;
 
@@ -39,6 +40,12 @@ pub fn compile(
     options: &Options,
 ) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, Some(profile))?;
+    if !model.regular.is_empty() {
+        let schedule = rows::schedule(model, profile)?;
+        budget::check(model, Some(profile), options, &schedule)?;
+        return Ok(schedule);
+    }
+    let model = &grounded(model, Some(profile));
     let schedule = sketch(model, Some(profile));
     budget::check(model, Some(profile), options, &schedule)?;
     Ok(schedule)
@@ -50,6 +57,7 @@ pub fn compile(
 /// As [`compile`]; a free interaction has no value without data and is MBA390 too.
 pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, None)?;
+    let model = &grounded(model, None);
     let schedule = sketch(model, None);
     budget::check(model, None, options, &schedule)?;
     Ok(schedule)
@@ -64,6 +72,15 @@ pub fn trace(model: &EnergyModel, data: bool) -> Vec<(&'static str, Draft)> {
         states.push((pass.name, draft.clone()));
     }
     states
+}
+
+/// The model with forbidden cells and masks as potentials.
+fn grounded(model: &EnergyModel, profile: Option<&Profile>) -> EnergyModel {
+    let masks = profile.into_iter().flat_map(|p| &p.masks).map(|scope| {
+        let table = Table { scope: scope.clone(), shape: model.shape(scope), values: Vec::new() };
+        (std::sync::Arc::new(table), crate::text::Span::default())
+    });
+    model.on_support(masks)
 }
 
 fn sketch(model: &EnergyModel, profile: Option<&Profile>) -> Schedule {

@@ -283,8 +283,25 @@ pub enum Instruction {
         /// Generators of atoms that were contracted from factors.
         factored: Vec<Match>,
     },
+    /// Newton steps over a list of cells: for tables that are smooth, shared or lean on pseudo-data.
+    Newton(Box<ByRows>),
     /// Hand back the calibrated tree.
     Emit,
+}
+
+/// A fit over a list of cells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ByRows {
+    /// Cells that may take part.
+    pub cells: f64,
+    /// The tables.
+    pub tables: Vec<Scope>,
+    /// Their parameters, tied ones once.
+    pub parameters: f64,
+    /// What is smooth, and along which mode.
+    pub smooth: Vec<(Scope, usize)>,
+    /// The model that pseudo-data come from.
+    pub prior: Option<String>,
 }
 
 /// The loop of an iterated atom.
@@ -381,6 +398,7 @@ impl Instruction {
             Instruction::Adopt { .. } => "adopt",
             Instruction::Divergence { .. } => "divergence",
             Instruction::Certify { .. } => "certify",
+            Instruction::Newton(_) => "newton",
             Instruction::Emit => "emit",
         }
     }
@@ -391,7 +409,9 @@ impl Instruction {
             pairs.iter().flat_map(|m| [m.statistic, m.potential, m.belief]).collect()
         };
         match self {
-            Instruction::Load | Instruction::Reduce { .. } | Instruction::Emit => Vec::new(),
+            Instruction::Load | Instruction::Reduce { .. } | Instruction::Newton(_) | Instruction::Emit => {
+                Vec::new()
+            }
             Instruction::Derive { from, .. } => vec![*from],
             Instruction::Divide { statistic, separator, .. } => {
                 separator.iter().copied().chain([*statistic]).collect()
@@ -478,7 +498,8 @@ impl Schedule {
 
     /// Whether some atom takes sweeps.
     pub fn iterates(&self) -> bool {
-        self.draft.atoms.iter().any(super::draft::Atom::iterates)
+        let rows = self.steps.iter().any(|s| matches!(s.instruction, Instruction::Newton(_)));
+        rows || self.draft.atoms.iter().any(super::draft::Atom::iterates)
     }
 
     /// Predicted operations of one sweep over every iterated atom.
@@ -497,6 +518,6 @@ impl Schedule {
     }
 
     fn loops(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)))
+        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_) | Instruction::Newton(_)))
     }
 }

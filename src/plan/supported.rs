@@ -30,10 +30,6 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
             _ => {}
         }
     }
-    for forbidden in &model.support {
-        let scope = model.bracket(&forbidden.scope);
-        found.push(refuse(format!("forbidden cells over `{scope}` in `{name}` are")).at(forbidden.span, ""));
-    }
     if !model.latent.is_empty() {
         let latent = model.bracket(&model.latent);
         found.push(refuse(format!("the latent modes `{latent}` in `{name}` are")));
@@ -51,9 +47,6 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
     if !usable && model.interactions.iter().any(fixed) {
         let message = format!("the temperature {} of `{name}`, with fixed potentials, is", model.temperature);
         found.push(refuse(message).help("use a positive temperature"));
-    }
-    if profile.is_some_and(|p| p.masked) {
-        found.push(refuse(format!("fitting `{name}` to data with missing cells is")));
     }
     for diagnostic in &mut found {
         diagnostic.help.get_or_insert_with(|| "leave it out, or wait for a version that has it".into());

@@ -7,6 +7,7 @@ use super::control::{Control, Observer, Silent};
 use super::distribution::{Belief, Clique, Distribution};
 use super::fit::{Fit, Status, ZeroMarginals};
 use super::machine::Machine;
+use super::masked::{self, Domain};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
 use crate::plan::schedule::{BufferId, Instruction};
@@ -26,11 +27,19 @@ pub fn execute(
     observer: &mut dyn Observer,
 ) -> Result<Fit, Vec<Diagnostic>> {
     fits_together(schedule, model, Some(tensor))?;
+    if !model.regular.is_empty() {
+        return masked::regular::execute(schedule, model, tensor, None, control, observer);
+    }
+    if tensor.mask.is_some() || !model.support.is_empty() {
+        return restricted(schedule, model, tensor, control, observer);
+    }
     let mut machine = Machine::new(schedule, model, Some(tensor), control);
     machine.run(observer)?;
     let zero_marginals = zero_marginals(&machine);
     let status = status(&machine, !zero_marginals.is_empty());
     Ok(Fit {
+        mass: machine.total,
+        domain: None,
         model: Arc::new(model.clone()),
         schedule: Arc::new(schedule.clone()),
         status,
@@ -45,6 +54,65 @@ pub fn execute(
     })
 }
 
+/// The same where some cells are unknown or impossible: a fit on the others, and what follows for the rest.
+fn restricted(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    tensor: &Tensor,
+    control: &Control,
+    observer: &mut dyn Observer,
+) -> Result<Fit, Vec<Diagnostic>> {
+    masked::contradiction(model, tensor)?;
+    let mut domain = Domain::new(model, tensor.mask.as_ref())?;
+    let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (Arc::clone(&f.table), f.span));
+    let base = model.on_support(masks);
+    let mut machine = Machine::new(schedule, &base, Some(tensor), control);
+    machine.run(observer)?;
+    let statistics = machine.schedule.matches.iter().map(|m| {
+        let buffer = &machine.schedule.buffers[m.statistic.0];
+        (buffer.scope.clone(), buffer.shape.clone(), machine.tables[m.statistic.0].clone())
+    });
+    let mut zero_marginals = domain.seen_zeros(&statistics.collect::<Vec<_>>());
+    zero_marginals.dedup_by(|a, b| a.scope == b.scope);
+    let status = status(&machine, !zero_marginals.is_empty());
+    let (iterations, certificate) = (machine.sweeps, machine.certificate.clone());
+    let (total, kl, data_entropy) = (machine.total, machine.kl, -machine.negative_entropy);
+    let counters = machine.counters;
+    let restricted = distribution(machine);
+    if tensor.mask.is_some() && has_zeros(tensor, &domain) {
+        domain.at_boundary(model, &restricted);
+    }
+    let (distribution, growth) =
+        if tensor.mask.is_some() { masked::extend(model, &restricted, &domain)? } else { (restricted, 1.0) };
+    Ok(Fit {
+        model: Arc::new(model.clone()),
+        schedule: Arc::new(schedule.clone()),
+        status,
+        iterations,
+        certificate,
+        total,
+        mass: total * growth,
+        kl,
+        data_entropy,
+        counters,
+        zero_marginals,
+        distribution,
+        domain: Some(Arc::new(domain)),
+    })
+}
+
+/// Whether some observed cell is zero.
+fn has_zeros(tensor: &Tensor, domain: &Domain) -> bool {
+    use crate::data::Element;
+    let positive = match &*tensor.storage {
+        crate::data::Storage::Sparse(sparse) => sparse.values.iter().filter(|x| **x > 0.0).count(),
+        crate::data::Storage::Dense(dense) => {
+            crate::with_values!(&dense.values, x => x.iter().filter(|x| x.to_f64() > 0.0).count())
+        }
+    };
+    domain.count(masked::Knowledge::Observed) > positive.into()
+}
+
 impl Distribution {
     /// The distribution of a model that has no free tables: exp(−E/T)/Z, by one pass up and down its tree.
     ///
@@ -53,7 +121,8 @@ impl Distribution {
     pub fn from_fixed(model: &EnergyModel, options: &Options) -> Result<Self, Vec<Diagnostic>> {
         let schedule = compile_fixed(model, options)?;
         fits_together(&schedule, model, None)?;
-        let mut machine = Machine::new(&schedule, model, None, &Control::default());
+        let base = model.on_support([]);
+        let mut machine = Machine::new(&schedule, &base, None, &Control::default());
         machine.run(&mut Silent)?;
         Ok(distribution(machine))
     }

@@ -117,7 +117,8 @@ impl<'a> Machine<'a> {
         }
         self.note(step.scratch as usize);
         match &step.instruction {
-            Instruction::Load | Instruction::Emit => {}
+            // Newton steps over cells are no matter of tables: `masked::regular` makes them
+            Instruction::Load | Instruction::Newton(_) | Instruction::Emit => {}
             Instruction::Reduce { tables } => self.reduce(tables)?,
             Instruction::Derive { from, to } => self.sum_to(*from, *to),
             Instruction::Divide { statistic, separator, potential } => {
@@ -278,7 +279,7 @@ impl<'a> Machine<'a> {
     /// The table of a fixed potential.
     pub fn energy(&self, interaction: usize) -> Option<&'a Table> {
         match &self.model.interactions.get(interaction)?.potential {
-            Potential::Fixed(table) => Some(table),
+            Potential::Fixed(table) | Potential::Support(table) => Some(table),
             _ => None,
         }
     }
@@ -403,7 +404,11 @@ impl<'a> Machine<'a> {
         for m in pairs {
             add(-dot(&self.tables[m.statistic.0], &self.tables[m.potential.0]), &mut size);
         }
-        for (k, id) in fixed {
+        // where the data have mass, the support has no energy
+        let energies = fixed.iter().filter(|(k, _)| {
+            !matches!(self.model.interactions.get(*k).map(|i| &i.potential), Some(Potential::Support(_)))
+        });
+        for (k, id) in energies {
             if let Some(energy) = self.energy(*k) {
                 add(dot(&self.tables[id.0], &energy.values) / self.model.temperature, &mut size);
             }

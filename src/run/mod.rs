@@ -13,6 +13,7 @@ mod iterate;
 pub mod kernel;
 mod machine;
 pub mod marginal;
+pub mod masked;
 pub mod projection;
 pub mod sample;
 mod statistic;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
+use super::lean;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
@@ -19,10 +20,11 @@ const OPTIONS: &[(&str, &str)] = &[
     ("tolerance", "the marginal gap at which a fit ends"),
     ("max_sweeps", "the most sweeps it may make"),
     ("seed", "the seed of what is random"),
+    ("hold_out", "cells to keep from the fit and to measure it by"),
 ];
 
 /// Options of the language that belong to methods this version does not have.
-const LATER: &[&str] = &["restarts", "anneal", "hold_out"];
+const LATER: &[&str] = &["restarts", "anneal"];
 
 /// What the options and clauses of a fit say, and what is wrong with them.
 pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
@@ -75,6 +77,10 @@ fn apply(option: &FitOption, control: &mut Control, declarations: &Declarations)
                     .help(format!("the options are {}", list.join(", ")))
             }
         });
+    }
+    // it needs the data, and is read where they are known
+    if name == "hold_out" {
+        return Ok(());
     }
     let [OptionValue::Value(value)] = option.values.as_slice() else {
         return Err(Diagnostic::new(Code::MBA105, format!("`{name}` takes one number"))
@@ -190,9 +196,33 @@ impl Session {
                 return;
             }
         };
+        let mut held_out = None;
+        let tensor = match &planned.hold_out {
+            None => tensor,
+            Some(hold_out) => match hold_out.apply(&tensor, self.options.seed, host) {
+                Ok((rest, held)) => {
+                    held_out = Some(held);
+                    rest
+                }
+                Err(list) => {
+                    list.into_iter().for_each(|d| self.tell(d, sink, outcome));
+                    return;
+                }
+            },
+        };
         let fit = {
             let mut observer = sink.observer(&planned.name, planned.control.tolerance);
-            run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut *observer)
+            match &planned.prior {
+                None => run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut *observer),
+                Some(prior) => {
+                    let work = lean::Work {
+                        control: &planned.control,
+                        memory: self.options.memory,
+                        seed: self.options.seed,
+                    };
+                    prior.fit(&planned.model, &tensor, &work, &mut *observer)
+                }
+            }
         };
         let fit = match fit {
             Ok(fit) => fit,
@@ -212,6 +242,7 @@ impl Session {
             name: planned.name.clone(),
             fit: Arc::new(fit),
             tensor,
+            held_out,
             control: planned.control,
             memory: self.options.memory,
             span: planned.span,
@@ -258,6 +289,7 @@ impl Session {
                     .into_iter()
                     .map(|note| Diagnostic::new(Code::MBA424, note).at(request.span, "read here"));
                 self.notices.borrow_mut().extend(notices);
+                self.notices.borrow_mut().extend(never_observed(&loaded.tensor));
                 Ok(Arc::new(loaded.tensor))
             }
             Origin::Sampled(sampling) => self.draw(name, bound, sampling).map(Arc::new),
@@ -278,6 +310,7 @@ impl Session {
             modes,
             total: sampling.count as f64,
             counts: true,
+            mask: None,
             storage: Arc::new(Storage::Sparse(sample)),
         })
     }
@@ -332,6 +365,29 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
     }
 }
 
+/// Levels of data that no observed cell has.
+fn never_observed(tensor: &Tensor) -> Option<Diagnostic> {
+    const SHOWN: usize = 8;
+    let mask = tensor.mask.as_ref()?;
+    let sizes: Vec<usize> = tensor.modes.iter().map(crate::model::Mode::size).collect();
+    let found = data::mask::never_observed(mask, &sizes);
+    let name = |(m, level): &(usize, usize)| {
+        format!("`{}: {}`", tensor.modes[*m].name, tensor.modes[*m].label(*level))
+    };
+    let shown: Vec<String> = found.iter().take(SHOWN).map(name).collect();
+    let rest = if found.len() > SHOWN { format!(" and {} more", found.len() - SHOWN) } else { String::new() };
+    let span = mask.factors.first()?.span;
+    let are = if found.len() == 1 { "is" } else { "are" };
+    (!found.is_empty()).then(|| {
+        Diagnostic::new(
+            Code::MBA452,
+            format!("{}{rest} {are} never observed in `{}`", shown.join(", "), tensor.name),
+        )
+        .at(span, "hides every cell there")
+        .help("nothing is known of these levels; check the mask, or leave their mode out of the tables")
+    })
+}
+
 /// A number of sweeps in words.
 pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
@@ -367,6 +423,31 @@ fn after(result: &FitResult) -> Vec<Diagnostic> {
                 .help("its results are those of the last sweep"),
         ),
         _ => {}
+    }
+    if let Some(domain) = fit.domain.as_ref().filter(|d| d.gaps()) {
+        let (count, places) = domain.undetermined(1);
+        let modes = &fit.model.modes;
+        let named: Vec<String> = places
+            .first()
+            .map(|place| {
+                let levels = domain.modes.iter().zip(place);
+                levels.map(|(m, l)| format!("`{}: {}`", modes[m].name, modes[m].label(*l))).collect()
+            })
+            .unwrap_or_default();
+        let more = if count == 1 { String::new() } else { format!(" and {} more", count - 1) };
+        let cells = domain.count(crate::run::masked::Knowledge::Undetermined);
+        let one = cells == num_bigint::BigUint::from(1u32);
+        let cells = if one { "1 missing cell is".into() } else { format!("{cells} missing cells are") };
+        let mut report = Diagnostic::new(
+            Code::MBA563,
+            format!("{cells} not determined by what `{}` observes", result.name),
+        )
+        .at(result.span, format!("among them {}{more}", named.join(", ")))
+        .help("they come back as missing; see `undetermined`, use a smaller model, or add a `prior`");
+        if let Some(why) = &domain.unsettled {
+            report = report.note(format!("not settled: {why}"));
+        }
+        diagnostics.push(report);
     }
     if results::hidden_boundary(result) {
         diagnostics.push(

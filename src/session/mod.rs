@@ -9,6 +9,8 @@ mod bind;
 mod check;
 mod execute;
 mod expectations;
+mod hold_out;
+mod lean;
 mod levels;
 pub mod library;
 mod load;
@@ -174,6 +176,10 @@ pub struct PlannedFit {
     pub model: Arc<EnergyModel>,
     /// The schedule; none when there was no plan to be had.
     pub schedule: Option<Arc<Schedule>>,
+    /// The model that its prior leans to.
+    pub prior: Option<Arc<lean::Lean>>,
+    /// Cells that are kept from it.
+    pub hold_out: Option<Arc<hold_out::HoldOut>>,
     /// Tolerance, sweeps, acceleration.
     pub control: crate::run::Control,
     /// The statement.

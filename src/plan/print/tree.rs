@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::human::{bytes, count};
 use crate::plan::draft::Atom;
-use crate::plan::schedule::Schedule;
+use crate::plan::schedule::{Instruction, Schedule};
 
 impl Schedule {
     /// What will be done and what it will cost, as an indented tree.
@@ -17,8 +17,7 @@ impl Schedule {
 
     fn write_tree(&self, out: &mut String) -> std::fmt::Result {
         let draft = &self.draft;
-        let closed = draft.atoms.iter().all(|a| !a.iterates());
-        let verdict = if closed { "no iteration needed" } else { "iterates" };
+        let verdict = if !self.iterates() { "no iteration needed" } else { "iterates" };
         writeln!(out, "{}: {verdict}", self.model)?;
         if let Some(profile) = &self.profile {
             let kind = if profile.sparse { "non-zero" } else { "stored" };
@@ -77,6 +76,21 @@ impl Schedule {
                 let (operations, moved) = (count(step.operations), bytes(step.bytes));
                 writeln!(out, "│  per sweep: {operations} operations, {moved} moved")?;
             }
+        }
+        for step in &self.steps {
+            let Instruction::Newton(rows) = &step.instruction else { continue };
+            let tables = draft.brackets_in_short(&rows.tables);
+            writeln!(out, "├─ Newton steps over {} cells: {tables}", count(rows.cells))?;
+            writeln!(out, "│  {} parameters", count(rows.parameters))?;
+            for (scope, along) in &rows.smooth {
+                let along = draft.names.get(*along).map_or("", String::as_str);
+                writeln!(out, "│  smooth {} along {along}", draft.bracket(scope))?;
+            }
+            if let Some(prior) = &rows.prior {
+                writeln!(out, "│  pseudo-data from {prior}, which is fitted first")?;
+            }
+            let (operations, moved) = (count(step.operations), bytes(step.bytes));
+            writeln!(out, "│  per pass: {operations} operations, {moved} moved")?;
         }
         let moved = self.steps.iter().map(|s| s.bytes).sum::<f64>() - self.sweep_bytes();
         let operations = count(self.fixed_operations());

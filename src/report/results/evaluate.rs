@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::arguments::{Given, find_level};
-use super::{FIELDS, FUNCTIONS, FitResult, METHODS, summary};
+use super::{FIELDS, FUNCTIONS, FitResult, METHODS, completion, summary};
 use crate::data::Tensor;
-use crate::model::Mode;
 use crate::model::constant::{self, Constant};
 use crate::model::declarations::unknown;
+use crate::model::{Mode, Scope};
 use crate::report::value::{Array, Rows, Value};
 use crate::text::ast::{Argument, Binary, Expr, ExprKind, Unary};
 use crate::text::{Code, Diagnostic, Span, suggest};
@@ -70,6 +70,9 @@ fn cells(tensor: &Tensor) -> Option<Array> {
     super::statistics::for_each_cell(tensor, |cell, x| {
         values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
     });
+    if let Some(seen) = tensor.mask.as_ref().and_then(|m| m.over(&Scope::all(sizes.len()), &sizes)) {
+        values.iter_mut().zip(seen).filter(|(_, seen)| !seen).for_each(|(x, _)| *x = f64::NAN);
+    }
     Some(Array { modes: tensor.modes.clone(), values: values.into() })
 }
 
@@ -94,7 +97,10 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
         }
         ExprKind::Field(base, name) => match object(base, environment)? {
             Object::Fit(fit) => match FIELDS.iter().find(|f| f.name == name.name) {
-                Some(field) => (field.read)(&fit),
+                Some(field) => match open(&fit, field.name) {
+                    Some(reason) => Value::Null(reason),
+                    None => (field.read)(&fit),
+                },
                 None => return Err(unknown_result(&name.name, name.span)),
             },
             Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
@@ -118,6 +124,11 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
         }
     };
     Ok(Object::Value(value))
+}
+
+/// Why a result is not defined: it needs all cells, and some are not determined.
+fn open(fit: &FitResult, name: &str) -> Option<String> {
+    completion::WHOLE.contains(&name).then(|| completion::gaps(fit)).flatten()
 }
 
 fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object, Diagnostic> {
@@ -193,8 +204,7 @@ fn unknown_tensor_field(name: &str, span: Span) -> Diagnostic {
 }
 
 /// Results of the language that this version does not compute.
-const LATER: &[&str] =
-    &["time", "completed", "held_out", "heat_capacity", "magnetization", "susceptibility", "most_probable"];
+const LATER: &[&str] = &["time", "heat_capacity", "magnetization", "susceptibility", "most_probable"];
 
 fn unknown_result(name: &str, span: Span) -> Diagnostic {
     if LATER.contains(&name) {
@@ -255,6 +265,9 @@ fn call(
                 return Err(unknown_result(&name.name, name.span));
             };
             let given = Given { arguments, condition, span, usage: method.usage, environment };
+            if let Some(reason) = open(&fit, method.name) {
+                return Ok(Object::Value(Value::Null(reason)));
+            }
             (method.call)(&fit, &given).map(Object::Value)
         }
         ExprKind::Name(name) => {

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod compare;
+mod completion;
 mod diagnosis;
 mod divergence;
 mod evaluate;
@@ -18,9 +19,10 @@ mod tensors;
 mod thermodynamics;
 
 pub use arguments::Given;
+pub use completion::HeldOut;
 pub use diagnosis::summary;
 pub use evaluate::{Environment, check, evaluate, number};
-pub use statistics::hidden_boundary;
+pub use statistics::{for_each_cell, hidden_boundary};
 
 use std::sync::Arc;
 
@@ -38,6 +40,8 @@ pub struct FitResult {
     pub fit: Arc<Fit>,
     /// The data.
     pub tensor: Arc<Tensor>,
+    /// What was hidden from it, and the tensor it was hidden from.
+    pub held_out: Option<HeldOut>,
     /// How it was asked for, for the fits that some results need besides.
     pub control: Control,
     /// The memory budget in bytes.
@@ -134,6 +138,21 @@ pub const FIELDS: &[Field] = &[
         read: tensors::fitted,
     },
     Field { name: "reconstruction", about: "the same as fitted", read: tensors::fitted },
+    Field {
+        name: "completed",
+        about: "the data, with the model's values in the place of missing ones",
+        read: completion::completed,
+    },
+    Field {
+        name: "undetermined",
+        about: "levels whose cells the observed ones do not determine",
+        read: completion::undetermined,
+    },
+    Field {
+        name: "held_out",
+        about: "errors on held-out cells: rmse, mape, mae, kl, unidentified, by level",
+        read: completion::held_out,
+    },
     Field {
         name: "residuals",
         about: "Pearson residuals (x − m) / √m of every cell",

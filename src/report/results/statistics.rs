@@ -9,21 +9,41 @@ use super::{FitResult, Given};
 use crate::data::{Storage, Tensor};
 use crate::plan;
 use crate::report::value::Value;
+use crate::run::Fit;
+use crate::run::masked::{Domain, Knowledge};
 use crate::text::Diagnostic;
 
 /// cells − 1 − parameters, exactly.
 pub fn df(result: &FitResult) -> Value {
-    Value::Count(df_of(result))
+    df_of(&result.fit).map_or_else(Value::Null, Value::Count)
 }
 
-/// cells − 1 − parameters, exactly.
-pub fn df_of(result: &FitResult) -> BigUint {
-    plan::degrees_of_freedom(&result.fit.model)
+/// cells − 1 − parameters, exactly; with missing or forbidden cells, the others less the dimension of the
+/// model on them.
+///
+/// # Errors
+/// Why that dimension is not known.
+pub fn df_of(fit: &Fit) -> Result<BigUint, String> {
+    let Some(domain) = &fit.domain else { return Ok(plan::degrees_of_freedom(&fit.model)) };
+    let cells = domain.count(Knowledge::Observed);
+    let rank = dimension(domain)?;
+    Ok(if rank > cells { BigUint::zero() } else { cells - rank })
 }
 
-/// Free parameters, exactly.
+fn dimension(domain: &Domain) -> Result<BigUint, String> {
+    domain.rank.clone()
+}
+
+/// Free parameters, exactly; with missing or forbidden cells, those that the others determine.
 pub fn parameters(result: &FitResult) -> Value {
-    Value::Count(plan::parameters(&result.fit.model))
+    parameters_of(&result.fit).map_or_else(Value::Null, Value::Count)
+}
+
+fn parameters_of(fit: &Fit) -> Result<BigUint, String> {
+    match &fit.domain {
+        Some(domain) => dimension(domain).map(|rank| if rank.is_zero() { rank } else { rank - 1u32 }),
+        None => Ok(plan::parameters(&fit.model)),
+    }
 }
 
 /// Cells, exactly.
@@ -52,7 +72,10 @@ pub fn df_adjusted_of(result: &FitResult) -> Result<BigUint, String> {
         );
     }
     if result.fit.zero_marginals.is_empty() {
-        return Ok(df_of(result));
+        return df_of(&result.fit);
+    }
+    if result.tensor.mask.is_some() {
+        return Err("it is not computed for data with missing cells and zero marginals".into());
     }
     let dimension = result.fit.dimension()?;
     let cells = result.fit.support_cells();
@@ -76,7 +99,10 @@ fn counts(result: &FitResult, value: impl FnOnce() -> Value) -> Value {
 
 /// Chance of a deviance at least as large under the model, by χ² with `df`.
 pub fn p_value(result: &FitResult) -> Value {
-    counts(result, || tail(deviance_of(result), &df_of(result)))
+    counts(result, || match df_of(&result.fit) {
+        Ok(df) => tail(deviance_of(result), &df),
+        Err(reason) => Value::Null(reason),
+    })
 }
 
 /// The same with `df_adjusted`.
@@ -94,7 +120,7 @@ pub fn pearson(result: &FitResult) -> Value {
         let fit = &result.fit;
         let mut sum = crate::run::sum::Compensated::default();
         for_each_cell(&result.tensor, |cell, x| {
-            let m = fit.distribution.log_probability(cell).exp() * fit.total;
+            let m = fit.distribution.log_probability(cell).exp() * fit.mass;
             // x (x − m) / m summed over cells with data is X² without the cells that have none
             sum.add(x * (x - m) / m);
         });
@@ -161,7 +187,10 @@ pub fn bic(result: &FitResult) -> Value {
 }
 
 fn information_criterion(result: &FitResult, price: f64) -> Value {
-    let parameters = plan::parameters(&result.fit.model).to_f64().unwrap_or(f64::INFINITY);
+    let parameters = match parameters_of(&result.fit) {
+        Ok(parameters) => parameters.to_f64().unwrap_or(f64::INFINITY),
+        Err(reason) => return Value::Null(reason),
+    };
     Value::Number(-2.0 * log_likelihood_of_fit(result) + price * parameters)
 }
 
