@@ -272,7 +272,6 @@ fn what_is_understood_and_cannot_be_done_yet_is_said() {
         "model m { mix cp(3) + cp(4) }\nfit m to x",
         "model m { [a] [b] [c] }\nfit m to x\nshow m.kl at 2",
         "sweep m over temperature in 1 .. 2 by 1",
-        "balance x to margins(x)",
     ] {
         room.array("y.npy", &[2], &[1.0, 2.0]);
         let ran = room.run(&format!("{data}{more}\n"), &[]);

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 
 use mba::data::Content;
 use mba::model::{constant, family::FAMILIES};
-use mba::report::results::{FIELDS, FUNCTIONS, METHODS};
+use mba::report::results::{BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS};
 use mba::run::{Observer, Silent};
 use mba::session::{Event, Host, Options, Session, Sink, library};
 use mba::text::{Code, Diagnostic, Sources};
@@ -39,6 +39,8 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA423", "needs coordinates in files"),
     ("MBA502", "is for tensors that do not come from a program"),
     ("MBA505", "is for schedules that do not come from a program"),
+    ("MBA530", "needs a run that is asked to end"),
+    ("MBA520", "every method of this version fits every model that can be planned"),
     ("MBA511", "needs an observer that interrupts"),
     ("MBA604", "needs a snapshot file that differs"),
     ("MBA605", "needs a damaged snapshot file"),
@@ -318,7 +320,9 @@ fn lists() -> Vec<(&'static str, String)> {
     let fields = FIELDS.iter().map(|f| (format!("f.{}", f.name), f.about)).collect();
     let methods = METHODS.iter().map(|m| (usage(m.usage), m.about)).collect();
     let functions = FUNCTIONS.iter().map(|f| (usage(f.usage), f.about)).collect();
+    let balances = BALANCE_FIELDS.iter().map(|f| (format!("B.{}", f.name), f.about)).collect();
     let families = FAMILIES.iter().map(|f| (f.usage.to_string(), f.about)).collect();
+    let ways = mba::plan::method::METHODS.iter().map(|m| (format!("by {}", m.name), m.about)).collect();
     let names: Vec<String> = constant::function_names().map(|n| format!("`{n}`")).collect();
     let codes = Code::ALL.iter().map(|c| {
         let word = c.severity().word();
@@ -328,7 +332,9 @@ fn lists() -> Vec<(&'static str, String)> {
         ("fields", table(["result", "what it is"], fields)),
         ("methods", table(["result", "what it is"], methods)),
         ("functions", table(["function", "what it is"], functions)),
+        ("balances", table(["result", "what it is"], balances)),
         ("families", table(["family", "interactions"], families)),
+        ("ways to fit", table(["method", "what it does"], ways)),
         ("functions of numbers", format!("{}\n", names.join(", "))),
         ("codes", format!("| code | severity | title |\n|---|---|---|\n{}", codes.collect::<String>())),
     ]

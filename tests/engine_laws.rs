@@ -6,7 +6,7 @@ use engine::*;
 use mba::data::{Buffer, Storage, Tensor, Values};
 use mba::model::{EnergyModel, Interaction, Potential, Scope};
 use mba::plan::{Options, Profile, cells, compile, degrees_of_freedom, parameters};
-use mba::run::{Control, Distribution, Fit, Flow, Observer, Silent, Status, execute};
+use mba::run::{Control, Distribution, Fit, Flow, Observer, Silent, Status, Sweep, execute};
 use mba::text::{Code, Span};
 use num_bigint::BigUint;
 
@@ -245,8 +245,9 @@ fn acceleration_finds_the_same_optimum_sooner() {
 struct Watch(Vec<f64>, usize);
 
 impl Observer for Watch {
-    fn sweep(&mut self, _: usize, gap: f64) -> Flow {
-        self.0.push(gap);
+    fn sweep(&mut self, sweep: &Sweep) -> Flow {
+        self.0.push(sweep.gap);
+        assert_eq!((sweep.number, sweep.atom, sweep.atoms), (self.0.len(), 1, 1));
         if self.0.len() == self.1 { Flow::Interrupt } else { Flow::Continue }
     }
 }
@@ -269,7 +270,8 @@ fn too_little_memory_is_refused_at_once_with_the_way_out() {
     let shape = [1000, 1000, 1000, 10];
     let model = model(&shape, &[&[0, 1], &[1, 2], &[0, 2], &[2, 3]]);
     let profile = Profile { stored: 1000, sparse: true, element_bytes: 24, mapped: false, masks: Vec::new() };
-    let refused = compile(&model, &profile, &Options { memory: 1 << 30 }).expect_err("8 GB");
+    let refused =
+        compile(&model, &profile, &Options { memory: 1 << 30, ..Options::default() }).expect_err("8 GB");
     assert_eq!(refused[0].code, Code::MBA501);
     assert_eq!(refused[0].span(), Some(model.interactions[0].span));
     assert!(refused[0].help.as_ref().is_some_and(|h| h.contains("leave out `[m0 m1]`")), "{refused:?}");

@@ -323,7 +323,7 @@ fn quasi_independence_is_that_of_loglin_and_glm() {
     let completed = r.numbers("unknown.completed");
     close(completed[1], 45.0, 0.0, "an observed cell");
     assert!((0..5).all(|i| completed[6 * i] > 0.0), "missing cells are predicted");
-    assert!(r.number("quasi.certificate.optimality_gap") < 1e-14);
+    assert!(r.number("quasi.certificate.optimality_gap") < 1e-12);
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn quasi_symmetry_and_symmetry_are_those_of_glm() {
     close(fitted[1], 42.2297595886255, 1e-8, "first row, second column");
     close(r.number("symmetric.deviance"), 37.4636996841004, 1e-9, "G²");
     assert_eq!(r.number("symmetric.df"), 10.0);
-    assert!(r.number("quasi.certificate.optimality_gap") < 1e-13);
+    assert!(r.number("quasi.certificate.optimality_gap") < 1e-11);
 }
 
 #[test]

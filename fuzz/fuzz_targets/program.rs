@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use mba::data::Content;
 use mba::report::{Style, diagnostics};
-use mba::run::{Flow, Observer};
+use mba::run::{Flow, Observer, Sweep};
 use mba::session::{Event, Host, Options, Session, Sink};
 use mba::text::Sources;
 use std::io::{Error, ErrorKind::NotFound, Result};
@@ -42,8 +42,8 @@ impl Sink for Deaf {
 struct Brief;
 
 impl Observer for Brief {
-    fn sweep(&mut self, sweep: usize, _: f64) -> Flow {
-        if sweep < 20 { Flow::Continue } else { Flow::Interrupt }
+    fn sweep(&mut self, sweep: &Sweep) -> Flow {
+        if sweep.number < 20 { Flow::Continue } else { Flow::Interrupt }
     }
 }
 

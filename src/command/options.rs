@@ -76,6 +76,7 @@ impl Reading {
             seed: self.seed,
             levels,
             deny_warnings: self.deny.contains(&None),
+            ..Options::default()
         }
     }
 

@@ -35,7 +35,7 @@ pub fn check(
     let without = suspects.take(tried).map(|k| {
         let mut smaller = model.clone();
         smaller.interactions.remove(k);
-        (k, sketch(&smaller, profile).peak)
+        (k, sketch(&smaller, profile, options.solver).peak)
     });
     let responsible = without.min_by(|(a, x), (b, y)| x.total_cmp(y).then(a.cmp(b)));
 

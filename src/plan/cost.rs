@@ -3,7 +3,7 @@
 
 use super::draft::{Clique, Draft};
 use super::options::Profile;
-use super::schedule::{Buffer, BufferId, Instruction, Match, Shape, Side, Step};
+use super::schedule::{Buffer, BufferId, Instruction, Iteration, Match, Shape, Side, Step};
 use crate::model::Scope;
 
 /// Operations counted for one exponential or logarithm.
@@ -12,6 +12,10 @@ pub const TRANSCENDENTAL: f64 = 16.0;
 /// Vectors of one number per cell of every generator that acceleration keeps: five differences of
 /// potentials and of residuals each, and the latest potentials, residual and extrapolation.
 pub const HISTORY: f64 = 14.0;
+
+/// Vectors of that kind Newton's method keeps: data, potentials, a trial of them, right-hand side, fitted
+/// marginals and their inverses, solution, residual, direction and image.
+pub const NEWTON: f64 = 10.0;
 
 /// Vectors of that kind the certificate keeps: right-hand side, solution, residual, preconditioned
 /// residual, direction, image and marginals.
@@ -122,8 +126,10 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let operations = sweep.iter().map(|s| s.operations).sum();
             let bytes = sweep.iter().map(|s| s.bytes).sum();
             let inner = steps.iter().map(|s| s.scratch);
-            let history = HISTORY * all(&mut i.pairs.iter().map(|m| m.statistic));
-            (operations, bytes, inner.fold(0.0, f64::max) + history)
+            // acceleration and Newton's method are not at work at the same time
+            let tables = all(&mut i.pairs.iter().map(|m| m.statistic));
+            let kept = (HISTORY * tables).max(newton(i, buffers));
+            (operations, bytes, inner.fold(0.0, f64::max) + kept)
         }
         Instruction::Gap { pairs } => {
             let beliefs = all(&mut pairs.iter().map(|m| m.belief));
@@ -161,6 +167,23 @@ pub const GROUPS: f64 = 8.0;
 
 /// Cells of a block of the data pass.
 pub const BLOCK: f64 = 32768.0;
+
+/// Cells that Newton's method works on beside the tables of a loop: its vectors, and for each product
+/// an energy per clique with room for the largest, or a direction per factor, message and view.
+pub fn newton(iteration: &Iteration, buffers: &[Buffer]) -> f64 {
+    let cells = |id: &BufferId| buffers.get(id.0).map_or(0.0, |b| b.cells);
+    let vectors = NEWTON * iteration.pairs.iter().map(|m| cells(&m.statistic)).sum::<f64>();
+    let steps = match &iteration.factored {
+        Some(f) => &f.check,
+        None => &iteration.check,
+    };
+    let mut touched: Vec<BufferId> = steps.iter().flat_map(|s| s.instruction.writes()).collect();
+    touched.extend(iteration.factored.iter().flat_map(|f| f.factors.iter().copied()));
+    touched.sort_unstable();
+    touched.dedup();
+    let largest = touched.iter().map(cells).fold(0.0, f64::max);
+    vectors + touched.iter().map(cells).sum::<f64>() + largest
+}
 
 fn forest(buffers: &[Buffer]) -> f64 {
     buffers.iter().filter(|b| b.role == super::schedule::Role::Belief).map(|b| b.cells).sum()

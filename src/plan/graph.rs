@@ -27,15 +27,6 @@ pub struct Elimination {
     steps: Vec<(usize, BTreeSet<usize>)>,
 }
 
-/// What greedy elimination minimises at each step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Greed {
-    /// Number of edges added, then the size of the clique.
-    Fill,
-    /// The size of the clique, then the number of edges added.
-    Weight,
-}
-
 impl Graph {
     /// The 2-section of `scopes` on the vertices `modes`.
     pub fn of<'a>(modes: &Scope, scopes: impl IntoIterator<Item = &'a Scope>) -> Self {
@@ -122,57 +113,38 @@ impl Graph {
         Elimination { steps }
     }
 
-    /// Greedy elimination; ties go to the smallest mode. O(n² + Σ fill · degree).
-    pub fn eliminate(&self, greed: Greed, sizes: &[usize]) -> Elimination {
-        let mut around = self.neighbours.clone();
-        let mut score: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
-        let rate = |around: &BTreeMap<usize, BTreeSet<usize>>, v: usize| {
-            let Some(near) = around.get(&v) else { return (0.0, 0.0) };
-            let mut fill = 0.0;
-            for a in near {
-                let of_a = around.get(a);
-                let missing = near.range(a + 1..).filter(|b| of_a.is_none_or(|s| !s.contains(b)));
-                fill += missing.count() as f64;
-            }
-            let size = |m: usize| sizes.get(m).copied().unwrap_or(1) as f64;
-            let weight = near.iter().fold(size(v), |w, u| w * size(*u));
-            match greed {
-                Greed::Fill => (fill, weight),
-                Greed::Weight => (weight, fill),
-            }
-        };
-        for v in around.keys() {
-            score.insert(*v, rate(&around, *v));
-        }
-        let mut steps = Vec::new();
-        while let Some(v) = score
-            .iter()
-            .min_by(|(a, x), (b, y)| x.0.total_cmp(&y.0).then(x.1.total_cmp(&y.1)).then(a.cmp(b)))
-            .map(|(v, _)| *v)
-        {
-            let near = around.remove(&v).unwrap_or_default();
-            score.remove(&v);
-            let mut stale = near.clone();
+    /// Elimination in a given order; modes it leaves out come last. O(Σ degree²).
+    pub fn eliminate_in(&self, order: &[usize]) -> Elimination {
+        let mut around: BTreeMap<usize, Vec<usize>> =
+            self.neighbours.iter().map(|(v, near)| (*v, near.iter().copied().collect())).collect();
+        let mut steps = Vec::with_capacity(around.len());
+        for v in order.iter().chain(self.neighbours.keys()) {
+            let Some(near) = around.remove(v) else { continue };
             for a in &near {
-                let Some(of_a) = around.get_mut(a) else { continue };
-                of_a.remove(&v);
-                let added: Vec<usize> =
-                    near.iter().copied().filter(|b| b != a && !of_a.contains(b)).collect();
-                of_a.extend(&added);
-                if !added.is_empty() {
-                    // an edge added at `a` may close a gap in any neighbourhood that holds `a`
-                    stale.extend(of_a.iter().copied());
+                if let Some(of_a) = around.get_mut(a) {
+                    *of_a = merged(of_a, &near, [*a, *v]);
                 }
             }
-            for u in stale {
-                if let Some(s) = score.get_mut(&u) {
-                    *s = rate(&around, u);
-                }
-            }
-            steps.push((v, near));
+            steps.push((*v, near.into_iter().collect()));
         }
         Elimination { steps }
     }
+}
+
+/// What is in either of two sorted lists, without two of them.
+fn merged(a: &[usize], b: &[usize], without: [usize; 2]) -> Vec<usize> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    while let Some(x) = match (a.peek(), b.peek()) {
+        (Some(x), Some(y)) if x <= y => a.next(),
+        (Some(_), None) => a.next(),
+        _ => b.next(),
+    } {
+        if out.last() != Some(&x) && !without.contains(&x) {
+            out.push(x);
+        }
+    }
+    out
 }
 
 fn pop_lightest(bucket: &mut BTreeMap<usize, Vec<usize>>) -> Option<(usize, usize)> {
@@ -248,7 +220,7 @@ mod tests {
         let pairs = [[0, 1], [1, 2], [2, 3], [0, 3]].map(Scope::from);
         let graph = Graph::of(&Scope::all(4), &pairs);
         for tree in
-            [graph.minimal_triangulation().clique_tree(), graph.eliminate(Greed::Fill, &[2; 4]).clique_tree()]
+            [graph.minimal_triangulation().clique_tree(), graph.eliminate_in(&[0, 1, 2, 3]).clique_tree()]
         {
             assert_eq!(tree.len(), 2);
             assert!(tree.iter().all(|n| n.scope.len() == 3));

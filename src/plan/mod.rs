@@ -12,7 +12,9 @@ pub mod graph;
 pub mod hypergraph;
 mod lint;
 mod liveness;
+pub mod method;
 pub mod options;
+pub mod order;
 pub mod passes;
 mod print;
 pub mod rows;
@@ -46,7 +48,7 @@ pub fn compile(
         return Ok(schedule);
     }
     let model = &grounded(model, Some(profile));
-    let schedule = sketch(model, Some(profile));
+    let schedule = sketch(model, Some(profile), options.solver);
     budget::check(model, Some(profile), options, &schedule)?;
     Ok(schedule)
 }
@@ -58,7 +60,7 @@ pub fn compile(
 pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, None)?;
     let model = &grounded(model, None);
-    let schedule = sketch(model, None);
+    let schedule = sketch(model, None, options.solver);
     budget::check(model, None, options, &schedule)?;
     Ok(schedule)
 }
@@ -83,10 +85,10 @@ fn grounded(model: &EnergyModel, profile: Option<&Profile>) -> EnergyModel {
     model.on_support(masks)
 }
 
-fn sketch(model: &EnergyModel, profile: Option<&Profile>) -> Schedule {
+fn sketch(model: &EnergyModel, profile: Option<&Profile>, solver: method::Solver) -> Schedule {
     let mut draft = Draft::new(model, profile.is_some());
     for pass in PASSES {
         (pass.run)(&mut draft);
     }
-    passes::lower(&draft, &model.name, profile)
+    passes::lower(&draft, &model.name, profile, solver)
 }

@@ -1,5 +1,6 @@
 //! What the compiler is told besides the model.
 
+use super::method::Solver;
 use crate::model::Scope;
 
 /// The shape of the data, known from their header.
@@ -54,11 +55,13 @@ fn element_bytes(values: &crate::data::Values) -> usize {
 pub struct Options {
     /// The memory budget in bytes. It refuses; it never changes the choice of a schedule.
     pub memory: u64,
+    /// What the loops do.
+    pub solver: Solver,
 }
 
 impl Default for Options {
-    /// Four gibibytes.
+    /// Four gibibytes, and the compiler chooses.
     fn default() -> Self {
-        Self { memory: 4 << 30 }
+        Self { memory: 4 << 30, solver: Solver::Auto }
     }
 }

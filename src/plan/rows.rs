@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::hypergraph::maximal;
+use super::method::Solver;
 use super::options::Profile;
 use super::passes::PASSES;
 use super::schedule::{ByRows, Instruction, Schedule, Step};
@@ -180,6 +181,7 @@ pub fn schedule(model: &EnergyModel, profile: &Profile) -> Result<Schedule, Vec<
         model: model.name.clone(),
         draft,
         profile: Some(profile.clone()),
+        solver: Solver::Auto,
         buffers: Vec::new(),
         places: Vec::new(),
         matches: Vec::new(),

@@ -3,6 +3,7 @@
 use crate::model::Scope;
 
 use super::draft::Draft;
+use super::method::Solver;
 use super::options::Profile;
 
 /// A table of the schedule, by position in [`Schedule::buffers`].
@@ -476,6 +477,8 @@ pub struct Schedule {
     pub draft: Draft,
     /// The shape of the data; none when there is nothing to fit.
     pub profile: Option<Profile>,
+    /// What the loops do.
+    pub solver: Solver,
     /// The tables.
     pub buffers: Vec<Buffer>,
     /// The cliques of the whole model.

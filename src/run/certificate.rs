@@ -14,7 +14,7 @@ use super::kernel::{combine, marginalise};
 use super::machine::Machine;
 use super::projection::Projection;
 use super::sum::{dot, sum};
-use crate::plan::schedule::{BufferId, Instruction, Match};
+use crate::plan::schedule::{BufferId, Instruction, Iteration, Match, Place};
 
 /// Most applications of the Fisher matrix.
 const MOST: usize = 500;
@@ -84,12 +84,23 @@ struct Newton {
 }
 
 /// The Fisher information, on tables or on factors.
-enum Operator<'a> {
+pub(super) enum Operator<'a> {
     Tables(Fisher<'a>),
     Factors(Tangent<'a>, &'a [Match]),
 }
 
-impl Operator<'_> {
+impl<'a> Operator<'a> {
+    /// That of one atom by itself, on its tables or its factors.
+    pub(super) fn of_atom(machine: &mut Machine, iteration: &'a Iteration, in_factors: bool) -> Self {
+        match iteration.factored.as_ref().filter(|_| in_factors) {
+            Some(program) => Operator::Factors(Tangent::new(machine, program), &iteration.pairs),
+            None => {
+                let own = |p: &Place| p.atom == iteration.atom;
+                Operator::Tables(Fisher::within(machine, &iteration.pairs, own))
+            }
+        }
+    }
+
     fn pairs(&self) -> &[Match] {
         match self {
             Operator::Tables(fisher) => fisher.pairs,
@@ -97,14 +108,14 @@ impl Operator<'_> {
         }
     }
 
-    fn marginals(&self, machine: &mut Machine) -> Vec<f64> {
+    pub(super) fn marginals(&self, machine: &mut Machine) -> Vec<f64> {
         match self {
             Operator::Tables(fisher) => fisher.marginals(machine),
             Operator::Factors(tangent, _) => tangent.marginals(machine),
         }
     }
 
-    fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> Vec<f64> {
+    pub(super) fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> Vec<f64> {
         match self {
             Operator::Tables(fisher) => fisher.apply(machine, v),
             Operator::Factors(tangent, _) => tangent.apply(machine, v).0,
@@ -236,7 +247,7 @@ fn factor(m: f64) -> f64 {
 }
 
 /// The Fisher information of the fitted distribution, as a map.
-struct Fisher<'a> {
+pub(super) struct Fisher<'a> {
     pairs: &'a [Match],
     nodes: Vec<Node>,
     /// Room for a table per clique.
@@ -259,13 +270,19 @@ impl<'a> Fisher<'a> {
         let beliefs: BTreeSet<BufferId> = pairs.iter().map(|m| m.belief).collect();
         let components: BTreeSet<usize> =
             schedule.places.iter().filter(|p| beliefs.contains(&p.belief)).map(|p| p.component).collect();
+        Self::within(machine, pairs, |p| components.contains(&p.component))
+    }
+
+    /// On the part of the forest that is `kept`, which holds every clique of these generators.
+    fn within(machine: &mut Machine, pairs: &'a [Match], kept: impl Fn(&Place) -> bool) -> Self {
+        let schedule = machine.schedule;
         let mut index = vec![usize::MAX; schedule.places.len()];
         let mut nodes: Vec<Node> = Vec::new();
         for (i, place) in schedule.places.iter().enumerate() {
-            if !components.contains(&place.component) {
+            if !kept(place) {
                 continue;
             }
-            let parent = place.parent.map(|(p, s)| {
+            let parent = place.parent.filter(|(p, _)| kept(&schedule.places[*p])).map(|(p, s)| {
                 let above = schedule.places[p].belief;
                 (index[p], s, machine.projection(place.belief, s), machine.projection(above, s))
             });

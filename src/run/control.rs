@@ -1,5 +1,9 @@
 //! What a caller says about a run, and what it is told while the run goes on.
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 /// When to stop, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Control {
@@ -26,11 +30,31 @@ pub enum Flow {
     Interrupt,
 }
 
+/// What is known after a sweep.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sweep {
+    /// Its number, from 1, over all atoms.
+    pub number: usize,
+    /// Its number within the atom, from 1.
+    pub own: usize,
+    /// Which of the atoms that take sweeps it belongs to, from 1.
+    pub atom: usize,
+    /// How many atoms take sweeps.
+    pub atoms: usize,
+    /// The residual: the largest relative marginal gap met on the way.
+    pub gap: f64,
+    /// The gap at which the atom is done.
+    pub tolerance: f64,
+    /// Most sweeps the atom may take.
+    pub most: usize,
+    /// What the sweeps lower, in nats per unit mass, where it costs nothing to say.
+    pub objective: Option<f64>,
+}
+
 /// Told of every sweep.
 pub trait Observer {
-    /// After sweep number `sweep` (from 1, over all atoms), whose largest relative marginal gap on
-    /// the way was `gap`.
-    fn sweep(&mut self, sweep: usize, gap: f64) -> Flow;
+    /// After each sweep. An answer of [`Flow::Interrupt`] ends the fit with what it has.
+    fn sweep(&mut self, sweep: &Sweep) -> Flow;
 }
 
 /// An observer that lets everything pass.
@@ -38,7 +62,64 @@ pub trait Observer {
 pub struct Silent;
 
 impl Observer for Silent {
-    fn sweep(&mut self, _: usize, _: f64) -> Flow {
+    fn sweep(&mut self, _: &Sweep) -> Flow {
         Flow::Continue
+    }
+}
+
+/// A wish to stop that many can hold: who makes it, such as the handler of a signal, and who asks for
+/// it after every sweep. Clones share one wish. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    expired: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+}
+
+impl Stop {
+    /// A wish made by setting `flag`.
+    pub fn new(flag: Arc<AtomicBool>) -> Self {
+        Self { flag, expired: None }
+    }
+
+    /// The same wish, made also when `expired` says so: a time limit, since a run reads no clock.
+    #[must_use]
+    pub fn or_when(self, expired: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { expired: Some(Arc::new(expired)), ..self }
+    }
+
+    /// Makes the wish.
+    pub fn ask(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes it back; a time limit stays.
+    pub fn clear(&self) {
+        self.flag.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it has been made.
+    pub fn asked(&self) -> bool {
+        self.flag.load(Ordering::Relaxed) || self.expired.as_ref().is_some_and(|expired| expired())
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stop(asked: {}, limited: {})", self.asked(), self.expired.is_some())
+    }
+}
+
+/// An observer that is also asked to stop from outside.
+pub struct Stoppable<'a> {
+    /// Who hears of the sweeps.
+    pub inner: Box<dyn Observer + 'a>,
+    /// Who may ask to stop.
+    pub stop: Stop,
+}
+
+impl Observer for Stoppable<'_> {
+    fn sweep(&mut self, sweep: &Sweep) -> Flow {
+        let flow = self.inner.sweep(sweep);
+        if self.stop.asked() { Flow::Interrupt } else { flow }
     }
 }

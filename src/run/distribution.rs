@@ -98,6 +98,21 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    /// A distribution given cell by cell: `table` is over all modes and sums to 1.
+    pub fn of_table(modes: Vec<Mode>, table: Table) -> Self {
+        let log = table.values.iter().map(|q| q.ln()).collect();
+        let potential = Table { values: log, ..table.clone() };
+        let clique = Clique { belief: Belief::table(table), parent: None, component: 0 };
+        Self {
+            modes,
+            cliques: vec![clique],
+            potentials: vec![potential],
+            energies: Vec::new(),
+            temperature: 1.0,
+            log_mass: vec![0.0],
+        }
+    }
+
     /// Number of levels of each mode.
     pub fn shape(&self) -> Vec<usize> {
         self.modes.iter().map(Mode::size).collect()

@@ -64,6 +64,7 @@ fn restricted(
 ) -> Result<Fit, Vec<Diagnostic>> {
     masked::contradiction(model, tensor)?;
     let mut domain = Domain::new(model, tensor.mask.as_ref())?;
+    domain.settle(&model.free_scopes());
     let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (Arc::clone(&f.table), f.span));
     let base = model.on_support(masks);
     let mut machine = Machine::new(schedule, &base, Some(tensor), control);

@@ -3,6 +3,8 @@
 use super::anderson::Anderson;
 use super::control::{Flow, Observer};
 use super::machine::Machine;
+use super::newton::{self, Ended as Descent};
+use super::turns::Turns;
 use crate::plan::schedule::{Factored, Instruction, Iteration};
 use crate::text::Diagnostic;
 
@@ -20,24 +22,23 @@ pub(super) fn iterate(
     // where atoms are joined, the errors of several add up
     let joined = machine.schedule.draft.atoms.len() > 1;
     let tolerance = machine.control.tolerance * if joined { 0.25 } else { 1.0 };
+    let mut turns = Turns::new(machine, tolerance);
     let history = crate::plan::cost::HISTORY as usize;
     let cells: usize = iteration.pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
-    let mut made = 0;
     if let Some(factored) = &iteration.factored {
-        made = match factors(machine, iteration, factored, tolerance, observer)? {
+        match factors(machine, iteration, factored, tolerance, &mut turns, observer)? {
             Ended::Done => return Ok(()),
-            Ended::Uneven(made) => made,
-        };
+            Ended::Uneven => {}
+        }
         // from here on in logarithms, which bear any spread
         for step in &iteration.check {
             machine.step(step)?;
         }
     }
     let mut anderson: Option<Anderson> = None;
-    for sweep in made + 1..=machine.control.max_sweeps {
-        if machine.interrupted {
-            break;
-        }
+    let mut sweep = 0;
+    while turns.left(machine) > 0 && !machine.interrupted {
+        sweep += 1;
         if let Some(anderson) = &mut anderson {
             anderson.start(machine);
         }
@@ -52,7 +53,7 @@ pub(super) fn iterate(
         if machine.infeasible.is_some() {
             return Ok(());
         }
-        machine.interrupted = observer.sweep(machine.sweeps, gap) == Flow::Interrupt;
+        machine.interrupted = observer.sweep(&machine.told(sweep, gap, tolerance)) == Flow::Interrupt;
         if gap <= tolerance {
             for step in &iteration.check {
                 machine.step(step)?;
@@ -61,7 +62,13 @@ pub(super) fn iterate(
                 return Ok(());
             }
         }
-        if machine.control.acceleration && sweep >= PLAIN && sweep < machine.control.max_sweeps {
+        if let Some(allowance) = turns.newton(machine, gap) {
+            anderson = None;
+            if newton::descend(machine, iteration, false, allowance, observer)? == Descent::Matched {
+                return Ok(());
+            }
+            turns.sweep_again(machine);
+        } else if turns.accelerated() && sweep >= PLAIN && turns.left(machine) > 0 {
             match &mut anderson {
                 None => {
                     machine.note(history * cells);
@@ -83,8 +90,8 @@ pub(super) fn iterate(
 enum Ended {
     /// Potentials and marginals are in place.
     Done,
-    /// After so many sweeps some factor has spread too far; the potentials are in place.
-    Uneven(usize),
+    /// Some factor has spread too far; the potentials are in place.
+    Uneven,
 }
 
 /// The same sweeps where the cliques stay products of factors.
@@ -93,6 +100,7 @@ fn factors(
     iteration: &Iteration,
     factored: &Factored,
     tolerance: f64,
+    turns: &mut Turns,
     observer: &mut dyn Observer,
 ) -> Result<Ended, Vec<Diagnostic>> {
     let pairs = &iteration.pairs;
@@ -105,7 +113,7 @@ fn factors(
     let mut fresh = false;
     let mut sweep = 0;
     let mut found = f64::INFINITY;
-    while sweep < machine.control.max_sweeps && !machine.interrupted && !machine.uneven {
+    while turns.left(machine) > 0 && !machine.interrupted && !machine.uneven {
         sweep += 1;
         if let Some(anderson) = &mut anderson {
             anderson.start(machine);
@@ -116,7 +124,7 @@ fn factors(
         }
         let gap = machine.walk(later)?;
         machine.sweeps += 1;
-        machine.interrupted = observer.sweep(machine.sweeps, gap) == Flow::Interrupt;
+        machine.interrupted = observer.sweep(&machine.told(sweep, gap, tolerance)) == Flow::Interrupt;
         if machine.uneven {
             break;
         }
@@ -127,7 +135,15 @@ fn factors(
             }
             // the check leaves the messages as a sweep does
         }
-        if machine.control.acceleration && sweep >= PLAIN && sweep < machine.control.max_sweeps {
+        if let Some(allowance) = turns.newton(machine, gap) {
+            anderson = None;
+            let ended = newton::descend(machine, iteration, true, allowance, observer)?;
+            turns.sweep_again(machine);
+            if ended == Descent::Matched {
+                found = machine.check_factors(factored, pairs)?;
+                break;
+            }
+        } else if turns.accelerated() && sweep >= PLAIN && turns.left(machine) > 0 {
             match &mut anderson {
                 None => {
                     machine.note(history * cells);
@@ -144,7 +160,7 @@ fn factors(
         for (f, m) in factored.factors.iter().zip(pairs) {
             machine.take_potential(*f, m.potential);
         }
-        return Ok(Ended::Uneven(sweep));
+        return Ok(Ended::Uneven);
     }
     if found > tolerance {
         machine.stopped |= !machine.interrupted;

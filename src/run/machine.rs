@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::contract::{Plan, Room};
-use super::control::{Control, Observer};
+use super::control::{Control, Observer, Sweep};
 use super::fit::{Certificate, Counters};
 use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
 use super::projection::Projection;
@@ -38,6 +38,8 @@ pub(super) struct Machine<'a> {
     /// ln of the mass of exp(Σ λ − Σ E/T) of each component.
     pub log_mass: Vec<f64>,
     pub sweeps: usize,
+    /// Which loop runs, from 1.
+    pub atom: usize,
     pub stopped: bool,
     pub interrupted: bool,
     pub gap: f64,
@@ -77,6 +79,7 @@ impl<'a> Machine<'a> {
             factored_gap: 0.0,
             log_mass: vec![0.0; components],
             sweeps: 0,
+            atom: 0,
             stopped: false,
             interrupted: false,
             gap: 0.0,
@@ -96,6 +99,7 @@ impl<'a> Machine<'a> {
         let schedule = self.schedule;
         for step in &schedule.steps {
             if let Instruction::Loop(iteration) = &step.instruction {
+                self.atom += 1;
                 iterate::iterate(self, iteration, observer)?;
             } else {
                 self.step(step)?;
@@ -159,6 +163,14 @@ impl<'a> Machine<'a> {
             Instruction::Certify { pairs, factored } => certificate::certify(self, pairs, factored),
         }
         Ok(())
+    }
+
+    /// What an observer is told of a sweep that has just been counted.
+    pub fn told(&self, own: usize, gap: f64, tolerance: f64) -> Sweep {
+        let loops = self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)));
+        let most = self.control.max_sweeps;
+        let (number, atom) = (self.sweeps, self.atom);
+        Sweep { number, own, atom, atoms: loops.count(), gap, tolerance, most, objective: None }
     }
 
     /// Makes room for a table.

@@ -1,6 +1,7 @@
 //! From a schedule and data to a result. Deterministic: the same bits for any number of threads.
 
 mod anderson;
+pub mod balance;
 mod certificate;
 mod contract;
 pub mod control;
@@ -14,14 +15,16 @@ pub mod kernel;
 mod machine;
 pub mod marginal;
 pub mod masked;
+mod newton;
 pub mod projection;
 pub mod sample;
 mod statistic;
 pub mod sum;
 pub mod support;
+mod turns;
 pub mod vector;
 
-pub use control::{Control, Flow, Observer, Silent};
+pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
 pub use coordinates::Coordinate;
 pub use distribution::Distribution;
 pub use execute::execute;

@@ -9,7 +9,7 @@ use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
 use crate::report::results;
-use crate::text::ast::{Fit, ModelItemKind, Statement, StatementKind, TestItemKind};
+use crate::text::ast::{Fit, Ident, ModelItemKind, Statement, StatementKind, TestItemKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
 impl Session {
@@ -48,8 +48,8 @@ impl Session {
                         }
                     }
                 }
-                StatementKind::Balance(_) => {
-                    diagnostics.push(crate::model::unsupported("`balance`", statement.span));
+                StatementKind::Balance(balance) => {
+                    self.check_balance(balance, statement.span, &mut names, diagnostics);
                 }
                 StatementKind::Sweep(_) => {
                     diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
@@ -224,7 +224,7 @@ impl Session {
                             }
                         };
                         planned.schedule =
-                            self.plan(&model, &tensor, planned.hold_out.as_deref(), span, diagnostics);
+                            self.plan(&model, &tensor, &planned, fit.method.as_ref(), span, diagnostics);
                         planned.model = Arc::new(model);
                     }
                 }
@@ -254,7 +254,8 @@ impl Session {
         &self,
         model: &EnergyModel,
         tensor: &Bound,
-        hold_out: Option<&hold_out::HoldOut>,
+        planned: &PlannedFit,
+        method: Option<&Ident>,
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
@@ -278,13 +279,23 @@ impl Session {
                 masks: Vec::new(),
             },
         };
-        if let Some(hold_out) = hold_out {
+        if let Some(hold_out) = &planned.hold_out {
             let modes = tensor.modes.len();
             profile.masks.extend(hold_out.scopes(modes));
             profile.masks = crate::data::mask::merged(profile.masks, modes);
             profile.mapped = false;
         }
-        match plan::compile(model, &profile, &plan::Options { memory: self.options.memory }) {
+        let mut options = plan::Options { memory: self.options.memory, ..plan::Options::default() };
+        if let Some(named) = method {
+            // a name that does not exist has been reported with the options of the fit
+            let method = plan::method::find(&named.name, named.span).ok()?;
+            if let Err(diagnostic) = plan::method::check(method, model, &profile, named.span) {
+                diagnostics.push(diagnostic);
+                return None;
+            }
+            options.solver = method.solver;
+        }
+        match plan::compile(model, &profile, &options) {
             Ok(schedule) => {
                 let lints = plan::lint(model, &profile, &schedule);
                 diagnostics.extend(lints.into_iter().map(|d| d.at(span, "in this fit")));
@@ -344,7 +355,8 @@ impl Session {
                     .help("list the modes of the model in the data statement"),
             ]);
         }
-        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory }).map(|_| model)
+        plan::compile_fixed(&model, &plan::Options { memory: self.options.memory, ..Default::default() })
+            .map(|_| model)
     }
 
     fn lint_unused_modes(&self, diagnostics: &mut Vec<Diagnostic>) {

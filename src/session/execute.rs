@@ -8,10 +8,11 @@ use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
 use crate::model::declarations::Declarations;
+use crate::plan::method;
 use crate::report::results::{self, FitResult};
 use crate::report::save;
 use crate::report::value::Value;
-use crate::run::{self, Control, Status};
+use crate::run::{self, Control, Status, Stoppable};
 use crate::text::ast::{Expr, Fit, FitOption, OptionValue, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
 
@@ -30,18 +31,13 @@ const LATER: &[&str] = &["restarts", "anneal"];
 pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
     let mut control = Control::default();
     let mut diagnostics = Vec::new();
-    if let Some(method) = &fit.method
-        && method.name != "auto"
-    {
-        diagnostics.push(match method.name.as_str() {
+    if let Some(method) = &fit.method {
+        match method.name.as_str() {
             "blocks" | "ltr" | "a1gm" => {
-                crate::model::unsupported(&format!("`by {}`", method.name), method.span)
+                diagnostics.push(crate::model::unsupported(&format!("`by {}`", method.name), method.span));
             }
-            _ => Diagnostic::new(Code::MBA102, format!("there is no method `{}`", method.name))
-                .at(method.span, "unknown method")
-                .help("write `by auto`, or leave it out")
-                .replace(method.span, "auto", "write `auto`"),
-        });
+            name => diagnostics.extend(method::find(name, method.span).err()),
+        }
     }
     for weight in fit.targets.iter().filter_map(|(_, weight)| weight.as_ref()) {
         diagnostics.push(crate::model::unsupported("weights of tensors", weight.span));
@@ -57,7 +53,11 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
     (control, diagnostics)
 }
 
-fn apply(option: &FitOption, control: &mut Control, declarations: &Declarations) -> Result<(), Diagnostic> {
+pub(super) fn apply(
+    option: &FitOption,
+    control: &mut Control,
+    declarations: &Declarations,
+) -> Result<(), Diagnostic> {
     let name = option.name.name.as_str();
     if LATER.contains(&name) {
         return Err(crate::model::unsupported(&format!("`{name}`"), option.span));
@@ -135,6 +135,11 @@ impl Session {
                         self.run_fit(&fit, host, sink, &mut outcome);
                     }
                 }
+                StatementKind::Balance(_) => {
+                    if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
+                        self.run_balance(&balance, host, sink, &mut outcome);
+                    }
+                }
                 StatementKind::Show(list) => {
                     for expr in list {
                         if self.depends_on_failure(expr) {
@@ -175,7 +180,7 @@ impl Session {
         outcome
     }
 
-    fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    pub(super) fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
         if let Some(diagnostic) = self.level(diagnostic) {
             outcome.count(&diagnostic);
             sink.event(Event::Diagnostic(&diagnostic), &self.sources);
@@ -184,6 +189,9 @@ impl Session {
 
     fn run_fit(&mut self, planned: &PlannedFit, host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
         let Some(schedule) = planned.schedule.clone() else { return };
+        if self.options.stop.asked() {
+            return self.tell(not_begun(planned), sink, outcome);
+        }
         let started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
@@ -211,16 +219,17 @@ impl Session {
             },
         };
         let fit = {
-            let mut observer = sink.observer(&planned.name, planned.control.tolerance);
+            let inner = sink.observer(&planned.name, planned.control.tolerance);
+            let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
             match &planned.prior {
-                None => run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut *observer),
+                None => run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut observer),
                 Some(prior) => {
                     let work = lean::Work {
                         control: &planned.control,
                         memory: self.options.memory,
                         seed: self.options.seed,
                     };
-                    prior.fit(&planned.model, &tensor, &work, &mut *observer)
+                    prior.fit(&planned.model, &tensor, &work, &mut observer)
                 }
             }
         };
@@ -245,9 +254,10 @@ impl Session {
             held_out,
             control: planned.control,
             memory: self.options.memory,
+            seconds: host.seconds() - started,
             span: planned.span,
         };
-        sink.event(Event::Fit(&result, host.seconds() - started), &self.sources);
+        sink.event(Event::Fit(&result, result.seconds), &self.sources);
         for diagnostic in after(&result) {
             self.tell(diagnostic, sink, outcome);
         }
@@ -262,7 +272,9 @@ impl Session {
         names_of(expr).into_iter().any(|name| {
             let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
-            fit_failed || data_failed
+            let balance_failed =
+                self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
+            fit_failed || balance_failed || data_failed
         })
     }
 
@@ -298,7 +310,7 @@ impl Session {
 
     fn draw(&self, name: &str, bound: &Bound, sampling: &Sampling) -> Result<Tensor, Vec<Diagnostic>> {
         let model = self.sampled_model(sampling, bound)?;
-        let options = crate::plan::Options { memory: self.options.memory };
+        let options = crate::plan::Options { memory: self.options.memory, ..Default::default() };
         let distribution = run::Distribution::from_fixed(&model, &options)?;
         let sample = distribution.sample(sampling.count, sampling.seed.unwrap_or(self.options.seed));
         let mut modes = model.modes;
@@ -388,13 +400,20 @@ fn never_observed(tensor: &Tensor) -> Option<Diagnostic> {
     })
 }
 
+/// A fit that is left out because the run was asked to end before it.
+fn not_begun(planned: &PlannedFit) -> Diagnostic {
+    Diagnostic::new(Code::MBA530, format!("`{}` was not fitted", planned.name))
+        .at(planned.span, "the run was asked to end before this")
+        .help("what was computed before it stands; run the program again for the rest")
+}
+
 /// A number of sweeps in words.
 pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
 }
 
 /// What is worth saying once a fit has ended.
-fn after(result: &FitResult) -> Vec<Diagnostic> {
+pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let fit = &result.fit;
     match fit.status {

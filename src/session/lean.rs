@@ -193,7 +193,7 @@ fn compile(
     tensor: &Tensor,
     work: &Work,
 ) -> Result<Arc<plan::Schedule>, Vec<Diagnostic>> {
-    let options = plan::Options { memory: work.memory };
+    let options = plan::Options { memory: work.memory, ..plan::Options::default() };
     plan::compile(model, &plan::Profile::of(tensor), &options).map(Arc::new)
 }
 

@@ -31,7 +31,6 @@ impl Session {
                 self.units.iter().any(|u| {
                     let later = |s: &Statement| match &s.kind {
                         StatementKind::Sweep(s) => s.name.as_ref().is_some_and(|n| n.name == name),
-                        StatementKind::Balance(b) => b.name.as_ref().is_some_and(|n| n.name == name),
                         _ => false,
                     };
                     u.program.broken.iter().any(|b| b == name) || u.program.statements.iter().any(later)

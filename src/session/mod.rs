@@ -5,6 +5,7 @@
 //!                                                        └─▶ run: the verbs in text order, told to a [`Sink`]
 //! ```
 
+mod balancing;
 mod bind;
 mod check;
 mod execute;
@@ -16,6 +17,7 @@ pub mod library;
 mod load;
 pub mod snapshot;
 
+pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
 pub use execute::sweeps;
 pub use load::Unit;
@@ -31,9 +33,9 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{Environment, FitResult};
+use crate::report::results::{BalanceResult, Environment, FitResult};
 use crate::report::value::Value;
-use crate::run::Observer;
+use crate::run::{Observer, Stop};
 use crate::text::ast::{Statement, StatementKind};
 use crate::text::codes::Blame;
 use crate::text::{Code, Diagnostic, Sources, Span, parse_expression};
@@ -65,6 +67,8 @@ pub struct Options {
     pub levels: HashMap<Code, Level>,
     /// Whether every warning is an error.
     pub deny_warnings: bool,
+    /// How to ask a run to end: the fit that runs ends at its next sweep, the others do not begin.
+    pub stop: Stop,
 }
 
 impl Default for Options {
@@ -75,6 +79,7 @@ impl Default for Options {
             seed: 0,
             levels: HashMap::new(),
             deny_warnings: false,
+            stop: Stop::default(),
         }
     }
 }
@@ -203,6 +208,9 @@ pub struct Session {
     pub planned: Vec<PlannedFit>,
     options: Options,
     results: IndexMap<String, FitResult>,
+    /// Balance statements, in text order.
+    balances: Vec<PlannedBalance>,
+    balanced_results: IndexMap<String, BalanceResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,
@@ -262,6 +270,12 @@ impl Session {
 impl Environment for Session {
     fn fit(&self, name: &str) -> Option<FitResult> {
         self.results.get(name).cloned()
+    }
+    fn balanced(&self, name: &str) -> Option<BalanceResult> {
+        self.balanced_results.get(name).cloned()
+    }
+    fn balance_names(&self) -> Vec<String> {
+        self.balances.iter().map(|b| b.name.clone()).collect()
     }
     fn fit_names(&self) -> Vec<String> {
         self.planned.iter().map(|p| p.name.clone()).collect()

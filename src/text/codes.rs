@@ -149,6 +149,10 @@ codes! {
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
+    MBA580 Error Outcome "margins that nothing has";
+    MBA581 Error Outcome "kernel that is negative or not finite";
+    MBA530 Error Outcome "fit was not begun";
+    MBA520 Error Program "method that cannot fit the model";
     // 6xx: tests
     MBA560 Error Outcome "data where the model forbids them";
     MBA561 Error Outcome "no observed cell is possible";

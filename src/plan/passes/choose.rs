@@ -2,29 +2,25 @@
 
 use crate::model::Scope;
 
-use super::super::cost;
 use super::super::draft::{Atom, Clique, Draft};
-use super::super::graph::{Graph, Greed, Node, rooted_at};
+use super::super::graph::{Graph, Node, rooted_at};
+use super::super::order::order;
 
-/// Compares greedy elimination by fill and by weight, and keeps the tree whose sweep is predicted to
-/// take fewer operations (the first on a tie). A closed form needs no choice: its generator is the
-/// one clique. The tree hangs from a clique that holds the separator towards the parent atom.
+/// Sums modes out in the cheapest order that is found ([`order`]). A closed form needs no choice: its
+/// generator is the one clique. The tree hangs from a clique that holds the separator towards the
+/// parent atom.
 pub fn choose(draft: &mut Draft) {
     let mut atoms = std::mem::take(&mut draft.atoms);
     for atom in &mut atoms {
         let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
-        let graph = Graph::of(&atom.modes, atom.generators.iter().chain(fixed));
-        let candidates = [Greed::Fill, Greed::Weight].map(|greed| {
-            let nodes = graph.eliminate(greed, &draft.sizes).clique_tree();
-            let root = match &atom.parent {
-                Some((_, s)) => nodes.iter().position(|n| s.is_subset(&n.scope)).unwrap_or(0),
-                None => 0,
-            };
-            let cliques = assign(draft, atom, rooted_at(&nodes, root));
-            (cost::sweep_operations(draft, &cliques), cliques)
-        });
-        let [(fill, by_fill), (weight, by_weight)] = candidates;
-        atom.cliques = if weight < fill { by_weight } else { by_fill };
+        let scopes: Vec<&Scope> = atom.generators.iter().chain(fixed).collect();
+        let found = order(&draft.sizes, scopes.iter().copied());
+        let nodes = Graph::of(&atom.modes, scopes).eliminate_in(&found.modes).clique_tree();
+        let root = match &atom.parent {
+            Some((_, s)) => nodes.iter().position(|n| s.is_subset(&n.scope)).unwrap_or(0),
+            None => 0,
+        };
+        atom.cliques = assign(draft, atom, rooted_at(&nodes, root));
     }
     draft.atoms = atoms;
 }

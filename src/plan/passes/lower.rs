@@ -7,6 +7,7 @@ use crate::model::Scope;
 use super::super::cost::price;
 use super::super::draft::{Atom, Draft, Move};
 use super::super::liveness::live;
+use super::super::method::Solver;
 use super::super::options::Profile;
 use super::super::schedule::{
     Buffer, BufferId, Factored, Instruction, Iteration, Match, Place, Product, Role, Schedule, Shape, Step,
@@ -15,7 +16,7 @@ use super::factor::{Source, factors};
 
 /// Writes the program down: statistics, one block per atom, the join of each component, and what is
 /// reported. Linear in the size of the draft.
-pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>) -> Schedule {
+pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>, solver: Solver) -> Schedule {
     let mut writer = Writer::new(draft, profile);
     writer.layout();
     writer.statistics();
@@ -27,6 +28,7 @@ pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>) -> Schedule 
         model: model.to_string(),
         draft: draft.clone(),
         profile: profile.cloned(),
+        solver,
         buffers,
         places,
         matches: matches.into_iter().map(|(_, m)| m).collect(),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::human::{bytes, count};
 use crate::plan::draft::Atom;
+use crate::plan::method::METHODS;
 use crate::plan::schedule::{Instruction, Schedule};
 
 impl Schedule {
@@ -62,6 +63,9 @@ impl Schedule {
             if !atom.fixed.is_empty() {
                 let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
                 write!(out, " with known energy {}", draft.brackets_in_short(fixed))?;
+            }
+            if let Some(method) = METHODS.iter().find(|m| m.solver == self.solver && m.name != "auto") {
+                write!(out, " by {}", method.name)?;
             }
             match &atom.parent {
                 Some((_, s)) => writeln!(out, ", joined at {}", draft.bracket(s))?,

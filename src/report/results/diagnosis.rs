@@ -9,6 +9,11 @@ pub fn iterations(result: &FitResult) -> Value {
     Value::Count(result.fit.iterations.into())
 }
 
+/// Seconds the fit took, reading the data included.
+pub fn time(result: &FitResult) -> Value {
+    Value::Number(result.seconds)
+}
+
 /// The status, as a word.
 pub fn status(result: &FitResult) -> Value {
     Value::Text(result.fit.status.word().into())

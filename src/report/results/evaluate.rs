@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::{Given, find_level};
+use super::balanced::{BALANCE_FIELDS, BalanceResult, MEAN, balance_summary, mean, no_such_result, shared};
 use super::{FIELDS, FUNCTIONS, FitResult, METHODS, completion, summary};
 use crate::data::Tensor;
 use crate::model::constant::{self, Constant};
@@ -16,6 +17,10 @@ use crate::text::{Code, Diagnostic, Span, suggest};
 pub trait Environment {
     /// The fit of this name.
     fn fit(&self, name: &str) -> Option<FitResult>;
+    /// The balanced tensor of this name.
+    fn balanced(&self, name: &str) -> Option<BalanceResult>;
+    /// The names of all balanced tensors that are there, or will be.
+    fn balance_names(&self) -> Vec<String>;
     /// The names of all fits that are there, or will be.
     fn fit_names(&self) -> Vec<String>;
     /// The tensor of this name, read when it is first needed.
@@ -36,6 +41,7 @@ pub trait Environment {
 enum Object {
     Value(Value),
     Fit(Box<FitResult>),
+    Balanced(Box<BalanceResult>),
     Tensor(Arc<Tensor>),
 }
 
@@ -52,6 +58,7 @@ impl Object {
         match self {
             Object::Value(value) => Ok(value),
             Object::Fit(fit) => Ok(summary(&fit)),
+            Object::Balanced(balanced) => Ok(balance_summary(&balanced)),
             Object::Tensor(tensor) => match cells(&tensor) {
                 Some(array) => Ok(Value::Array(array)),
                 None => Err(Diagnostic::new(Code::MBA504, format!("`{}` is too large to show", tensor.name))
@@ -103,6 +110,10 @@ fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diagnost
                 },
                 None => return Err(unknown_result(&name.name, name.span)),
             },
+            Object::Balanced(balanced) => match BALANCE_FIELDS.iter().find(|f| f.name == name.name) {
+                Some(field) => (field.read)(&balanced),
+                None => return Err(no_such_result(&name.name, name.span)),
+            },
             Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
             Object::Value(Value::Record(parts)) => part(&parts, &name.name, name.span)?,
             Object::Value(Value::Table(rows)) => column(&rows, &name.name, name.span)?,
@@ -134,6 +145,9 @@ fn open(fit: &FitResult, name: &str) -> Option<String> {
 fn named(name: &str, span: Span, environment: &dyn Environment) -> Result<Object, Diagnostic> {
     if let Some(fit) = environment.fit(name) {
         return Ok(Object::Fit(Box::new(fit)));
+    }
+    if let Some(balanced) = environment.balanced(name) {
+        return Ok(Object::Balanced(Box::new(balanced)));
     }
     if environment.tensor_names().iter().any(|t| t == name) {
         return environment.tensor(name, span).map(Object::Tensor);
@@ -253,10 +267,22 @@ fn call(
 ) -> Result<Object, Diagnostic> {
     match &callee.kind {
         ExprKind::Field(base, name) => {
-            let Object::Fit(fit) = object(base, environment)? else {
-                return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
-                    .at(name.span, "not a fit")
-                    .help("results are asked of fits, as in `f.kl`"));
+            let fit = match object(base, environment)? {
+                Object::Fit(fit) => fit,
+                Object::Balanced(balanced) => {
+                    let given = |usage| Given { arguments, condition, span, usage, environment };
+                    return match shared(&name.name) {
+                        Some(method) => (method.call)(&balanced.fit, &given(method.usage)),
+                        None if name.name == "mean" => mean(&balanced, &given(MEAN)),
+                        None => Err(no_such_result(&name.name, name.span)),
+                    }
+                    .map(Object::Value);
+                }
+                _ => {
+                    return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
+                        .at(name.span, "not a fit")
+                        .help("results are asked of fits, as in `f.kl`"));
+                }
             };
             let Some(method) = METHODS.iter().find(|m| m.name == name.name) else {
                 if FIELDS.iter().any(|f| f.name == name.name) {
@@ -478,6 +504,7 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         ExprKind::Name(name) => {
             let fits = environment.fit_names();
             let known = fits.contains(name)
+                || environment.balance_names().contains(name)
                 || environment.tensor_names().contains(name)
                 || environment.param(name).is_some()
                 || constant::builtin(name).is_some();
@@ -491,6 +518,10 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
                 if environment.fit_names().contains(name) {
                     if !FIELDS.iter().any(|f| f.name == field.name) {
                         diagnostics.push(unknown_result(&field.name, field.span));
+                    }
+                } else if environment.balance_names().contains(name) {
+                    if !BALANCE_FIELDS.iter().any(|f| f.name == field.name) {
+                        diagnostics.push(no_such_result(&field.name, field.span));
                     }
                 } else if environment.tensor_names().contains(name)
                     && !TENSOR_FIELDS.iter().any(|(n, _)| *n == field.name)
@@ -577,6 +608,12 @@ fn check_call(
         ExprKind::Field(base, method) => {
             check(base, environment, diagnostics);
             let ExprKind::Name(fit) = &base.kind else { return };
+            if environment.balance_names().contains(fit)
+                && shared(&method.name).is_none()
+                && method.name != "mean"
+            {
+                diagnostics.push(no_such_result(&method.name, method.span));
+            }
             if !environment.fit_names().contains(fit) {
                 return;
             }

@@ -26,7 +26,7 @@ pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic>
     let mut rows = Vec::new();
     for generator in hypergraph::maximal(&model.free_scopes()) {
         let smaller = without(model, &generator);
-        let options = plan::Options { memory: result.memory };
+        let options = plan::Options { memory: result.memory, ..plan::Options::default() };
         let profile = plan::Profile::of(&result.tensor);
         let placed = |mut list: Vec<Diagnostic>| match list.pop() {
             Some(mut first) => {

@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | [`FIELDS`] | `f.kl`, `f.df`, … | `divergence.rs`, `statistics.rs`, `thermodynamics.rs`, `tensors.rs`, `diagnosis.rs` |
 //! | [`METHODS`] | `f.marginal(a, b)`, … | `probabilities.rs`, `statistics.rs`, `tensors.rs` |
+//! | [`BALANCE_FIELDS`] | `B.kl`, … of a balanced tensor | `balanced.rs` |
 //! | [`FUNCTIONS`] | `compare(f, g)`, … | `compare.rs`, `interactions.rs` |
 
 mod arguments;
+mod balanced;
 mod compare;
 mod completion;
 mod diagnosis;
@@ -19,6 +21,7 @@ mod tensors;
 mod thermodynamics;
 
 pub use arguments::Given;
+pub use balanced::{BALANCE_FIELDS, BalanceField, BalanceResult, places};
 pub use completion::HeldOut;
 pub use diagnosis::summary;
 pub use evaluate::{Environment, check, evaluate, number};
@@ -46,6 +49,8 @@ pub struct FitResult {
     pub control: Control,
     /// The memory budget in bytes.
     pub memory: u64,
+    /// How long it took, by the host's clock.
+    pub seconds: f64,
     /// The `fit` statement.
     pub span: Span,
 }
@@ -166,6 +171,7 @@ pub const FIELDS: &[Field] = &[
         about: "closed_form, converged, boundary, stopped or interrupted",
         read: diagnosis::status,
     },
+    Field { name: "time", about: "seconds the fit took", read: diagnosis::time },
     Field {
         name: "certificate",
         about: "marginal gap, and a bound on the distance to the optimum in nats",

@@ -59,7 +59,7 @@ pub enum Knowledge {
 }
 
 impl Domain {
-    /// Settles what the observed cells determine of a model.
+    /// Lists which cells are possible and observed. What the observed ones determine is not settled yet.
     ///
     /// # Errors
     /// MBA561 when no cell is left, MBA562 when masks look at more modes than can be listed.
@@ -101,13 +101,24 @@ impl Domain {
             }
             return Err(vec![report.help("forbid fewer cells")]);
         }
-        let found = identify(&model.free_scopes(), &sizes, &modes, &observed);
-        let (determined, rank, unsettled) = match found {
-            Ok(Identified { determined, rank }) => (determined, Ok(rank), None),
-            Err(reason) => (observed.clone(), Err(reason.clone()), Some(reason)),
-        };
+        let determined = observed.clone();
+        let rank = Err("it has not been looked for".into());
         let mask = mask.cloned();
-        Ok(Self { mask, modes, possible, observed, determined, unsettled, rank, sizes })
+        Ok(Self { mask, modes, possible, observed, determined, unsettled: None, rank, sizes })
+    }
+
+    /// Settles what the observed cells determine of a class of tables, and its dimension on them.
+    pub fn settle(&mut self, class: &[Scope]) {
+        match identify(class, &self.sizes, &self.modes, &self.observed) {
+            Ok(Identified { determined, rank }) => {
+                self.determined = determined;
+                self.rank = Ok(rank);
+            }
+            Err(reason) => {
+                self.rank = Err(reason.clone());
+                self.unsettled = Some(reason);
+            }
+        }
     }
 
     /// Says the same over more modes.
@@ -346,7 +357,7 @@ pub(super) fn extend(
         Interaction { scope, potential: Potential::Fixed(Arc::new(table)), span: Span::default() }
     });
     let known = EnergyModel { interactions: fixed.cloned().chain(tables).collect(), ..model.clone() };
-    let wide = Distribution::from_fixed(&known, &Options { memory: u64::MAX })?;
+    let wide = Distribution::from_fixed(&known, &Options { memory: u64::MAX, ..Options::default() })?;
     let energies = model.interactions.iter().filter_map(|i| match &i.potential {
         Potential::Fixed(table) => Some(Arc::clone(table)),
         _ => None,

@@ -11,7 +11,7 @@
 
 use super::rows::{Rows, Tables};
 use crate::model::table::strides;
-use crate::run::control::{Control, Flow, Observer};
+use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::sum::{Compensated, dot};
 
 /// A penalty on differences between neighbouring levels of one axis of a table, less their means over all
@@ -186,9 +186,11 @@ impl Problem<'_> {
         let mut residual: Vec<f64> = g.iter().map(|g| -g).collect();
         let mut direction: Vec<f64> = residual.iter().zip(&inverse).map(|(r, i)| r * i).collect();
         let start = size(&residual);
+        // below this a residual is rounding, part of it where H is singular: to go on would only spread it
+        let floor = (64.0 * f64::EPSILON).powi(2) * self.target.iter().sum::<f64>();
         let mut now = start;
         for _ in 0..MOST {
-            if now <= accuracy * accuracy * start || now == 0.0 {
+            if now <= accuracy * accuracy * start || now <= floor {
                 break;
             }
             let image = self.curvature(q, &direction);
@@ -230,7 +232,17 @@ pub fn minimise(
     let mut gap = gap_of(&gradient);
     while gap > control.tolerance && steps < control.max_sweeps && !interrupted {
         steps += 1;
-        interrupted = observer.sweep(steps, gap) == Flow::Interrupt;
+        let sweep = Sweep {
+            number: steps,
+            own: steps,
+            atom: 1,
+            atoms: 1,
+            gap,
+            tolerance: control.tolerance,
+            most: control.max_sweeps,
+            objective: None,
+        };
+        interrupted = observer.sweep(&sweep) == Flow::Interrupt;
         let accuracy = (0.1f64).min(gap.sqrt()).max(1e-6);
         let (d, _) = problem.solve(&q, &gradient, accuracy);
         let slope = dot(&gradient, &d);

@@ -262,7 +262,7 @@ fn distribution(model: &EnergyModel, potentials: Vec<Table>) -> Result<Distribut
         regular: crate::model::Regular::default(),
         ..model.clone()
     };
-    let wide = Distribution::from_fixed(&known, &Options { memory: u64::MAX })?;
+    let wide = Distribution::from_fixed(&known, &Options { memory: u64::MAX, ..Options::default() })?;
     let energies = model.interactions.iter().filter_map(|i| match &i.potential {
         Potential::Fixed(table) => Some(Arc::clone(table)),
         _ => None,

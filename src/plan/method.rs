@@ -1,0 +1,102 @@
+//! The methods a fit can name with `by`: one line each in [`METHODS`].
+
+use crate::model::EnergyModel;
+use crate::text::{Code, Diagnostic, Span, suggest};
+
+use super::options::Profile;
+
+/// What the loop of an iterated atom does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Solver {
+    /// Proportional fitting, accelerated where it is slow.
+    #[default]
+    Auto,
+    /// Proportional fitting and nothing else.
+    Ipf,
+    /// Newton's method after a few sweeps.
+    Newton,
+}
+
+/// A method of fitting.
+#[derive(Debug)]
+pub struct Method {
+    /// The word after `by`.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// Why it cannot fit this model to data like these; none when it can.
+    pub refuses: fn(&EnergyModel, &Profile) -> Option<String>,
+    /// What the schedule's loops do.
+    pub solver: Solver,
+}
+
+/// Every method.
+pub const METHODS: &[Method] = &[
+    Method {
+        name: "auto",
+        about: "chosen by the compiler: closed forms, accelerated proportional fitting, Newton's method where it is slow",
+        refuses: anything,
+        solver: Solver::Auto,
+    },
+    Method {
+        name: "ipf",
+        about: "iterative proportional fitting, never accelerated",
+        refuses: tables_that_are_not_free,
+        solver: Solver::Ipf,
+    },
+    Method {
+        name: "newton",
+        about: "Newton's method with conjugate gradients in marginal space, after three sweeps",
+        refuses: anything,
+        solver: Solver::Newton,
+    },
+];
+
+/// For methods that fit whatever the compiler can plan.
+fn anything(_: &EnergyModel, _: &Profile) -> Option<String> {
+    None
+}
+
+/// Proportional fitting matches marginals, and those of tables that are smooth, tied or leaning do not match.
+fn tables_that_are_not_free(model: &EnergyModel, _: &Profile) -> Option<String> {
+    let said = !model.regular.is_empty();
+    said.then(|| "it says `smooth`, `tie` or `prior` of its tables, which takes Newton steps".into())
+}
+
+/// The method of that name.
+///
+/// # Errors
+/// MBA102 where there is none; `span` is where it was named.
+pub fn find(name: &str, span: Span) -> Result<&'static Method, Diagnostic> {
+    if let Some(method) = METHODS.iter().find(|m| m.name == name) {
+        return Ok(method);
+    }
+    let names = || METHODS.iter().map(|m| m.name);
+    let diagnostic = Diagnostic::new(Code::MBA102, format!("there is no method `{name}`"));
+    Err(match suggest::nearest(name, names()) {
+        Some(near) => diagnostic
+            .at(span, format!("did you mean `{near}`?"))
+            .help(format!("write `by {near}`"))
+            .replace(span, near, format!("write `{near}`")),
+        None => {
+            let list: Vec<String> = METHODS.iter().map(|m| format!("`{}` ({})", m.name, m.about)).collect();
+            diagnostic.at(span, "unknown method").help(format!("the methods are {}", list.join(", ")))
+        }
+    })
+}
+
+/// Whether a method can fit a model to data of this profile.
+///
+/// # Errors
+/// MBA520 with the reason; `span` is where it was named.
+pub fn check(method: &Method, model: &EnergyModel, profile: &Profile, span: Span) -> Result<(), Diagnostic> {
+    match (method.refuses)(model, profile) {
+        None => Ok(()),
+        Some(reason) => {
+            let message = format!("`by {}` cannot fit `{}`: {reason}", method.name, model.name);
+            Err(Diagnostic::new(Code::MBA520, message)
+                .at(span, "asked for here")
+                .help("write `by auto`, or leave it out"))
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Newton's method in marginal space: conjugate gradients on the tables of the generators themselves,
+//! preconditioned by the fitted marginals. It takes few steps where sweeps are slow, because one step
+//! moves all generators together.
+
+use super::certificate::Operator;
+use super::control::{Flow, Observer};
+use super::machine::Machine;
+use super::sum::{dot, sum};
+use super::vector::{ln, ln_all};
+use crate::plan::schedule::{BufferId, Iteration};
+use crate::text::Diagnostic;
+
+/// Largest change of a log potential in one step.
+const REACH: f64 = 50.0;
+
+/// Part of the decrease a straight line promises that a step has to keep (Armijo 1966).
+const KEPT: f64 = 1e-4;
+
+/// Times a step is halved before it is given up.
+const HALVINGS: usize = 12;
+
+/// How a descent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The marginals match.
+    Matched,
+    /// The allowance is used up.
+    Spent,
+    /// No step lowers the objective any more.
+    Stuck,
+}
+
+/// What a descent may use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    /// Operations, as the machine counts them.
+    pub operations: f64,
+    /// Products with the Fisher information.
+    pub products: usize,
+    /// The gap it is to reach.
+    pub tolerance: f64,
+}
+
+/// The objective f(λ) = ln Z − Σ⟨P, λ⟩ at some potentials.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    value: f64,
+    /// What rounding may have added to the value.
+    noise: f64,
+    gap: f64,
+}
+
+/// Lowers the objective from the potentials as they stand, and leaves them, the beliefs or messages and
+/// the gap in agreement. Never raises it: a step that does not lower it is halved, and given up
+/// in the end. Every product counts as a sweep, and costs about as much.
+///
+/// The direction d solves G d = P − Q, with G the Fisher information, to the relative precision
+/// min(0.1, √‖r‖) (Dembo, Eisenstat and Steihaug 1982, doi:10.1137/0719025). In these redundant
+/// coordinates G is singular, but the equations have solutions, and conjugate gradients find one.
+pub(super) fn descend(
+    machine: &mut Machine,
+    iteration: &Iteration,
+    in_factors: bool,
+    allowance: Allowance,
+    observer: &mut dyn Observer,
+) -> Result<Ended, Vec<Diagnostic>> {
+    let target: Vec<f64> =
+        iteration.pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
+    machine.note(crate::plan::cost::newton(iteration, &machine.schedule.buffers) as usize);
+    let until = machine.counters.operations + allowance.operations;
+    let mut logs = stack(machine, iteration, in_factors);
+    let Some(mut here) = place(machine, iteration, in_factors, &logs)? else { return Ok(Ended::Stuck) };
+    let mut made = 0;
+    loop {
+        if here.gap <= allowance.tolerance {
+            return Ok(Ended::Matched);
+        }
+        if machine.interrupted || made >= allowance.products || machine.counters.operations >= until {
+            return Ok(Ended::Spent);
+        }
+        let mut operator = Operator::of_atom(machine, iteration, in_factors);
+        let fitted = operator.marginals(machine);
+        let right: Vec<f64> = target.iter().zip(&fitted).map(|(p, q)| p - q).collect();
+        let mut equations = Equations::new(&right, &fitted);
+        while equations.unsolved() && made < allowance.products && machine.counters.operations < until {
+            let image = operator.apply(machine, &equations.direction);
+            made += 1;
+            machine.sweeps += 1;
+            let told = machine.told(made, here.gap, allowance.tolerance);
+            machine.interrupted = observer.sweep(&told) == Flow::Interrupt;
+            if machine.interrupted || !equations.advance(&image) {
+                break;
+            }
+        }
+        drop(operator);
+        match search(machine, iteration, in_factors, &mut logs, here, &right, &equations.solution)? {
+            Some(point) => here = point,
+            None => return Ok(Ended::Stuck),
+        }
+    }
+}
+
+/// The longest of the steps d, d/2, d/4, … that lowers the objective; the potentials as they were where
+/// none does.
+fn search(
+    machine: &mut Machine,
+    iteration: &Iteration,
+    in_factors: bool,
+    logs: &mut Vec<f64>,
+    here: Point,
+    right: &[f64],
+    step: &[f64],
+) -> Result<Option<Point>, Vec<Diagnostic>> {
+    let slope = dot(right, step);
+    let longest = step.iter().fold(0.0f64, |m, d| m.max(d.abs()));
+    if slope > 0.0 && longest.is_finite() {
+        let mut length = (REACH / longest).min(1.0);
+        for _ in 0..=HALVINGS {
+            let trial: Vec<f64> = logs.iter().zip(step).map(|(l, d)| l + length * d).collect();
+            if let Some(point) = place(machine, iteration, in_factors, &trial)? {
+                let noise = here.noise.max(point.noise);
+                let lower = point.value <= here.value - KEPT * length * slope;
+                // what is left to gain may be less than rounding; then the gap decides
+                let fine = length * slope <= noise && point.value <= here.value + noise;
+                if lower && KEPT * length * slope > noise || (lower || fine) && point.gap < here.gap {
+                    *logs = trial;
+                    return Ok(Some(point));
+                }
+            }
+            length *= 0.5;
+        }
+    }
+    place(machine, iteration, in_factors, logs)?;
+    Ok(None)
+}
+
+/// Preconditioned conjugate gradients, one product at a time.
+struct Equations {
+    inverse: Vec<f64>,
+    solution: Vec<f64>,
+    residual: Vec<f64>,
+    direction: Vec<f64>,
+    now: f64,
+    enough: f64,
+}
+
+impl Equations {
+    fn new(right: &[f64], fitted: &[f64]) -> Self {
+        let inverse: Vec<f64> = fitted.iter().map(|q| if *q > 0.0 { 1.0 / q } else { 0.0 }).collect();
+        let direction: Vec<f64> = right.iter().zip(&inverse).map(|(r, i)| r * i).collect();
+        let now = dot(right, &direction);
+        let forcing = now.sqrt().sqrt().min(0.1);
+        let solution = vec![0.0; right.len()];
+        Self { inverse, solution, residual: right.to_vec(), direction, now, enough: forcing * forcing * now }
+    }
+
+    fn unsolved(&self) -> bool {
+        self.now > self.enough
+    }
+
+    /// Takes the image of the direction; false where the matrix is singular along it.
+    fn advance(&mut self, image: &[f64]) -> bool {
+        let curvature = dot(&self.direction, image);
+        let step = self.now / curvature;
+        if curvature <= 0.0 || !step.is_finite() {
+            return false;
+        }
+        self.solution.iter_mut().zip(&self.direction).for_each(|(s, d)| *s += step * d);
+        self.residual.iter_mut().zip(image).for_each(|(r, i)| *r -= step * i);
+        let conditioned = self.residual.iter().zip(&self.inverse).map(|(r, i)| r * r * i);
+        let next: f64 = conditioned.sum();
+        let keep = next / self.now;
+        for ((d, r), i) in self.direction.iter_mut().zip(&self.residual).zip(&self.inverse) {
+            *d = r * i + keep * *d;
+        }
+        self.now = next;
+        true
+    }
+}
+
+/// The log potentials of all generators in one vector; 0 where they are −∞.
+fn stack(machine: &Machine, iteration: &Iteration, in_factors: bool) -> Vec<f64> {
+    let mut out = Vec::new();
+    match iteration.factored.as_ref().filter(|_| in_factors) {
+        None => {
+            let cells = iteration.pairs.iter().flat_map(|m| &machine.tables[m.potential.0]);
+            out.extend(cells.map(|l| if l.is_finite() { *l } else { 0.0 }));
+        }
+        Some(factored) => {
+            for f in &factored.factors {
+                let (at, unit) = (out.len(), machine.scale_of[f.0]);
+                out.extend_from_slice(&machine.tables[f.0]);
+                ln_all(&mut out[at..]);
+                out[at..].iter_mut().for_each(|l| *l = if l.is_finite() { *l + unit } else { 0.0 });
+            }
+        }
+    }
+    out
+}
+
+/// Moves to the given potentials; none where factors would spread too far, or nothing has mass.
+fn place(
+    machine: &mut Machine,
+    iteration: &Iteration,
+    in_factors: bool,
+    logs: &[f64],
+) -> Result<Option<Point>, Vec<Diagnostic>> {
+    let mut rest = logs;
+    let (log_mass, gap) = match iteration.factored.as_ref().filter(|_| in_factors) {
+        None => {
+            for m in &iteration.pairs {
+                let own = &mut machine.tables[m.potential.0];
+                let (here, tail) = rest.split_at(own.len());
+                own.iter_mut().zip(here).filter(|(l, _)| l.is_finite()).for_each(|(l, new)| *l = *new);
+                rest = tail;
+            }
+            for step in &iteration.check {
+                machine.step(step)?;
+            }
+            let component = machine.schedule.places.iter().find(|p| p.belief == iteration.root);
+            (component.map_or(0.0, |p| machine.log_mass[p.component]), machine.gap)
+        }
+        Some(factored) => {
+            for f in &factored.factors {
+                let (own, tail) = rest.split_at(machine.tables[f.0].len());
+                machine.set_factor(*f, own);
+                rest = tail;
+            }
+            if std::mem::take(&mut machine.uneven) {
+                return Ok(None);
+            }
+            let gap = machine.check_factors(factored, &iteration.pairs)?;
+            (view(iteration).map_or(0.0, |v| machine.scale_of[v.0] + ln(sum(&machine.tables[v.0]))), gap)
+        }
+    };
+    let mut rest = logs;
+    let (mut value, mut noise) = (log_mass, log_mass.abs());
+    for m in &iteration.pairs {
+        let target = &machine.tables[m.statistic.0];
+        let (own, tail) = rest.split_at(target.len());
+        let term = dot(target, own);
+        value -= term;
+        noise += term.abs();
+        rest = tail;
+    }
+    let noise = 16.0 * f64::EPSILON * noise;
+    Ok((value.is_finite() && gap.is_finite()).then_some(Point { value, noise, gap }))
+}
+
+/// The view a factored sweep starts with.
+fn view(iteration: &Iteration) -> Option<BufferId> {
+    let first = iteration.factored.as_ref()?.sweep.first()?;
+    first.instruction.writes().first().copied()
+}
