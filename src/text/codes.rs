@@ -155,7 +155,6 @@ codes! {
     MBA520 Error Program "method that cannot fit the model";
     // 6xx: tests
     MBA560 Error Outcome "data where the model forbids them";
-    MBA561 Error Outcome "no observed cell is possible";
     MBA562 Error Program "masks over too many modes together";
     MBA563 Warning Outcome "cells that the data do not determine";
     MBA601 Error Outcome "expectation does not hold";

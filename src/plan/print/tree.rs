@@ -60,9 +60,15 @@ impl Schedule {
         }
         for (a, atom) in draft.atoms.iter().enumerate().filter(|(_, a)| a.iterates()) {
             write!(out, "├─ iterates: {}", draft.brackets_in_short(&atom.generators))?;
-            if !atom.fixed.is_empty() {
-                let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
-                write!(out, " with known energy {}", draft.brackets_in_short(fixed))?;
+            let (masks, known): (Vec<usize>, Vec<usize>) =
+                atom.fixed.iter().partition(|k| draft.masks.contains(k));
+            let scopes =
+                |list: &[usize]| draft.brackets_in_short(list.iter().filter_map(|k| draft.fixed_scope(*k)));
+            if !known.is_empty() {
+                write!(out, " with known energy {}", scopes(&known))?;
+            }
+            if !masks.is_empty() {
+                write!(out, " on the observed cells of {}", scopes(&masks))?;
             }
             if let Some(method) = METHODS.iter().find(|m| m.solver == self.solver && m.name != "auto") {
                 write!(out, " by {}", method.name)?;

@@ -62,7 +62,7 @@ impl Domain {
     /// Lists which cells are possible and observed. What the observed ones determine is not settled yet.
     ///
     /// # Errors
-    /// MBA561 when no cell is left, MBA562 when masks look at more modes than can be listed.
+    /// MBA502 when no cell is left, MBA562 when masks look at more modes than can be listed.
     pub fn new(model: &EnergyModel, mask: Option<&Arc<Mask>>) -> Result<Self, Vec<Diagnostic>> {
         let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
         let base = model.on_support([]);
@@ -95,7 +95,7 @@ impl Domain {
         observed.iter_mut().zip(&possible).for_each(|(o, p)| *o &= p);
         if !observed.contains(&true) {
             let message = format!("no observed cell is possible in `{}`", model.name);
-            let mut report = Diagnostic::new(Code::MBA561, message);
+            let mut report = Diagnostic::new(Code::MBA502, message);
             if let Some(first) = model.support.first() {
                 report = report.at(first.span, "forbids what is observed");
             }

@@ -205,7 +205,10 @@ impl Session {
     ) -> Result<BalanceResult, Vec<Diagnostic>> {
         for (name, _) in kernel::tensors(&planned.kernel, self) {
             if self.read_tensor(&name)?.mask.is_some() {
-                return Err(vec![crate::model::unsupported("balancing data with missing cells", planned.span)]);
+                return Err(vec![crate::model::unsupported(
+                    "balancing data with missing cells",
+                    planned.span,
+                )]);
             }
         }
         let modes: Vec<Mode> = planned.modes.iter().filter_map(|m| self.known.get(m).cloned()).collect();
@@ -221,7 +224,10 @@ impl Session {
         for (name, span) in &planned.margins {
             let tensor = self.read_tensor(name)?;
             if tensor.mask.is_some() {
-                return Err(vec![crate::model::unsupported("balancing data with missing cells", planned.span)]);
+                return Err(vec![crate::model::unsupported(
+                    "balancing data with missing cells",
+                    planned.span,
+                )]);
             }
             let places = results::places(&tensor, &modes).ok_or_else(|| {
                 vec![
