@@ -171,32 +171,30 @@ impl Predicate {
     fn test(&self, expr: &Expr) -> Option<Test> {
         let of_value = |e: &Expr| matches!(&e.kind, ExprKind::Name(n) if n == VALUE);
         let number = |e: &Expr| constant::number(e, &Outside(&self.params)).ok();
-        Some(
-            match &expr.kind {
-                ExprKind::Unary(Unary::Not, a) => Test::Not(Box::new(self.test(a)?)),
-                ExprKind::Binary(Binary::And, a, b) => {
-                    Test::And(Box::new(self.test(a)?), Box::new(self.test(b)?))
-                }
-                ExprKind::Binary(Binary::Or, a, b) => {
-                    let not = |t| Box::new(Test::Not(Box::new(t)));
-                    Test::Not(Box::new(Test::And(not(self.test(a)?), not(self.test(b)?))))
-                }
-                ExprKind::Binary(Binary::Unequal, a, b) if of_value(a) && of_value(b) => Test::Nan,
-                ExprKind::Binary(op, a, b) if of_value(a) => Test::Compare(*op, number(b)?),
-                ExprKind::Binary(op, a, b) if of_value(b) => {
-                    let mirrored = match op {
-                        Binary::Below => Binary::Above,
-                        Binary::Above => Binary::Below,
-                        Binary::AtMost => Binary::AtLeast,
-                        Binary::AtLeast => Binary::AtMost,
-                        other => *other,
-                    };
-                    Test::Compare(mirrored, number(a)?)
-                }
-                _ => return None,
+        let test = match &expr.kind {
+            ExprKind::Unary(Unary::Not, a) => Test::Not(Box::new(self.test(a)?)),
+            ExprKind::Binary(Binary::And, a, b) => {
+                Test::And(Box::new(self.test(a)?), Box::new(self.test(b)?))
             }
-            .usable()?,
-        )
+            ExprKind::Binary(Binary::Or, a, b) => {
+                let not = |t| Box::new(Test::Not(Box::new(t)));
+                Test::Not(Box::new(Test::And(not(self.test(a)?), not(self.test(b)?))))
+            }
+            ExprKind::Binary(Binary::Unequal, a, b) if of_value(a) && of_value(b) => Test::Nan,
+            ExprKind::Binary(op, a, b) if of_value(a) => Test::Compare(*op, number(b)?),
+            ExprKind::Binary(op, a, b) if of_value(b) => {
+                let mirrored = match op {
+                    Binary::Below => Binary::Above,
+                    Binary::Above => Binary::Below,
+                    Binary::AtMost => Binary::AtLeast,
+                    Binary::AtLeast => Binary::AtMost,
+                    other => *other,
+                };
+                Test::Compare(mirrored, number(a)?)
+            }
+            _ => return None,
+        };
+        test.usable()
     }
 
     /// Whether a cell passes; `cell` has a level for every mode of `modes`.

@@ -139,7 +139,7 @@ impl Waiting {
     /// A bad cell is shown where it is written, not as a part of the whole.
     fn bad(&self) -> Span {
         let wrong =
-            |(k, (x, _)): &(usize, &(f64, Span))| !(*x >= 0.0 && x.is_finite()) && !self.missing.contains(k);
+            |(k, (x, _)): &(usize, &(f64, Span))| !(self.missing.contains(k) || *x >= 0.0 && x.is_finite());
         let bad = self.cells.iter().enumerate().find(wrong).map(|(_, cell)| cell);
         bad.map_or(self.span, |(_, span)| *span)
     }
