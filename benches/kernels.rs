@@ -1,10 +1,13 @@
 //! The loops that fits are made of, one by one: `cargo bench`.
 
 use divan::{Bencher, black_box, counter::BytesCount};
-use mba::model::Scope;
+use mba::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table};
 use mba::run::kernel::{marginalise, scale};
+use mba::run::landscape::Landscape;
+use mba::run::monte_carlo::{Kernel, Scan, streams};
 use mba::run::projection::Projection;
 use mba::run::vector::{ln_all, sum_x_ln_x};
+use mba::text::Span;
 
 fn main() {
     divan::main();
@@ -46,6 +49,33 @@ fn multiply_by_two_modes(bencher: Bencher, kept: [usize; 2]) {
 fn entropy(bencher: Bencher) {
     let from = table();
     bencher.counter(bytes(&from)).bench_local(|| sum_x_ln_x(black_box(&from)));
+}
+
+/// A sweep of the heat bath over a periodic square of 64 × 64 spins.
+#[divan::bench]
+fn gibbs_sweep(bencher: Bencher) {
+    let side = 64;
+    let neighbours = (0..side * side).flat_map(|i| {
+        let (row, column) = (i / side, i % side);
+        [(i, row * side + (column + 1) % side), (i, (row + 1) % side * side + column)]
+    });
+    let interactions = neighbours.map(|(a, b)| {
+        let scope = Scope::from([a, b]);
+        let table = Table { scope: scope.clone(), shape: vec![2, 2], values: vec![-1.0, 1.0, 1.0, -1.0] };
+        Interaction { scope, potential: Potential::Fixed(table.into()), span: Span::default() }
+    });
+    let model = EnergyModel {
+        modes: (0..side * side).map(|i| Mode::counted(format!("s{i}"), 2)).collect(),
+        interactions: interactions.collect(),
+        ..EnergyModel::empty()
+    };
+    let landscape = Landscape::new(&model).expect("energies");
+    let kernel = Kernel::gibbs(&landscape, &Scan::Line);
+    let mut rng = streams(1, 1).remove(0);
+    let mut cell = vec![0; side * side];
+    bencher.counter(divan::counter::ItemsCount::new(side * side)).bench_local(|| {
+        kernel.run(black_box(&landscape), 0.4, &mut cell, &mut rng, 1, |_| {});
+    });
 }
 
 #[divan::bench]

@@ -21,7 +21,7 @@ fn every_object_has_the_shape_of_the_protocol() {
     let program = format!(
         "{PROGRAM}show m.fitted, m.kl, m.df, compare(m), m.certificate, m.status, m.p_value, 1 > 2, 1 / 0, m.sample(3)
 save m.fitted to \"out.npy\"
-plot m.fitted
+mode idle: 2
 show m.marginal( a )
 test \"fails\" {{ expect m.kl == 0 }}
 test \"passes\" {{ expect m.df == 1 }}
@@ -35,11 +35,11 @@ test \"passes\" {{ expect m.df == 1 }}
             ["diagnostic"] => {
                 let wanted = ["code", "severity", "message", "file", "line", "column", "help"];
                 assert_eq!(keys(&object["diagnostic"])[..7], wanted);
-                assert_eq!(object["diagnostic"]["code"], "MBA391");
+                assert_eq!(object["diagnostic"]["code"], "MBA120");
                 assert_eq!(object["diagnostic"]["severity"], "warning");
                 assert_eq!(object["diagnostic"]["file"], "t.mba");
                 assert_eq!(object["diagnostic"]["line"], 7);
-                assert_eq!(object["diagnostic"]["column"], 1);
+                assert_eq!(object["diagnostic"]["column"], 6);
             }
             ["fit", rest @ ..] => {
                 assert_eq!(rest, ["status", "iterations", "kl", "certificate", "seconds"]);
@@ -105,7 +105,7 @@ fn params_are_set_from_outside() {
 #[test]
 fn colour_is_for_terminals_or_on_request() {
     let room = Room::new();
-    room.file("t.mba", format!("{PROGRAM}plot m.fitted\nshow compare(m, m)\n"));
+    room.file("t.mba", format!("{PROGRAM}mode idle: 2\nshow compare(m, m)\n"));
     let plain = room.mba(&["run", "t.mba"]).ends_with(0);
     assert!(!plain.out.contains('\x1b') && !plain.err.contains('\x1b'));
     let colour = room.mba(&["run", "t.mba", "--color", "always"]).ends_with(0);
@@ -341,10 +341,10 @@ fn snapshots_are_compared_and_never_written() {
     assert!(ran.out.contains("1 snapshot does not exist yet"), "{}", ran.out);
     assert!(!room.path().join("t.mba.snap").exists());
     let kl = number(&room.objects(&format!("{PROGRAM}show m.kl"), &[]), "m.kl");
-    room.file("t.mba.snap", format!("=== t / m.kl\nvalue = {kl}\n"));
+    room.file("t.mba.snap", format!("mba snapshots 1\n\n=== \"t\" / \"m.kl\"\nvalue = {kl}\n"));
     let ran = room.run(&program, &[]).ends_with(0);
     assert!(!ran.out.contains("not exist"), "{}", ran.out);
-    room.file("t.mba.snap", "=== t / m.kl\nvalue = 0.5\n");
+    room.file("t.mba.snap", "mba snapshots 1\n\n=== \"t\" / \"m.kl\"\nvalue = 0.5\n");
     room.run(&program, &[]).ends_with(1).says(&["MBA604"]);
     room.file("t.mba.snap", "what is this\n");
     room.run(&program, &[]).ends_with(1).says(&["MBA605"]);

@@ -17,7 +17,10 @@ use std::sync::Mutex;
 
 use mba::data::Content;
 use mba::model::{constant, family::FAMILIES};
-use mba::report::results::{BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS};
+use mba::report::results::estimates::ESTIMATES;
+use mba::report::results::{
+    BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS, OBSERVABLES, QUESTIONS, TRANSFORMS, WHOLES,
+};
 use mba::run::{Observer, Silent};
 use mba::session::{Event, Host, Options, Session, Sink, library};
 use mba::text::{Code, Diagnostic, Sources};
@@ -47,8 +50,19 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA530", "needs a run that is asked to end"),
     ("MBA520", "every method of this version fits every model that can be planned"),
     ("MBA511", "needs an observer that interrupts"),
+    ("MBA531", "is about the command line"),
+    ("MBA532", "is about the command line"),
+    ("MBA533", "is about the command line"),
+    ("MBA534", "needs a disk that fills up"),
+    ("MBA535", "is about the command line"),
+    ("MBA536", "needs a damaged file"),
+    ("MBA511", "needs a run that is asked to end"),
     ("MBA604", "needs a snapshot file that differs"),
     ("MBA605", "needs a damaged snapshot file"),
+    ("MBA610", "needs a prompt, at which a declaration replaces another"),
+    ("MBA621", "needs a clock"),
+    ("MBA624", "is about `mba test --check`"),
+    ("MBA625", "is about `mba test --check`"),
     ("MBA901", "cannot happen"),
 ];
 
@@ -259,7 +273,7 @@ fn every_code_has_a_page() {
 
 #[test]
 fn blocks_are_of_a_known_kind() {
-    const KINDS: &[&str] = &["mba", "mba error", "console", "text", "sh", "json", "rust", "toml"];
+    const KINDS: &[&str] = &["mba", "mba error", "console", "text", "sh", "json", "rust", "toml", "yaml"];
     for (path, text) in documents() {
         for block in blocks(&text) {
             let place = format!("{}:{}", path.display(), block.line);
@@ -326,6 +340,9 @@ fn lists() -> Vec<(&'static str, String)> {
     let methods = METHODS.iter().map(|m| (usage(m.usage), m.about)).collect();
     let functions = FUNCTIONS.iter().map(|f| (usage(f.usage), f.about)).collect();
     let balances = BALANCE_FIELDS.iter().map(|f| (format!("B.{}", f.name), f.about)).collect();
+    let estimates = ESTIMATES.iter().map(|f| (format!("e.{}", f.name), f.about)).collect();
+    let estimators =
+        mba::session::estimators().into_iter().map(|(n, about)| (format!("by {n}"), about)).collect();
     let families = FAMILIES.iter().map(|f| (f.usage.to_string(), f.about)).collect();
     let ways = mba::plan::method::METHODS.iter().map(|m| (format!("by {}", m.name), m.about)).collect();
     let names: Vec<String> = constant::function_names().map(|n| format!("`{n}`")).collect();
@@ -336,8 +353,32 @@ fn lists() -> Vec<(&'static str, String)> {
     vec![
         ("fields", table(["result", "what it is"], fields)),
         ("methods", table(["result", "what it is"], methods)),
+        (
+            "observables",
+            table(
+                ["result", "what it is"],
+                OBSERVABLES
+                    .iter()
+                    .map(|o| (format!("m.{}", o.name), o.about))
+                    .chain(WHOLES.iter().map(|w| (format!("m.{}", w.name), w.about)))
+                    .collect(),
+            ),
+        ),
+        (
+            "questions",
+            table(
+                ["result", "what it is"],
+                QUESTIONS
+                    .iter()
+                    .map(|q| (usage(q.usage), q.about))
+                    .chain(TRANSFORMS.iter().map(|(_, u, about)| (usage(u), *about)))
+                    .collect(),
+            ),
+        ),
         ("functions", table(["function", "what it is"], functions)),
         ("balances", table(["result", "what it is"], balances)),
+        ("estimates", table(["result", "what it is"], estimates)),
+        ("estimators", table(["method", "what it is"], estimators)),
         ("families", table(["family", "interactions"], families)),
         ("ways to fit", table(["method", "what it does"], ways)),
         ("functions of numbers", format!("{}\n", names.join(", "))),
@@ -412,7 +453,12 @@ fn execute(command: &str, folder: &Path) -> String {
     }
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     process.stdout(writer.try_clone().expect("a pipe")).stderr(writer);
-    process.env_remove("NO_COLOR").env_remove("TERM").env_remove("COLUMNS").current_dir(folder);
+    process
+        .env_remove("NO_COLOR")
+        .env_remove("TERM")
+        .env_remove("COLUMNS")
+        .env_remove("CI")
+        .current_dir(folder);
     let mut child = process.spawn().expect("the command");
     // the pipe ends when the command does, and not before this end of it is gone
     drop(process);
@@ -544,6 +590,64 @@ fn commands_print_what_is_shown() {
         }
     }
     assert!(wrong.is_empty() || update(), "\n{}", wrong.join("\n"));
+}
+
+/// The strings under a key, anywhere in a document.
+fn strings(yaml: &yaml_rust2::Yaml, key: &str, found: &mut Vec<String>) {
+    use yaml_rust2::Yaml;
+    match yaml {
+        Yaml::Hash(map) => {
+            for (name, value) in map {
+                match value {
+                    Yaml::String(text) if name.as_str() == Some(key) => found.push(text.clone()),
+                    other => strings(other, key, found),
+                }
+            }
+        }
+        Yaml::Array(list) => list.iter().for_each(|item| strings(item, key, found)),
+        _ => {}
+    }
+}
+
+/// What a hosted service or a hook would run, is run: in a folder with the examples, with the command on the path.
+#[test]
+fn commands_in_workflows_run() {
+    let binary = assert_cmd::cargo::cargo_bin!("mba");
+    let mut paths = vec![binary.parent().expect("a folder").to_path_buf()];
+    paths.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let path = std::env::join_paths(paths).expect("a path");
+    let mut ran = Vec::new();
+    for (document, text) in documents() {
+        for block in blocks(&text).iter().filter(|b| b.kind == "yaml") {
+            let place = format!("{}:{}", document.display(), block.line);
+            let yaml = yaml_rust2::YamlLoader::load_from_str(&block.text).expect(&place);
+            assert_eq!(yaml.len(), 1, "{place}");
+            let mut commands = Vec::new();
+            strings(&yaml[0], "run", &mut commands);
+            strings(&yaml[0], "entry", &mut commands);
+            assert!(!commands.is_empty(), "{place}: nothing is run");
+            let folder = workplace();
+            for command in commands {
+                // the command is here already
+                if command.starts_with("cargo install --locked --path ") {
+                    continue;
+                }
+                assert!(command.starts_with("mba "), "{place}: `{command}` cannot be tried");
+                let mut shell = Command::new("sh");
+                // a hook is given the files that were changed
+                let files = if command == "mba fmt --check" { " examples/hair_eye.mba" } else { "" };
+                shell
+                    .args(["-c", &format!("{command}{files}")])
+                    .current_dir(folder.path())
+                    .env("PATH", &path);
+                let output = shell.env("CI", "true").stdin(Stdio::null()).output().expect("a shell");
+                let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(output.status.success(), "{place}: `{command}`: {printed}");
+                ran.push(command);
+            }
+        }
+    }
+    assert_eq!(ran.len(), 4, "{ran:?}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn every_method_ends_at_the_same_optimum() {
             let values: Vec<f64> = (0..shape.iter().product::<usize>()).map(|_| cell(&mut stream)).collect();
             let model = model(&shape, scopes);
             let want = by(Solver::Ipf, &model, &values);
-            for method in METHODS {
+            for method in METHODS.iter().filter(|m| m.solver != Solver::PseudoLikelihood) {
                 let found = by(method.solver, &model, &values);
                 assert!((found.kl - want.kl).abs() < 1e-10, "{} {scopes:?} {zeros}", method.name);
                 assert!(matches!(found.status, Status::Converged | Status::Boundary), "{:?}", found.status);
@@ -146,7 +146,7 @@ fn what_runs_out_says_stopped() {
     let (shape, values) = balance_scale(0.0);
     let model = model(&shape, &refs(&body(5, 3)));
     let control = Control { max_sweeps: 60, ..Control::default() };
-    for method in METHODS {
+    for method in METHODS.iter().filter(|m| m.solver != Solver::PseudoLikelihood) {
         let fit = fit_by(method.solver, &model, &values, control);
         assert_eq!((fit.status, fit.iterations), (Status::Stopped, 60), "{}", method.name);
         assert!(fit.kl > 0.0898);

@@ -251,6 +251,7 @@ const TOKENS: &[&str] = &[
     "interactions(m)",
     "s[2, 2]",
     "save",
+    "load",
     "plot",
     "sweep",
     "balance",

@@ -4,14 +4,14 @@
     python compare.py FOLDER MBA [CASE ...]
 
 `mba` is timed as a whole command: start, read, check, fit to a marginal gap of 1e-9, certify, print.
-numpy is timed for the fit alone. Both in CPU seconds of all threads, the least of a few runs. The last
-lines are what the machine can do: bytes read and operations of matrix products per second, by numpy.
+numpy is timed for the fit alone. Both in CPU seconds of all threads, the least of a few runs. Resident
+memory counts the pages of mapped files that were read. The last lines are what the machine can do:
+bytes read and operations of matrix products per second, by numpy.
 """
 
 import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import tempfile
@@ -82,18 +82,20 @@ def cases(folder):
 
 
 def run(mba, text, repeats=5):
-    """CPU seconds, the kilobytes of the largest run, and what the fit said."""
+    """The least CPU seconds, the most megabytes resident, and what the fit said."""
     with tempfile.TemporaryDirectory() as place:
-        path = pathlib.Path(place) / "case.mba"
+        path, said = pathlib.Path(place) / "case.mba", pathlib.Path(place) / "said"
         path.write_text(text)
-        best = float("inf")
+        best, most = float("inf"), 0.0
         for _ in range(repeats):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            done = subprocess.run([mba, "run", path, "--format", "jsonl"], capture_output=True, check=False)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            best = min(best, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return best, next(line for line in lines if "fit" in line)
+            with said.open("wb") as out:
+                child = subprocess.Popen([mba, "run", path, "--format", "jsonl"], stdout=out, stderr=subprocess.DEVNULL)
+                _, _, used = os.wait4(child.pid, 0)
+                child.returncode = 0
+            best = min(best, used.ru_utime + used.ru_stime)
+            most = max(most, used.ru_maxrss / 1024)
+        lines = [json.loads(line) for line in said.read_text().splitlines()]
+    return best, most, next(line for line in lines if "fit" in line)
 
 
 def limits():
@@ -113,15 +115,17 @@ def timed(work):
 
 def main():
     folder, mba, chosen = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:]
-    print("| case | numpy | sweeps | mba | sweeps | ratio | KL differs by | optimum within |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| case | numpy | sweeps | mba | sweeps | ratio | KL differs by | optimum within | input | resident |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name, text, peer in cases(folder):
         if chosen and not any(word in name for word in chosen):
             continue
-        seconds, fit = run(mba, text)
+        seconds, most, fit = run(mba, text)
         within = fit["certificate"]["optimality_gap"]
         within = "–" if within is None else f"{within:.1e}"
         row = ["–", "–", f"{seconds * 1e3:.0f} ms", str(fit["iterations"]), "–", "–", within]
+        read = sum(path.stat().st_size for path in folder.iterdir() if path.name in text)
+        row += [f"{read / 1e6:.0f} MB", f"{most:.0f} MiB"]
         if peer:
             path, generators = peer
             data = np.load(path)

@@ -22,17 +22,24 @@ pub fn run(arguments: &Arguments) -> u8 {
         }
         return 0;
     };
-    match wanted.parse::<Code>() {
+    match code(wanted) {
         Ok(code) => {
             output.print(code.page());
             0
         }
-        Err(()) => {
-            let near = suggest::nearest(wanted, Code::ALL.iter().map(|c| c.name()));
-            let hint = near
-                .map_or_else(|| "`mba explain` lists the codes".into(), |n| format!("did you mean `{n}`?"));
-            complain(&format!("there is no code `{wanted}`; {hint}"));
+        Err(message) => {
+            complain(&message);
             2
         }
     }
+}
+
+/// The code a person means, or what to say when there is none.
+pub fn code(wanted: &str) -> Result<Code, String> {
+    wanted.parse().map_err(|()| {
+        let near = suggest::nearest(wanted, Code::ALL.iter().map(|c| c.name()));
+        let hint =
+            near.map_or_else(|| "`mba explain` lists the codes".into(), |n| format!("did you mean `{n}`?"));
+        format!("there is no code `{wanted}`; {hint}")
+    })
 }

@@ -25,6 +25,11 @@ impl FileHost {
     pub fn new() -> Self {
         Self { started: Instant::now(), opened: RefCell::default() }
     }
+
+    /// Forgets what was opened, so that files are read again.
+    pub fn forget(&self) {
+        self.opened.borrow_mut().clear();
+    }
 }
 
 impl Host for FileHost {
@@ -74,6 +79,16 @@ impl Host for FileHost {
     fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let folder = if folder.is_empty() { "." } else { folder };
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let name = |entry: std::fs::DirEntry| {
+            let slash = if entry.path().is_dir() { "/" } else { "" };
+            entry.file_name().into_string().ok().map(|name| name + slash)
+        };
+        entries.filter_map(name).collect()
+    }
 }
 
 /// Maps a file into memory.
@@ -106,6 +121,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     // a link is followed, so that the file it points to is replaced and not the link
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    // a device or a pipe is written to, not replaced
+    if std::fs::metadata(&path).is_ok_and(|m| !m.is_file()) {
+        return File::options().write(true).open(&path)?.write_all(bytes);
+    }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::metadata(folder)?;
     // the random name of the temporary file does not belong in a message

@@ -8,7 +8,7 @@ use super::output::report;
 use crate::data::{Amount, Binding, Header, Layout, Role};
 use crate::model::{Levels, Order};
 use crate::report::number;
-use crate::report::{self, Rows, Value};
+use crate::report::{self, Rows, Style, Value};
 use crate::session::{Origin, Outcome, Session};
 
 /// Arguments of `mba info`.
@@ -31,20 +31,11 @@ pub fn run(arguments: &Arguments) -> u8 {
     let (session, diagnostics) = Session::load(&path, &text, arguments.reading.session(), &host);
     report(&diagnostics, &session.sources, arguments.reading.complaints());
     let mut output = arguments.reading.output();
-    let sections = [
-        ("params", params(&session)),
-        ("modes", modes(&session)),
-        ("data", data(&session)),
-        ("columns", columns(&session)),
-        ("fits", fits(&session)),
-    ];
     if arguments.format == Format::Text {
-        for (title, rows) in sections.iter().filter(|(_, rows)| !rows.rows.is_empty()) {
-            output.print(&report::show(title, &Value::Table(rows.clone()), output.style()));
-            output.print("\n");
-        }
+        output.print(&text_of(&session, output.style()));
     } else {
-        let parts = sections.into_iter().map(|(title, rows)| (title.to_string(), Value::Table(rows)));
+        let parts =
+            sections(&session).into_iter().map(|(title, rows)| (title.to_string(), Value::Table(rows)));
         let object = report::json::value(&Value::Record(parts.collect()));
         let text = match arguments.format {
             Format::Jsonl => object.to_string(),
@@ -56,6 +47,26 @@ pub fn run(arguments: &Arguments) -> u8 {
     let mut outcome = Outcome::default();
     diagnostics.iter().for_each(|d| outcome.count(d));
     outcome.status()
+}
+
+/// What a session knows, as tables for people.
+pub fn text_of(session: &Session, style: Style) -> String {
+    let mut out = String::new();
+    for (title, rows) in sections(session).into_iter().filter(|(_, rows)| !rows.rows.is_empty()) {
+        out.push_str(&report::show(title, &Value::Table(rows), style));
+        out.push('\n');
+    }
+    out
+}
+
+fn sections(session: &Session) -> [(&'static str, Rows); 5] {
+    [
+        ("params", params(session)),
+        ("modes", modes(session)),
+        ("data", data(session)),
+        ("columns", columns(session)),
+        ("fits", fits(session)),
+    ]
 }
 
 fn table(columns: &[&str], rows: Vec<Vec<Value>>) -> Rows {

@@ -3,6 +3,7 @@
 //! Everything that touches files, the terminal, the clock or the environment is in this room.
 
 mod check;
+mod doc;
 mod explain;
 mod fmt;
 mod host;
@@ -11,7 +12,11 @@ mod new;
 mod options;
 mod output;
 mod plan;
+mod progress;
+mod repl;
 mod run;
+mod signals;
+mod test;
 
 use std::process::ExitCode;
 
@@ -21,7 +26,8 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "mba", version, about, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Exit status: 0 ok; 1 a fit stopped, a cell value is bad or a test failed; \
-    2 usage; 3 the program, a header, a file, a shape or the memory budget; 70 a bug.")]
+    2 usage; 3 the program, a header, a file, a shape or the memory budget; 4 no test selected; \
+    70 a bug.")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -31,6 +37,8 @@ struct Cli {
 enum Verb {
     /// Run a program: fit its models, show results, run its tests
     Run(run::Arguments),
+    /// Run the tests of programs, and compare, review or accept their snapshots
+    Test(test::Arguments),
     /// Check a program without reading a cell
     Check(check::Arguments),
     /// Print the schedule of each fit, with predicted cost, before any data are read
@@ -39,6 +47,10 @@ enum Verb {
     Info(info::Arguments),
     /// Lay out programs in the one standard way
     Fmt(fmt::Arguments),
+    /// Try things out at a prompt
+    Repl(repl::Arguments),
+    /// Look something up: a chapter, a result, a family, a module, a keyword
+    Doc(doc::Arguments),
     /// Explain a diagnostic code, or list them all
     Explain(explain::Arguments),
     /// Begin a project: a program, its data and its tests
@@ -58,10 +70,13 @@ pub fn main() -> ExitCode {
     };
     let outcome = std::panic::catch_unwind(|| match cli.verb {
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Info(arguments) => info::run(&arguments),
         Verb::Fmt(arguments) => fmt::run(&arguments),
+        Verb::Repl(arguments) => repl::run(&arguments),
+        Verb::Doc(arguments) => doc::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::New(arguments) => new::run(&arguments),
     });

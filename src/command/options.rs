@@ -37,6 +37,13 @@ pub enum Colour {
 pub struct Reading {
     /// The program (`-` for standard input)
     pub file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What can be said about any program.
+#[derive(Debug, Args)]
+pub struct Settings {
     /// Give a param another value: `--set L=12`
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
@@ -63,7 +70,7 @@ pub struct Reading {
     pub color: Colour,
 }
 
-impl Reading {
+impl Settings {
     /// The options of a session.
     pub fn session(&self) -> Options {
         let mut levels = HashMap::new();
@@ -90,8 +97,11 @@ impl Reading {
         output::style_of_errors(self.color)
     }
 
-    /// The program's path as text, and its text. Before anything else, the threads are set up.
-    pub fn program(&self) -> Result<(String, String), u8> {
+    /// Sets up the threads that are asked for.
+    ///
+    /// # Errors
+    /// The exit status, when they cannot be had.
+    pub fn threads(&self) -> Result<(), u8> {
         if let Some(threads) = self.threads {
             let built = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
             if let Err(error) = built {
@@ -99,6 +109,29 @@ impl Reading {
                 return Err(2);
             }
         }
+        Ok(())
+    }
+}
+
+impl Reading {
+    /// The options of a session.
+    pub fn session(&self) -> Options {
+        self.settings.session()
+    }
+
+    /// What standard output can show.
+    pub fn output(&self) -> Output {
+        self.settings.output()
+    }
+
+    /// What standard error can show.
+    pub fn complaints(&self) -> Style {
+        self.settings.complaints()
+    }
+
+    /// The program's path as text, and its text. Before anything else, the threads are set up.
+    pub fn program(&self) -> Result<(String, String), u8> {
+        self.settings.threads()?;
         let path = self.file.to_string_lossy().into_owned();
         match super::host::read_text(&path) {
             Ok(text) => Ok((path, text)),
@@ -110,7 +143,8 @@ impl Reading {
     }
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+/// A param and its value, as in `L=12`.
+pub fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
             Ok((name.trim().to_string(), value.to_string()))

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::{Value as Json, json};
 
 use super::options::{Colour, Format};
+use super::progress::{Progress, Reporter};
 use crate::report::results::FitResult;
 use crate::report::{self, Style, diagnostics, number};
 use crate::run::{Observer, Silent, Status};
@@ -79,6 +80,11 @@ pub fn style_of_errors(colour: Colour) -> Style {
     style(colour, io::stderr().is_terminal())
 }
 
+/// Whether a line on standard error can be drawn again.
+pub fn redraws() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
 /// One line on standard error, about the command itself.
 pub fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "mba: {message}");
@@ -94,6 +100,8 @@ pub struct Printer {
     /// Where to.
     pub output: Output,
     format: Format,
+    /// Whether to show how long fits are going.
+    pub progress: Progress,
     complaints: Style,
     collected: Vec<Json>,
     last_was_fit: bool,
@@ -103,7 +111,8 @@ pub struct Printer {
 impl Printer {
     /// A printer of events.
     pub fn new(output: Output, format: Format, complaints: Style) -> Self {
-        Self { output, format, complaints, collected: Vec::new(), last_was_fit: false, count: Vec::new() }
+        let (collected, count) = (Vec::new(), Vec::new());
+        Self { output, format, progress: Progress::Never, complaints, collected, last_was_fit: false, count }
     }
 
     /// Prints the diagnostics of a check.
@@ -111,6 +120,17 @@ impl Printer {
         for diagnostic in list {
             self.event(Event::Diagnostic(diagnostic), sources);
         }
+    }
+
+    /// What follows answers another input.
+    pub fn next_input(&mut self) {
+        self.last_was_fit = false;
+    }
+
+    /// Prints what could only be printed at the end, but no summary.
+    pub fn finish_quietly(mut self) {
+        self.count.clear();
+        self.finish();
     }
 
     /// Prints what could only be printed at the end.
@@ -141,7 +161,7 @@ impl Printer {
     }
 
     fn text(&mut self, event: &Event<'_>, sources: &Sources) {
-        let is_fit = matches!(event, Event::Fit(..));
+        let is_fit = matches!(event, Event::Fit(..) | Event::Loaded(..));
         if self.last_was_fit && matches!(event, Event::Show(..) | Event::Test(_)) {
             self.output.print("\n");
         }
@@ -154,7 +174,15 @@ impl Printer {
                 self.count.push((*diagnostic).clone());
                 return;
             }
+            // output is that of a run that never stopped; this is about the command
+            Event::Resumed(fit, _, true) => return complain(&format!("`{fit}` was done before")),
+            Event::Resumed(fit, n, false) => {
+                return complain(&format!("`{fit}` goes on after {}", sweeps(*n)));
+            }
             Event::Fit(result, _) => self.output.print(&fit_line(result)),
+            Event::Loaded(result, path) => {
+                self.output.print(&format!("load {} from {path}: {}\n", result.name, how(result)));
+            }
             Event::Show(label, value) => {
                 let text = report::show(label, value, self.output.style());
                 self.output.print(&text);
@@ -185,6 +213,10 @@ fn new_snapshots(test: &TestOutcome) -> String {
 
 /// One line on how a fit ended.
 fn fit_line(result: &FitResult) -> String {
+    format!("fit {} to {}: {}\n", result.name, result.tensor.name, how(result))
+}
+
+fn how(result: &FitResult) -> String {
     let fit = &result.fit;
     let how = match fit.status {
         Status::ClosedForm => "closed form".to_string(),
@@ -198,7 +230,11 @@ fn fit_line(result: &FitResult) -> String {
         Some(gap) => format!("within {} nats of the optimum", scientific(gap)),
         None => format!("marginals match to {}", scientific(fit.certificate.marginal_gap)),
     };
-    format!("fit {} to {}: {how}, kl {}, {proof}\n", result.name, result.tensor.name, number::number(fit.kl))
+    let reached = match fit.learned.as_ref().and_then(|l| l.pseudo_likelihood) {
+        Some(value) => format!("pseudo-likelihood {}", number::number(value)),
+        None => format!("kl {}", number::number(fit.kl)),
+    };
+    format!("{how}, {reached}, {proof}")
 }
 
 fn scientific(x: f64) -> String {
@@ -223,6 +259,10 @@ impl Sink for Printer {
                 },
                 "seconds": finite(seconds),
             }),
+            Event::Loaded(result, path) => json!({ "loaded": path, "as": result.name }),
+            Event::Resumed(fit, sweeps, done) => {
+                json!({ "resumed": fit, "iterations": sweeps, "done": done })
+            }
             Event::Show(label, value) => json!({ "show": label, "value": report::json::value(value) }),
             Event::Saved(path) => json!({ "saved": path }),
             Event::Test(test) => json!({
@@ -235,8 +275,11 @@ impl Sink for Printer {
         self.object(object);
     }
 
-    fn observer(&mut self, _fit: &str, _tolerance: f64) -> Box<dyn Observer + '_> {
-        Box::new(Silent)
+    fn observer(&mut self, fit: &str, _tolerance: f64) -> Box<dyn Observer + '_> {
+        match Reporter::new(fit, self.progress, self.format, &mut self.output) {
+            Some(reporter) => Box::new(reporter),
+            None => Box::new(Silent),
+        }
     }
 }
 

@@ -53,6 +53,7 @@ pub fn run(arguments: &Arguments) -> u8 {
         .filter(|p| wanted(&p.name))
         .filter_map(|p| p.schedule.as_ref().map(|s| (p, s)))
         .collect();
+    let sums = if arguments.fit.is_none() { session.sums() } else { Vec::new() };
     if let (Some(fit), true) = (&arguments.fit, plans.is_empty()) {
         let names: Vec<&str> = session.planned.iter().map(|p| p.name.as_str()).collect();
         complain(&format!("there is no fit `{fit}` to plan; the fits are {}", suggest::list(&names)));
@@ -68,11 +69,22 @@ pub fn run(arguments: &Arguments) -> u8 {
                 output.print(&format!("fit {} to {}\n", planned.name, planned.tensor));
                 output.print(&schedule.tree());
             }
+            for (position, (title, list)) in sums.iter().enumerate() {
+                if position > 0 || !plans.is_empty() {
+                    output.print("\n");
+                }
+                output.print(&format!("{title}\n"));
+                list.iter().for_each(|sum| output.print(&sum.tree()));
+            }
         }
         Form::Json | Form::Jsonl => {
             let objects = plans.iter().map(|(planned, schedule)| {
                 serde_json::json!({ "fit": planned.name, "data": planned.tensor, "plan": schedule.json() })
             });
+            let sums = sums.iter().flat_map(|(title, list)| {
+                list.iter().map(move |sum| serde_json::json!({ "sum": title, "plan": sum.json() }))
+            });
+            let objects = objects.chain(sums);
             if arguments.format == Form::Jsonl {
                 objects.for_each(|object| output.print(&format!("{object}\n")));
             } else {

@@ -1,4 +1,4 @@
-//! Collecting cells in any order into a sparse tensor: sort by place, add what falls on one place.
+//! Collecting cells in any order into a sparse tensor: where some fall on one place, sort by place and add.
 
 use rayon::prelude::*;
 
@@ -10,8 +10,9 @@ pub(crate) struct Packing {
     /// Bits below the index of each mode.
     shifts: Vec<u32>,
     /// Bits of the index of each mode.
-    widths: Vec<u32>,
-    bits: u32,
+    pub widths: Vec<u32>,
+    /// Bits of all of them.
+    pub bits: u32,
 }
 
 impl Packing {
@@ -68,7 +69,7 @@ pub(crate) struct Cells {
     weighted: bool,
 }
 
-/// Distinct cells in lexicographic order, without zeros.
+/// Distinct cells without zeros: as they came where no cell came twice, in lexicographic order otherwise.
 pub(crate) struct Merged {
     pub coordinates: Vec<Vec<u32>>,
     pub values: Vec<f64>,

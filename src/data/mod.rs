@@ -16,7 +16,7 @@
 //! | modes to axes and columns | `binding.rs` |
 //! | the text of a field to a level | `lookup.rs` |
 //! | rows that are wrong, one report per cause | `offences.rs` |
-//! | cells in any order to a sparse tensor | `cells.rs` |
+//! | cells in any order to a sparse tensor | `cells.rs`, `columns.rs`, `distinct.rs` |
 //! | totals and forbidden values | `summary.rs` |
 //! | cells whose value is unknown | `mask.rs` |
 //!
@@ -24,6 +24,8 @@
 
 mod binding;
 mod cells;
+mod columns;
+mod distinct;
 pub mod files;
 pub mod format;
 mod formats;
@@ -38,6 +40,7 @@ pub mod tensor;
 
 pub use files::{Content, Files};
 pub use format::{Format, Loaded};
+pub use formats::numbers::numbers;
 pub use header::{Amount, Binding, BoundAxis, Column, ElementType, Header, Layout, Profile, Role};
 pub use lookup::unite;
 pub use mask::Mask;

@@ -143,6 +143,11 @@ fn closely<T: Element>(values: &[T], start: usize, logical: &dyn Fn(usize) -> us
 }
 
 impl Summary {
+    /// The total and whether the values are counts, when every value is allowed.
+    pub fn allowed(&self) -> Option<(f64, bool)> {
+        self.first.is_none().then(|| (self.total.value(), self.counts))
+    }
+
     /// The total and whether the values are counts, or what is wrong with the values.
     pub fn check(self, request: &Request, modes: &[Mode], what: &str, span: Span) -> Checked<(f64, bool)> {
         if let Some((place, value)) = self.first {

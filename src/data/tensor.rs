@@ -75,6 +75,9 @@ pub trait Element: Copy + Send + Sync + 'static {
     /// The number in double precision.
     fn to_f64(self) -> f64;
 
+    /// The number as an index; `u32::MAX`, which no mode reaches, when it is none.
+    fn index(self) -> u32;
+
     /// The numbers as they are, when they are doubles already.
     fn doubles(_: &[Self]) -> Option<&[f64]> {
         None
@@ -85,14 +88,39 @@ macro_rules! elements {
     ($($t:ty)*) => { $(impl Element for $t {
         #[inline]
         fn to_f64(self) -> f64 { self as f64 }
+        #[inline]
+        fn index(self) -> u32 { u32::try_from(self).unwrap_or(u32::MAX) }
     })* };
 }
-elements!(i8 i16 i32 i64 u8 u16 u32 u64 f32);
+elements!(i8 i16 i32 i64 u8 u16 u32 u64);
+
+/// A fraction is an index when it is a whole number.
+#[inline]
+fn whole_index(x: f64) -> u32 {
+    if x >= 0.0 && x < f64::from(u32::MAX) && x == x.trunc() { x as u32 } else { u32::MAX }
+}
+
+impl Element for f32 {
+    #[inline]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        whole_index(f64::from(self))
+    }
+}
 
 impl Element for f64 {
     #[inline]
     fn to_f64(self) -> f64 {
         self
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        whole_index(self)
     }
 
     fn doubles(values: &[Self]) -> Option<&[f64]> {
@@ -104,6 +132,11 @@ impl Element for bool {
     #[inline]
     fn to_f64(self) -> f64 {
         f64::from(u8::from(self))
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        u32::from(self)
     }
 }
 
@@ -118,7 +151,8 @@ pub struct Dense {
     pub values: Values,
 }
 
-/// Coordinates with values. Cells are distinct and in lexicographic order; absent cells are zero.
+/// Coordinates with values. Cells are distinct, in the order of the data or, where the data name some cell
+/// more than once, in lexicographic order; absent cells are zero.
 #[derive(Debug, Clone)]
 pub struct Sparse {
     /// Levels along each mode, in the order of [`Tensor::modes`].

@@ -1,7 +1,9 @@
 //! Expressions that are known before any data: params, sizes, energies, conditions on levels.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::numbers::Numbers;
 use crate::text::ast::{Argument, Binary, Expr, ExprKind, Unary};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
@@ -25,6 +27,8 @@ pub enum Constant {
     },
     /// An ordered collection: a list, set, tuple or range.
     List(Vec<Constant>),
+    /// A table of numbers from a file.
+    Table(Arc<Numbers>),
     /// `missing` in a literal.
     Missing,
 }
@@ -39,6 +43,7 @@ impl Constant {
             Constant::Mode(_) => "a mode",
             Constant::Family { .. } => "a family of modes",
             Constant::List(_) => "a list",
+            Constant::Table(_) => "a table of numbers",
             Constant::Missing => "missing",
         }
     }
@@ -69,6 +74,14 @@ pub trait Names {
         _span: Span,
     ) -> Option<Result<Constant, Diagnostic>> {
         None
+    }
+    /// The table of numbers in a file, by its path as written.
+    fn table(&self, _path: &str) -> Option<Result<Arc<Numbers>, Diagnostic>> {
+        None
+    }
+    /// What a table of numbers means where a number is expected: its entry at the cell at hand.
+    fn entry(&self, table: &Arc<Numbers>, _span: Span) -> Result<Constant, Diagnostic> {
+        Ok(Constant::Table(Arc::clone(table)))
     }
     /// A member of a family of modes.
     fn index(
@@ -153,6 +166,14 @@ pub fn function(name: &str, arguments: &[f64], span: Span) -> Option<Result<f64,
 
 /// Evaluates a constant expression.
 pub fn evaluate(expr: &Expr, names: &dyn Names) -> Result<Constant, Diagnostic> {
+    match (&expr.kind, whole_value(expr, names)?) {
+        (ExprKind::Name(_) | ExprKind::Call { .. }, Constant::Table(table)) => names.entry(&table, expr.span),
+        (_, value) => Ok(value),
+    }
+}
+
+/// As [`evaluate`], but a table of numbers stays whole.
+fn whole_value(expr: &Expr, names: &dyn Names) -> Result<Constant, Diagnostic> {
     Ok(match &expr.kind {
         ExprKind::Number(x) | ExprKind::Percent(x) => Constant::Number(*x),
         ExprKind::Truth(t) => Constant::Truth(*t),
@@ -187,9 +208,12 @@ pub fn evaluate(expr: &Expr, names: &dyn Names) -> Result<Constant, Diagnostic> 
             call(name, arguments, expr.span, callee.span, names)?
         }
         ExprKind::Index(base, indices) => {
-            let base = evaluate(base, names)?;
+            let base = whole_value(base, names)?;
             let values: Vec<Constant> =
                 indices.iter().map(|a| evaluate(&a.value, names)).collect::<Result<_, _>>()?;
+            if let Some(table) = Numbers::of(&base) {
+                return table.at(&values, expr.span).map(Constant::Number);
+            }
             match names.index(&base, &values, expr.span) {
                 Some(found) => found?,
                 None => return Err(not_constant(expr)),
@@ -263,9 +287,25 @@ fn call(
     at: Span,
     names: &dyn Names,
 ) -> Result<Constant, Diagnostic> {
+    if name == "table" {
+        let [Argument { name: None, value: Expr { kind: ExprKind::Text(path), .. } }] = arguments else {
+            return Err(Diagnostic::new(Code::MBA105, "`table` takes the path of a file in quotes")
+                .at(span, "called here")
+                .help("write `table(\"J.npy\")`"));
+        };
+        return match names.table(path) {
+            Some(table) => table.map(Constant::Table),
+            None => Err(Diagnostic::new(Code::MBA335, format!("`{path}` cannot be read here"))
+                .at(span, "in a place that reads no files")
+                .help("name it in a param or in a model")),
+        };
+    }
+    // a function of modes takes a whole table, a function of numbers its entry
+    let of_numbers = FUNCTIONS.iter().any(|(n, ..)| *n == name);
+    let value = |e: &Expr| if of_numbers { evaluate(e, names) } else { whole_value(e, names) };
     let values: Vec<(Option<String>, Constant)> = arguments
         .iter()
-        .map(|a| Ok((a.name.as_ref().map(|n| n.name.clone()), evaluate(&a.value, names)?)))
+        .map(|a| Ok((a.name.as_ref().map(|n| n.name.clone()), value(&a.value)?)))
         .collect::<Result<_, Diagnostic>>()?;
     if let Some(found) = names.call(name, &values, span) {
         return found;
@@ -279,9 +319,6 @@ fn call(
         if let Some(result) = function(name, &numbers, span) {
             return result.map(Constant::Number);
         }
-    }
-    if name == "table" {
-        return Err(super::unsupported("tables of energies from a file (`table`)", span));
     }
     let mut diagnostic = Diagnostic::new(Code::MBA102, format!("no function is called `{name}`"));
     diagnostic = match suggest::nearest(name, function_names()) {

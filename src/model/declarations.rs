@@ -103,9 +103,14 @@ pub struct Declarations {
     pub tensors: IndexMap<String, TensorEntry>,
     /// Models and templates.
     pub models: IndexMap<String, ModelEntry>,
+    /// Tables of numbers from files, by the path as it is written.
+    pub tables: Tables,
     /// Parameters that have no value, with the reason; what uses one is wrong for the same reason.
     pub failed: HashMap<String, Diagnostic>,
 }
+
+/// Tables of numbers from files, or why there is none.
+pub type Tables = HashMap<String, Result<Arc<super::numbers::Numbers>, Diagnostic>>;
 
 /// A value given from outside for a parameter: its name and an expression.
 pub type Setting = (String, Expr);
@@ -116,7 +121,16 @@ impl Declarations {
         programs: impl IntoIterator<Item = &'p Program>,
         settings: &[Setting],
     ) -> (Declarations, Vec<Diagnostic>) {
-        let mut declarations = Declarations::default();
+        Self::collect_with(programs, settings, Tables::new())
+    }
+
+    /// As [`Declarations::collect`], with the files that `table` names.
+    pub fn collect_with<'p>(
+        programs: impl IntoIterator<Item = &'p Program>,
+        settings: &[Setting],
+        tables: Tables,
+    ) -> (Declarations, Vec<Diagnostic>) {
+        let mut declarations = Declarations { tables, ..Declarations::default() };
         let mut diagnostics = Vec::new();
         let mut params: IndexMap<String, &ParamDeclaration> = IndexMap::new();
         let mut modes: Vec<&ModeDeclaration> = Vec::new();
@@ -228,7 +242,9 @@ impl Declarations {
             }
             given.insert(name, value);
         }
-        let evaluator = ParamNames { params, given, done: RefCell::default(), open: RefCell::default() };
+        let tables = &self.tables.clone();
+        let evaluator =
+            ParamNames { params, given, tables, done: RefCell::default(), open: RefCell::default() };
         for (name, declaration) in params {
             let value = match evaluator.value(name) {
                 Some(Ok(value)) => value,
@@ -312,12 +328,16 @@ impl Names for DeclaredNames<'_> {
     fn known(&self) -> Vec<String> {
         self.0.params.keys().cloned().collect()
     }
+    fn table(&self, path: &str) -> Option<Result<Arc<super::numbers::Numbers>, Diagnostic>> {
+        self.0.tables.get(path).cloned()
+    }
 }
 
 /// Params that are evaluated when they are first needed.
 struct ParamNames<'a> {
     params: &'a IndexMap<String, &'a ParamDeclaration>,
     given: HashMap<&'a str, &'a Expr>,
+    tables: &'a Tables,
     done: RefCell<HashMap<String, Result<Constant, Diagnostic>>>,
     open: RefCell<Vec<String>>,
 }
@@ -351,6 +371,9 @@ impl Names for ParamNames<'_> {
     }
     fn known(&self) -> Vec<String> {
         self.params.keys().cloned().collect()
+    }
+    fn table(&self, path: &str) -> Option<Result<Arc<super::numbers::Numbers>, Diagnostic>> {
+        self.tables.get(path).cloned()
     }
 }
 

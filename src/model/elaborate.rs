@@ -66,7 +66,7 @@ pub fn elaborate(
         diagnostics: Vec::new(),
     };
     let declaration = &entry.declaration;
-    work.choose_modes(entry, span);
+    work.choose_modes(entry, call, span);
     if work.diagnostics.iter().any(Diagnostic::is_error) {
         // without its modes every name in it would be reported as well
         return (None, work.diagnostics);
@@ -161,7 +161,7 @@ struct Elaboration<'a> {
 impl Elaboration<'_> {
     // ------------------------------------------------------------ modes
 
-    fn choose_modes(&mut self, entry: &ModelEntry, span: Option<&[String]>) {
+    fn choose_modes(&mut self, entry: &ModelEntry, call: Option<&Call>, span: Option<&[String]>) {
         let declaration = &entry.declaration;
         let template = entry.is_template();
         match (&declaration.over, span) {
@@ -191,6 +191,10 @@ impl Elaboration<'_> {
             (None, None) => {
                 let mut mentioned = Vec::new();
                 mentioned_modes(&declaration.items, &mut mentioned);
+                // a template spans the modes that it is given
+                let mut given = Vec::new();
+                call.iter().flat_map(|c| &c.arguments).for_each(|a| names_in(&a.value, &mut given));
+                mentioned.extend(given.into_iter().map(|(n, _)| n));
                 for name in self.declarations.modes.keys() {
                     if mentioned.contains(name) {
                         let _ = self.add_declared(name, declaration.name.span);
@@ -391,6 +395,7 @@ impl Elaboration<'_> {
 
     fn scope(&mut self, term: &InteractionTerm) -> Option<Scope> {
         let mut modes = Vec::new();
+        let mut groups = false;
         for reference in &term.modes {
             match self.resolve(reference) {
                 Ok(Constant::Mode(m)) if modes.contains(&m) => self.diagnostics.push(
@@ -402,11 +407,30 @@ impl Elaboration<'_> {
                     .help("name each mode once"),
                 ),
                 Ok(Constant::Mode(m)) => modes.push(m),
+                // a loop variable may stand for several modes
+                Ok(Constant::List(items)) if items.iter().all(|i| matches!(i, Constant::Mode(_))) => {
+                    groups = true;
+                    modes.extend(items.iter().filter_map(|i| match i {
+                        Constant::Mode(m) => Some(*m),
+                        _ => None,
+                    }));
+                }
                 Ok(other) => self.diagnostics.push(not_a_mode(&other, reference.span)),
                 Err(diagnostic) => self.diagnostics.push(diagnostic),
             }
         }
-        (modes.len() == term.modes.len()).then(|| modes.into_iter().collect())
+        (groups || modes.len() == term.modes.len()).then(|| modes.into_iter().collect())
+    }
+
+    /// The modes of an interaction in the order in which they were written.
+    fn written(&self, term: &InteractionTerm) -> Vec<usize> {
+        let found = |reference| match self.resolve(reference) {
+            Ok(Constant::List(items)) => items,
+            Ok(other) => vec![other],
+            Err(_) => Vec::new(),
+        };
+        let mode = |c: Constant| if let Constant::Mode(m) = c { Some(m) } else { None };
+        term.modes.iter().flat_map(found).filter_map(mode).collect()
     }
 
     // ------------------------------------------------------------ items
@@ -450,7 +474,7 @@ impl Elaboration<'_> {
             }
             ModelItemKind::Fixed { interaction, energy } => {
                 if let Some(scope) = self.scope(interaction)
-                    && let Some(table) = self.tabulate(&scope, energy, "energy")
+                    && let Some(table) = self.tabulate(&scope, &self.written(interaction), energy, "energy")
                 {
                     let potential = Potential::Fixed(Arc::new(table));
                     self.interactions.push(Interaction { scope, potential, span: item.span });
@@ -459,14 +483,20 @@ impl Elaboration<'_> {
             ModelItemKind::Learned { interaction, coefficient, statistic } => {
                 let one = Expr { kind: ExprKind::Number(1.0), span: item.span };
                 if let Some(scope) = self.scope(interaction)
-                    && let Some(table) =
-                        self.tabulate(&scope, statistic.as_ref().unwrap_or(&one), "statistic")
+                    && let Some(table) = self.tabulate(
+                        &scope,
+                        &self.written(interaction),
+                        statistic.as_ref().unwrap_or(&one),
+                        "statistic",
+                    )
                 {
-                    let potential = Potential::Learned {
-                        coefficient: coefficient.name.clone(),
-                        statistic: Arc::new(table),
-                    };
-                    self.interactions.push(Interaction { scope, potential, span: item.span });
+                    match self.coefficient(coefficient) {
+                        Ok(coefficient) => {
+                            let potential = Potential::Learned { coefficient, statistic: Arc::new(table) };
+                            self.interactions.push(Interaction { scope, potential, span: item.span });
+                        }
+                        Err(diagnostic) => self.diagnostics.push(diagnostic),
+                    }
                 }
             }
             ModelItemKind::For { names, over, items } => self.repeat(names, over, items, current),
@@ -495,7 +525,7 @@ impl Elaboration<'_> {
                 self.scope(interaction);
                 self.unsupported("a free table switched off cell by cell (`where`)", item.span);
             }
-            ModelItemKind::Given(_) => self.unsupported("conditioning inside a model (`given`)", item.span),
+            ModelItemKind::Given(list) => list.iter().for_each(|(mode, level)| self.given(mode, level)),
             ModelItemKind::Tie(a, b) => self.tie(a, b, item.span),
             ModelItemKind::Prior { strength, toward } => {
                 self.prior(strength, toward.as_ref(), item.span);
@@ -505,6 +535,22 @@ impl Elaboration<'_> {
             }
             ModelItemKind::Mix(_) => self.unsupported("mixtures (`mix`)", item.span),
         }
+    }
+
+    /// The full name of a coefficient: with an index there is one for each value the index takes, modes by
+    /// their names.
+    fn coefficient(&self, written: &ModeRef) -> Result<String, Diagnostic> {
+        let context = Context { work: self, cell: None };
+        let mut parts = Vec::with_capacity(written.index.len());
+        for index in &written.index {
+            parts.push(match constant::evaluate(index, &context)? {
+                Constant::Mode(m) => self.modes[m].name.clone(),
+                Constant::Text(text) => text,
+                other => super::mode::number_label(constant::number_of(&other, index.span)?),
+            });
+        }
+        let name = &written.name.name;
+        Ok(if parts.is_empty() { name.clone() } else { format!("{name}[{}]", parts.join(", ")) })
     }
 
     fn unsupported(&mut self, what: &str, span: Span) {
@@ -839,6 +885,44 @@ impl Elaboration<'_> {
         }
     }
 
+    /// `given a = x`: the other levels of the mode cannot occur.
+    fn given(&mut self, reference: &ModeRef, expr: &Expr) {
+        let mode = match self.resolve(reference) {
+            Ok(Constant::Mode(mode)) => mode,
+            Ok(other) => return self.diagnostics.push(not_a_mode(&other, reference.span)),
+            Err(diagnostic) => return self.diagnostics.push(diagnostic),
+        };
+        let level = match &expr.kind {
+            // a word is a level before it is a param
+            ExprKind::Name(name)
+                if self.modes[mode].find(&super::mode::Level::Name(name.clone())).is_some() =>
+            {
+                Ok(Constant::Text(name.clone()))
+            }
+            _ => constant::evaluate(expr, &Context { work: self, cell: None }),
+        };
+        let found = match level {
+            Ok(Constant::Number(x)) => self.modes[mode].find(&super::mode::Level::Number(x)),
+            Ok(Constant::Text(t)) => self.modes[mode].find(&super::mode::Level::Name(t)),
+            Ok(_) => None,
+            Err(diagnostic) => return self.diagnostics.push(diagnostic),
+        };
+        let Some(level) = found else {
+            let name = &self.modes[mode].name;
+            self.diagnostics.push(
+                Diagnostic::new(Code::MBA101, format!("`{name}` has no such level"))
+                    .at(expr.span, "not one of its levels")
+                    .help("levels are given by name or number, as in `given spin = +1`"),
+            );
+            return;
+        };
+        let size = self.modes[mode].size();
+        let scope = Scope::from([mode]);
+        let values = (0..size).map(|k| f64::from(u8::from(k != level))).collect();
+        let cells = Arc::new(Table { scope: scope.clone(), shape: vec![size], values });
+        self.support.push(Forbidden { scope, cells, span: reference.span });
+    }
+
     /// What holds when one of several conditions does is forbidden one by one, each over its own modes.
     fn forbid(&mut self, condition: &Expr, span: Span) {
         if let ExprKind::Binary(crate::text::ast::Binary::Or, a, b) = &condition.kind {
@@ -853,13 +937,13 @@ impl Elaboration<'_> {
             _ => None,
         });
         let scope: Scope = modes.collect();
-        if let Some(table) = self.tabulate(&scope, condition, "condition") {
+        if let Some(table) = self.tabulate(&scope, scope.modes(), condition, "condition") {
             self.support.push(Forbidden { scope, cells: Arc::new(table), span });
         }
     }
 
     /// The values of an expression at each cell of a scope; truth counts as 1 and 0.
-    fn tabulate(&mut self, scope: &Scope, expr: &Expr, what: &str) -> Option<Table> {
+    fn tabulate(&mut self, scope: &Scope, written: &[usize], expr: &Expr, what: &str) -> Option<Table> {
         let shape: Vec<usize> = scope.iter().map(|m| self.modes[m].size()).collect();
         let cells = shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s)).unwrap_or(usize::MAX);
         if cells > MAX_FIXED_CELLS {
@@ -872,6 +956,7 @@ impl Elaboration<'_> {
         }
         let cell = CellLevels {
             scope: scope.clone(),
+            written: written.to_vec(),
             levels: RefCell::new(vec![0; shape.len()]),
             used: Cell::new(false),
         };
@@ -1009,6 +1094,8 @@ fn not_a_mode(found: &Constant, span: Span) -> Diagnostic {
 /// The cell at which an expression is being evaluated.
 struct CellLevels {
     scope: Scope,
+    /// The modes in the order in which they were written.
+    written: Vec<usize>,
     levels: RefCell<Vec<usize>>,
     used: Cell<bool>,
 }
@@ -1020,6 +1107,19 @@ struct Context<'w, 'a> {
 }
 
 impl Context<'_, '_> {
+    /// A list at a cell: modes in it are their levels, and a table written out in lists is a table.
+    fn levels_of(&self, items: &[Constant], span: Span) -> Result<Constant, Diagnostic> {
+        let list = Constant::List(items.to_vec());
+        if let Some(table) = super::numbers::Numbers::of(&list).filter(|t| t.shape.len() > 1) {
+            return Ok(Constant::Table(Arc::new(table)));
+        }
+        let one = |item: &Constant| match item {
+            Constant::Mode(m) => self.level(*m, span),
+            other => Ok(other.clone()),
+        };
+        items.iter().map(one).collect::<Result<_, _>>().map(Constant::List)
+    }
+
     fn level(&self, mode: usize, span: Span) -> Result<Constant, Diagnostic> {
         let Some(cell) = self.cell else { return Ok(Constant::Mode(mode)) };
         let m = &self.work.modes[mode];
@@ -1042,6 +1142,7 @@ impl Names for Context<'_, '_> {
         if let Some((_, bound)) = self.work.bindings.iter().rev().find(|(n, _)| n == name) {
             return Some(match bound {
                 Constant::Mode(m) => self.level(*m, span),
+                Constant::List(items) if self.cell.is_some() => self.levels_of(items, span),
                 other => Ok(other.clone()),
             });
         }
@@ -1051,7 +1152,10 @@ impl Names for Context<'_, '_> {
         if let Some((members, sizes)) = self.work.families.get(name) {
             return Some(Ok(Constant::Family { members: members.clone(), sizes: sizes.clone() }));
         }
-        self.work.declarations.param(name)
+        match (self.work.declarations.param(name), self.cell) {
+            (Some(Ok(Constant::List(items))), Some(_)) => Some(self.levels_of(&items, span)),
+            (found, _) => found,
+        }
     }
 
     fn known(&self) -> Vec<String> {
@@ -1068,6 +1172,29 @@ impl Names for Context<'_, '_> {
         span: Span,
     ) -> Option<Result<Constant, Diagnostic>> {
         lattice::call(name, arguments, span)
+    }
+
+    fn table(&self, path: &str) -> Option<Result<Arc<super::numbers::Numbers>, Diagnostic>> {
+        self.work.declarations.tables.get(path).cloned()
+    }
+
+    fn entry(&self, table: &Arc<super::numbers::Numbers>, span: Span) -> Result<Constant, Diagnostic> {
+        let Some(cell) = self.cell else { return Ok(Constant::Table(Arc::clone(table))) };
+        let shape: Vec<usize> = cell.written.iter().map(|m| self.work.modes[*m].size()).collect();
+        if shape != table.shape {
+            let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
+            let names: Vec<&str> = cell.written.iter().map(|m| self.work.modes[*m].name.as_str()).collect();
+            return Err(Diagnostic::new(
+                Code::MBA331,
+                format!("`[{}]` has the shape {}", names.join(" "), sizes.join(" × ")),
+            )
+            .at(span, format!("`{}` has the shape {}", table.path, table.sizes()))
+            .help("a table of energies has one entry for each cell; an entry is taken as in `J[0, 1]`"));
+        }
+        let levels = cell.levels.borrow();
+        let level = |m: &usize| cell.scope.position(*m).map_or(0, |axis| levels[axis]);
+        let at = cell.written.iter().zip(&shape).fold(0, |k, (m, n)| k * n + level(m));
+        Ok(Constant::Number(table.values[at]))
     }
 
     fn index(
@@ -1118,9 +1245,18 @@ fn mentioned_modes(items: &[ModelItem], names: &mut Vec<String>) {
     }
     for item in items {
         match &item.kind {
-            ModelItemKind::Family { over: Some(over), .. } => {
-                names.extend(over.iter().map(|m| m.name.name.clone()));
+            ModelItemKind::Family { call, over } => {
+                names.extend(over.iter().flatten().map(|m| m.name.name.clone()));
+                let mut inside = Vec::new();
+                call.arguments.iter().for_each(|a| names_in(&a.value, &mut inside));
+                names.extend(inside.into_iter().map(|(n, _)| n));
             }
+            ModelItemKind::Forbid(condition) => {
+                let mut inside = Vec::new();
+                names_in(condition, &mut inside);
+                names.extend(inside.into_iter().map(|(n, _)| n));
+            }
+            ModelItemKind::Given(list) => names.extend(list.iter().map(|(m, _)| m.name.name.clone())),
             ModelItemKind::For { over, items, .. } => {
                 let mut inside = Vec::new();
                 names_in(over, &mut inside);

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexSet;
 use num_bigint::BigUint;
 
 use super::mode::Mode;
@@ -100,6 +101,15 @@ impl EnergyModel {
     pub fn free_scopes(&self) -> Vec<Scope> {
         let free = |i: &&Interaction| matches!(i.potential, Potential::Free);
         self.interactions.iter().filter(free).map(|i| i.scope.clone()).collect()
+    }
+
+    /// The names of the learned coefficients, in the order they were written.
+    pub fn coefficients(&self) -> IndexSet<&str> {
+        let names = self.interactions.iter().filter_map(|i| match &i.potential {
+            Potential::Learned { coefficient, .. } => Some(coefficient.as_str()),
+            _ => None,
+        });
+        names.collect()
     }
 
     /// A scope as the user would write it: `[hair eye]`.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::constant::Constant;
+use super::numbers::Numbers;
 use crate::text::{Code, Diagnostic, Span};
 
 /// Applies a function of families; `None` when the name is not one of them.
@@ -14,7 +15,21 @@ pub fn call(
     match name {
         "neighbours" => Some(neighbours(arguments, span)),
         "pairs" => Some(pairs(arguments, span)),
-        _ => None,
+        "couplings" => Some(match arguments {
+            [(None, Constant::Family { members, .. }), (None, table)] => match Numbers::of(table) {
+                Some(table) => super::numbers::couplings(members, &table, span),
+                None => Err(wrong("couplings(s, table(\"J.npy\"))", span)),
+            },
+            _ => Err(wrong("couplings(s, table(\"J.npy\"))", span)),
+        }),
+        "edges" => Some(match arguments {
+            [(None, Constant::Family { members, sizes }), (None, table)] => match Numbers::of(table) {
+                Some(table) => super::numbers::edges(members, sizes, &table, span),
+                None => Err(wrong("edges(s, table(\"edges.csv\"))", span)),
+            },
+            _ => Err(wrong("edges(s, table(\"edges.csv\"))", span)),
+        }),
+        _ => super::disorder::call(name, arguments, span),
     }
 }
 

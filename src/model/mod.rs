@@ -2,12 +2,15 @@
 
 pub mod constant;
 pub mod declarations;
+mod disorder;
 pub mod elaborate;
 pub mod energy;
 pub mod family;
 mod lattice;
 pub mod lint;
 pub mod mode;
+pub mod numbers;
+mod parametrise;
 pub mod predicate;
 pub mod regular;
 pub mod scope;

@@ -1,18 +1,30 @@
 //! The memory budget. It refuses; it never changes a schedule.
 
-use crate::model::EnergyModel;
+use crate::model::{EnergyModel, Mode, Scope};
 use crate::text::{Code, Diagnostic};
 
 use super::options::{Options, Profile};
+use super::order::STEPS;
 use super::print::human::bytes;
 use super::schedule::Schedule;
 use super::sketch;
 
-/// Interactions that are tried one by one when looking for the one responsible.
-const TRIED: usize = 64;
+/// What all trials together may cost, in modes and interactions compiled.
+const TRIALS: usize = 4096;
 
-/// Refuses a schedule whose predicted peak exceeds the budget, and names the interaction without which
-/// the peak would be lowest. Costs one compilation per interaction, and only when it refuses.
+/// Steps of the search for an order in a trial; what is told of is compiled again with all of them.
+const GLANCE: u64 = 1000;
+
+/// Most interactions that are left out together.
+const TOGETHER: usize = 6;
+
+/// Memory beyond which no larger budget is proposed: a pebibyte.
+const ABSURD: f64 = (1u64 << 50) as f64;
+
+/// Refuses a schedule whose predicted peak exceeds the budget. Names the interaction without which the
+/// peak would be lowest, and the cheapest changes that fit: interactions to leave out (one whose
+/// table has fewest parameters, or several), a mode to merge levels of, and a larger budget. Trials
+/// are compilations, at most `TRIALS` modes and interactions of them.
 pub fn check(
     model: &EnergyModel,
     profile: Option<&Profile>,
@@ -23,22 +35,11 @@ pub fn check(
     if schedule.peak <= budget {
         return Ok(());
     }
+    let mut trials = Trials { profile, options, left: TRIALS };
     let draft = &schedule.draft;
     let largest = schedule.buffers.iter().max_by(|a, b| a.cells.total_cmp(&b.cells));
-    let table = largest.map_or_else(String::new, |b| draft.bracket(&b.scope));
-    let cells = largest.map_or(0.0, |b| b.cells);
-    // each trial is a compilation, whose cost grows with the model
-    let tried = (TRIED * 64 / (model.interactions.len() + model.modes.len()).max(1)).clamp(1, TRIED);
-    // the interaction to blame is inside the largest table
+    // the interaction to blame is inside the largest table, unless that is made of others' joints
     let inside = largest.map(|b| b.scope.clone()).unwrap_or_default();
-    let suspects = (0..model.interactions.len()).filter(|k| model.interactions[*k].scope.is_subset(&inside));
-    let without = suspects.take(tried).map(|k| {
-        let mut smaller = model.clone();
-        smaller.interactions.remove(k);
-        (k, sketch(&smaller, profile, options.solver).peak)
-    });
-    let responsible = without.min_by(|(a, x), (b, y)| x.total_cmp(y).then(a.cmp(b)));
-
     let mut diagnostic = Diagnostic::new(
         Code::MBA501,
         format!(
@@ -48,21 +49,218 @@ pub fn check(
             bytes(budget)
         ),
     );
-    let mut help = format!("allow more with `--memory {}`", flag(schedule.peak));
-    if let Some((k, peak)) = responsible {
-        let interaction = &model.interactions[k];
-        let scope = model.bracket(&interaction.scope);
-        diagnostic = diagnostic.at(interaction.span, format!("`{scope}` makes it grow"));
-        if peak < schedule.peak {
-            let enough = if peak <= budget { "which would fit" } else { "which is not yet enough" };
-            diagnostic = diagnostic.note(format!("without `{scope}` it needs {}, {enough}", bytes(peak)));
-            if peak <= budget {
-                help = format!("leave out `{scope}`, or {help}");
+    let mut ways = Vec::new();
+    let single = trials.without_one(model, &inside);
+    if let Some((k, peak)) = single.iter().min_by(|(a, x), (b, y)| x.total_cmp(y).then(a.cmp(b))) {
+        let scope = model.bracket(&model.interactions[*k].scope);
+        diagnostic = diagnostic.at(model.interactions[*k].span, format!("`{scope}` makes it grow"));
+        if *peak < schedule.peak {
+            let enough = if *peak <= budget { "which would fit" } else { "which is not yet enough" };
+            diagnostic = diagnostic.note(format!("without `{scope}` it needs {}, {enough}", bytes(*peak)));
+        }
+        ways.extend(trials.leave_out(model, &single));
+    }
+    ways.extend(trials.merge(model, &inside));
+    if schedule.peak <= ABSURD || ways.is_empty() {
+        ways.push(format!("allow more with `--memory {}`", flag(schedule.peak)));
+    }
+    if let Some(largest) = largest {
+        let cells = super::print::human::count(largest.cells);
+        let table = draft.bracket(&largest.scope);
+        diagnostic = diagnostic.note(format!("the largest table, over `{table}`, has {cells} cells"));
+    }
+    Err(vec![diagnostic.help(ways.join(", or "))])
+}
+
+/// Other models, tried within a limit.
+struct Trials<'a> {
+    profile: Option<&'a Profile>,
+    options: &'a Options,
+    left: usize,
+}
+
+impl Trials<'_> {
+    fn fits(&self, peak: f64) -> bool {
+        peak <= self.options.memory as f64
+    }
+
+    /// Whether a model fits, at a glance.
+    fn glance_fits(&mut self, model: Option<EnergyModel>) -> bool {
+        let peak = model.and_then(|m| self.glance(&m));
+        peak.is_some_and(|p| self.fits(p))
+    }
+
+    /// The peak of a model, at a glance; none once the limit is reached.
+    fn glance(&mut self, model: &EnergyModel) -> Option<f64> {
+        let price = model.interactions.len() + model.modes.len();
+        self.left = self.left.checked_sub(price)?;
+        Some(sketch(model, self.profile, self.options.solver, GLANCE).peak)
+    }
+
+    /// The peak of a model as it would be compiled.
+    fn peak(&self, model: &EnergyModel) -> f64 {
+        sketch(model, self.profile, self.options.solver, STEPS).peak
+    }
+
+    /// The peaks without each interaction inside the largest table.
+    fn without_one(&mut self, model: &EnergyModel, inside: &Scope) -> Vec<(usize, f64)> {
+        let suspects = suspects(model, inside).into_iter();
+        suspects.map_while(|k| Some((k, self.glance(&without(model, &[k]))?))).collect()
+    }
+
+    /// Interactions to leave out: the one with fewest parameters that is enough, or several.
+    fn leave_out(&mut self, model: &EnergyModel, single: &[(usize, f64)]) -> Option<String> {
+        let weight = |k: usize| -> f64 {
+            model.interactions[k]
+                .scope
+                .iter()
+                .map(|m| model.modes[m].size().saturating_sub(1) as f64)
+                .product()
+        };
+        let enough = single.iter().filter(|(_, peak)| self.fits(*peak));
+        let one = enough
+            .min_by(|(a, x), (b, y)| weight(*a).total_cmp(&weight(*b)).then(x.total_cmp(y)).then(a.cmp(b)));
+        let chosen = match one {
+            Some((k, _)) => vec![*k],
+            None => self.several(model, single)?,
+        };
+        let peak = self.peak(&without(model, &chosen));
+        let names: Vec<String> =
+            chosen.iter().map(|k| format!("`{}`", model.bracket(&model.interactions[*k].scope))).collect();
+        self.fits(peak).then(|| format!("leave out {} (it then needs {})", and(&names), bytes(peak)))
+    }
+
+    /// Interactions left out one after another, each time the one that helps most.
+    fn several(&mut self, model: &EnergyModel, single: &[(usize, f64)]) -> Option<Vec<usize>> {
+        let first = single.iter().min_by(|(a, x), (b, y)| x.total_cmp(y).then(a.cmp(b)))?;
+        let mut chosen = vec![first.0];
+        while chosen.len() < TOGETHER {
+            let smaller = without(model, &chosen);
+            let schedule = sketch(&smaller, self.profile, self.options.solver, GLANCE);
+            let inside = &schedule.buffers.iter().max_by(|a, b| a.cells.total_cmp(&b.cells))?.scope;
+            let mut best: Option<(usize, f64)> = None;
+            for k in suspects(model, inside).into_iter().filter(|k| !chosen.contains(k)) {
+                let with: Vec<usize> = chosen.iter().copied().chain([k]).collect();
+                let peak = self.glance(&without(model, &with))?;
+                if best.is_none_or(|(_, b)| peak < b) {
+                    best = Some((k, peak));
+                }
+            }
+            let (k, peak) = best?;
+            chosen.push(k);
+            if self.fits(peak) {
+                chosen.sort_unstable();
+                return Some(chosen);
             }
         }
+        None
     }
-    let note = format!("the largest table, over `{table}`, has {} cells", super::print::human::count(cells));
-    Err(vec![diagnostic.note(note).help(help)])
+
+    /// The mode of the largest table that has to lose the smallest part of its levels.
+    fn merge(&mut self, model: &EnergyModel, inside: &Scope) -> Option<String> {
+        let mut best: Option<(f64, usize, usize)> = None;
+        for m in inside.iter() {
+            let levels = model.modes[m].size();
+            let (mut low, mut high) = (2, levels);
+            if levels < 3 || !self.glance_fits(resized(model, m, low)) {
+                continue;
+            }
+            // the most levels that fit
+            while high - low > 1 {
+                let middle = low + (high - low) / 2;
+                if self.glance_fits(resized(model, m, middle)) { low = middle } else { high = middle }
+            }
+            let kept = low as f64 / levels as f64;
+            if best.is_none_or(|(k, _, _)| kept > k) {
+                best = Some((kept, m, low));
+            }
+        }
+        let Some((_, m, levels)) = best else { return self.merge_all(model, inside) };
+        let peak = self.peak(&resized(model, m, levels)?);
+        let (name, had) = (&model.modes[m].name, model.modes[m].size());
+        self.fits(peak).then(|| {
+            format!(
+                "merge the {had} levels of `{name}` into at most {levels} (it then needs {})",
+                bytes(peak)
+            )
+        })
+    }
+}
+
+impl Trials<'_> {
+    /// Levels every mode of the largest table may keep, where merging those of one is not enough.
+    fn merge_all(&self, model: &EnergyModel, inside: &Scope) -> Option<String> {
+        let most = inside.iter().map(|m| model.modes[m].size()).max()?;
+        // few compilations, which need no limit
+        let fits = |levels: usize| {
+            let smaller = capped(model, inside, levels);
+            let peak = sketch(&smaller, self.profile, self.options.solver, GLANCE).peak;
+            self.fits(peak).then_some(peak)
+        };
+        let (mut low, mut high, mut found) = (2, most, fits(2)?);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match fits(middle) {
+                Some(peak) => (low, found) = (middle, peak),
+                None => high = middle,
+            }
+        }
+        let table = model.bracket(inside);
+        let peak = bytes(found);
+        Some(format!(
+            "merge levels of the modes of `{table}` until none has more than {low} (it then needs {peak})"
+        ))
+    }
+}
+
+/// The model with at most so many levels along each of these modes.
+fn capped(model: &EnergyModel, modes: &Scope, levels: usize) -> EnergyModel {
+    let mut smaller = model.clone();
+    for m in modes.iter() {
+        let own = &mut smaller.modes[m];
+        *own = Mode::counted(own.name.clone(), own.size().min(levels));
+    }
+    smaller
+}
+
+/// The interactions inside the largest table, or where that is made of others' joints alone, those that
+/// touch it, the ones that share most modes first.
+fn suspects(model: &EnergyModel, inside: &Scope) -> Vec<usize> {
+    let shared = |k: &usize| model.interactions[*k].scope.intersection(inside).len();
+    let whole = |k: &usize| shared(k) == model.interactions[*k].scope.len();
+    let all = 0..model.interactions.len();
+    let mut found: Vec<usize> = all.clone().filter(whole).collect();
+    if found.is_empty() {
+        found = all.filter(|k| shared(k) > 0).collect();
+        found.sort_by_key(|k| std::cmp::Reverse(shared(k)));
+    }
+    found
+}
+
+fn without(model: &EnergyModel, left_out: &[usize]) -> EnergyModel {
+    let mut smaller = model.clone();
+    let mut position = 0;
+    smaller.interactions.retain(|_| {
+        position += 1;
+        !left_out.contains(&(position - 1))
+    });
+    smaller
+}
+
+/// The model with fewer levels along one mode. Only for planning: tables of energies keep their size.
+fn resized(model: &EnergyModel, mode: usize, levels: usize) -> Option<EnergyModel> {
+    let mut smaller = model.clone();
+    let own = smaller.modes.get_mut(mode)?;
+    *own = Mode::counted(own.name.clone(), levels);
+    Some(smaller)
+}
+
+/// `a`, `b` and `c`.
+fn and(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// A size as the flag takes it, rounded up.

@@ -3,8 +3,121 @@
 
 use super::draft::{Clique, Draft};
 use super::options::Profile;
-use super::schedule::{Buffer, BufferId, Instruction, Iteration, Match, Shape, Side, Step};
+use super::schedule::{Buffer, BufferId, Factored, Instruction, Iteration, Match, Shape, Side, Step};
 use crate::model::Scope;
+
+/// The price of a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Unit {
+    /// Arithmetic operations.
+    pub operations: f64,
+    /// Bytes read and written.
+    pub bytes: f64,
+}
+
+impl Unit {
+    /// That of several steps.
+    pub fn of<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Self {
+        steps.into_iter().fold(Self::default(), |all, s| all.plus(s.operations, s.bytes))
+    }
+
+    /// With so much more.
+    #[must_use]
+    pub fn plus(self, operations: f64, bytes: f64) -> Self {
+        Self { operations: self.operations + operations, bytes: self.bytes + bytes }
+    }
+
+    /// Several times over.
+    #[must_use]
+    pub fn times(self, n: f64) -> Self {
+        Self { operations: self.operations * n, bytes: self.bytes * n }
+    }
+}
+
+/// What a loop does, each with its price.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Units {
+    /// One sweep.
+    pub sweep: Unit,
+    /// Marginals afresh from the potentials.
+    pub check: Unit,
+    /// One extrapolation, or taking one back.
+    pub extrapolation: Unit,
+    /// One product with the Fisher information, by conjugate gradients.
+    pub product: Unit,
+}
+
+impl Units {
+    /// The prices of a loop.
+    pub fn of(iteration: &Iteration, buffers: &[Buffer]) -> Self {
+        let cells = |id: &BufferId| buffers.get(id.0).map_or(0.0, |b| b.cells);
+        let tables: f64 = iteration.pairs.iter().map(|m| cells(&m.statistic)).sum();
+        let vectors = extrapolation(tables, DIFFERENCES);
+        match &iteration.factored {
+            Some(f) => Self {
+                sweep: Unit::of(&f.sweep),
+                check: Unit::of(&f.check),
+                extrapolation: Unit::of(f.inward.iter().chain(f.sweep.first()))
+                    .plus(vectors.operations, vectors.bytes),
+                product: tangent(f, tables),
+            },
+            None => {
+                let scaled: f64 = iteration.pairs.iter().map(|m| cells(&m.belief)).sum();
+                let cliques: f64 = iteration
+                    .check
+                    .iter()
+                    .filter(|s| matches!(s.instruction, Instruction::Contract { .. }))
+                    .flat_map(|s| s.instruction.writes())
+                    .map(|id| cells(&id))
+                    .sum();
+                Self {
+                    sweep: Unit::of(&iteration.sweep),
+                    check: Unit::of(&iteration.check),
+                    extrapolation: Unit::of(&iteration.inward)
+                        .plus(scaled, 16.0 * scaled)
+                        .plus(vectors.operations, vectors.bytes),
+                    product: fisher(&iteration.pairs, cliques, buffers),
+                }
+            }
+        }
+    }
+}
+
+/// Differences an extrapolation combines, on average.
+const DIFFERENCES: f64 = 4.0;
+
+/// The vectors of one extrapolation from so many differences: their inner products, logarithms before
+/// and exponentials after.
+pub fn extrapolation(cells: f64, differences: f64) -> Unit {
+    let inner = differences * (differences + 3.0) * cells;
+    Unit { operations: 3.0 * inner + 2.0 * TRANSCENDENTAL * cells, bytes: 24.0 * inner + 80.0 * cells }
+}
+
+/// The vectors of one step of conjugate gradients.
+pub fn gradients(cells: f64) -> Unit {
+    Unit { operations: 12.0 * cells, bytes: 96.0 * cells }
+}
+
+/// One product with the Fisher information on the tables of cliques that have `cliques` cells together.
+pub fn fisher(pairs: &[Match], cliques: f64, buffers: &[Buffer]) -> Unit {
+    let cells = |id: &BufferId| buffers.get(id.0).map_or(0.0, |b| b.cells);
+    let tables: f64 = pairs.iter().map(|m| cells(&m.statistic)).sum();
+    let each: f64 = pairs.iter().map(|m| cells(&m.belief)).sum();
+    let mut own: Vec<BufferId> = pairs.iter().map(|m| m.belief).collect();
+    own.sort_unstable();
+    own.dedup();
+    let own: f64 = own.iter().map(cells).sum();
+    // conditional expectations go both ways over every edge, if there is more than one clique
+    let edges = if cliques > own || pairs.iter().any(|m| cells(&m.belief) < own) { cliques } else { 0.0 };
+    gradients(tables).plus(3.0 * each + 2.0 * own + 6.0 * edges, 24.0 * each + 24.0 * own + 72.0 * edges)
+}
+
+/// One product with the Fisher information of a factored atom: its products differentiated.
+pub fn tangent(factored: &Factored, tables: f64) -> Unit {
+    let products = factored.check.iter().filter(|s| matches!(s.instruction, Instruction::Product(_)));
+    let Unit { operations, bytes } = Unit::of(products).times(3.0);
+    gradients(tables).plus(operations, bytes)
+}
 
 /// Operations counted for one exponential or logarithm.
 pub const TRANSCENDENTAL: f64 = 16.0;
@@ -20,6 +133,12 @@ pub const NEWTON: f64 = 10.0;
 /// Vectors of that kind the certificate keeps: right-hand side, solution, residual, preconditioned
 /// residual, direction, image and marginals.
 pub const CONJUGATE: f64 = 7.0;
+
+/// Coefficients up to which their covariance is a matrix; beyond, it is only multiplied with vectors.
+pub const DENSE: f64 = 2000.0;
+
+/// Cells of a clique whose statistics are written out at a time.
+pub const SLAB: f64 = 4096.0;
 
 /// Operations of one sweep over a junction tree: every generator is a sum and a product over its
 /// clique, every edge a sum over one end and a product over the other, both ways.
@@ -131,6 +250,28 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let kept = (HISTORY * tables).max(newton(i, buffers));
             (operations, bytes, inner.fold(0.0, f64::max) + kept)
         }
+        Instruction::Learn(l) => {
+            let tables = l.steps.iter().filter_map(|s| match &s.instruction {
+                Instruction::Contract { belief, .. } => Some(cells(belief)),
+                _ => None,
+            });
+            let tables: f64 = tables.sum();
+            let n = l.coefficients.len() as f64;
+            let information = if n <= DENSE { n * n } else { 8.0 * n };
+            let per_cell = 2.0 * information;
+            let operations: f64 = l.steps.iter().map(|s| s.operations).sum();
+            let moved: f64 = l.steps.iter().map(|s| s.bytes).sum();
+            let inner = l.steps.iter().map(|s| s.scratch).fold(0.0, f64::max);
+            let scratch =
+                inner + 3.0 * information + n.min(DENSE) * (2.0 * SLAB).min(2.0 * tables) + 4.0 * tables;
+            (operations + per_cell * tables, moved, scratch)
+        }
+        Instruction::LearnConditionally { coefficients } => {
+            let (n, stored) = (coefficients.len() as f64, profile.map_or(0.0, |p| p.stored as f64));
+            // at most every coefficient in every conditional distribution
+            (stored * n * n, stored * 8.0, 9.0 * n * n + stored)
+        }
+        Instruction::Unite(unite) => (unite.operations, unite.bytes, 0.0),
         Instruction::Gap { pairs } => {
             let beliefs = all(&mut pairs.iter().map(|m| m.belief));
             let largest = pairs.iter().map(|m| cells(&m.statistic)).fold(0.0, f64::max);
@@ -143,9 +284,10 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             (2.0 * (tables + energies), 16.0 * (tables + energies), 0.0)
         }
         Instruction::Certify { pairs, factored } => {
-            // one application of the Fisher matrix; how many it takes is not known before the run
+            // one product; how many it takes is not known before the run
             let tables = all(&mut pairs.iter().map(|m| m.statistic));
-            let touched: f64 = all(&mut pairs.iter().map(|m| m.belief));
+            let product =
+                if pairs.is_empty() { Unit::default() } else { fisher(pairs, forest(buffers), buffers) };
             let resident = if pairs.is_empty() { 0.0 } else { unique_beliefs(pairs).max(forest(buffers)) };
             // directions of all factors, messages and views, and two slices for each one there was
             let loose = |b: &&Buffer| {
@@ -155,7 +297,7 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let directions: f64 = buffers.iter().filter(loose).map(|b| b.cells).sum();
             let own = all(&mut factored.iter().map(|m| m.statistic));
             let scratch = CONJUGATE * (tables + own) + 2.0 * resident + 2.0 * directions;
-            (4.0 * touched + 4.0 * tables, 24.0 * touched, scratch)
+            (product.operations, product.bytes, scratch)
         }
     };
     let frees = Vec::new();

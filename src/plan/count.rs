@@ -15,7 +15,7 @@ pub fn cells(model: &EnergyModel) -> BigUint {
     model.cells(&Scope::all(model.modes.len()))
 }
 
-/// Number of free parameters: Σ over the non-empty sets c in the downward closure of the free generators
+/// Number of free parameters: one for each learned coefficient, and Σ over the non-empty sets c in the downward closure of the free generators
 /// of Π_{d∈c} (I_d − 1).
 ///
 /// Components and atoms are counted one by one, Σ_A − Σ_S over the separators between them, which
@@ -25,7 +25,7 @@ pub fn cells(model: &EnergyModel) -> BigUint {
 /// takes O(n²) steps for generators whose intersections nest or are small, such as `body(m)`.
 pub fn parameters(model: &EnergyModel) -> BigUint {
     let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
-    parameters_of(&model.free_scopes(), &sizes)
+    parameters_of(&model.free_scopes(), &sizes) + model.coefficients().len()
 }
 
 /// [`parameters`] of a generating class.
@@ -37,8 +37,10 @@ pub fn parameters_of(generators: &[Scope], sizes: &[usize]) -> BigUint {
         names: Vec::new(),
         generators: generators.to_vec(),
         fixed: Vec::new(),
+        learned: Vec::new(),
         masks: Vec::new(),
         data: false,
+        effort: 0,
         atoms: Vec::new(),
         from_data: Vec::new(),
         derived: Vec::new(),

@@ -90,12 +90,16 @@ pub struct Draft {
     pub names: Vec<String>,
     /// The free generating class.
     pub generators: Vec<Scope>,
-    /// Scopes of the fixed potentials, with their position in the model's interactions.
+    /// Scopes of the potentials that are no free tables, with their position in the model's interactions.
     pub fixed: Vec<(usize, Scope)>,
+    /// Those among them that are learned: their position, and the name of the coefficient.
+    pub learned: Vec<(usize, String)>,
     /// Those of them that are masks of the data, and of which nothing but the scope is known.
     pub masks: Vec<usize>,
     /// Whether there is a tensor to fit.
     pub data: bool,
+    /// Steps that the search for an elimination order may take in each atom.
+    pub effort: u64,
     /// Atoms, parents before children. Each root starts a component.
     pub atoms: Vec<Atom>,
     /// Statistics to be taken from the data.
@@ -108,18 +112,25 @@ impl Draft {
     /// The model before any pass: one atom of everything.
     pub fn new(model: &EnergyModel, data: bool) -> Self {
         let fixed = model.interactions.iter().enumerate();
-        let fixed = fixed.filter(|(_, i)| matches!(i.potential, Potential::Fixed(_) | Potential::Support(_)));
+        let fixed = fixed.filter(|(_, i)| !matches!(i.potential, Potential::Free));
         let unknown = model.interactions.iter().enumerate();
         let unknown =
             unknown.filter(|(_, i)| matches!(&i.potential, Potential::Support(t) if t.values.is_empty()));
         let masks = unknown.map(|(k, _)| k).collect();
+        let learned = model.interactions.iter().enumerate();
+        let learned = learned.filter_map(|(k, i)| match &i.potential {
+            Potential::Learned { coefficient, .. } => Some((k, coefficient.clone())),
+            _ => None,
+        });
         Self {
             masks,
             sizes: model.modes.iter().map(|m| m.size()).collect(),
             names: model.modes.iter().map(|m| m.name.clone()).collect(),
             generators: model.free_scopes(),
             fixed: fixed.map(|(k, i)| (k, i.scope.clone())).collect(),
+            learned: learned.collect(),
             data,
+            effort: super::order::STEPS,
             atoms: Vec::new(),
             from_data: Vec::new(),
             derived: Vec::new(),

@@ -15,6 +15,8 @@ pub enum Solver {
     Ipf,
     /// Newton's method after a few sweeps.
     Newton,
+    /// No sums over more than one mode, for learned coefficients.
+    PseudoLikelihood,
 }
 
 /// A method of fitting.
@@ -41,7 +43,7 @@ pub const METHODS: &[Method] = &[
     Method {
         name: "ipf",
         about: "iterative proportional fitting, never accelerated",
-        refuses: tables_that_are_not_free,
+        refuses: sweeps,
         solver: Solver::Ipf,
     },
     Method {
@@ -49,6 +51,12 @@ pub const METHODS: &[Method] = &[
         about: "Newton's method with conjugate gradients in marginal space, after three sweeps",
         refuses: anything,
         solver: Solver::Newton,
+    },
+    Method {
+        name: "pseudo_likelihood",
+        about: "learned coefficients by the likelihood of each mode given the others: another estimate, without sums over all cells",
+        refuses: no_coefficients,
+        solver: Solver::PseudoLikelihood,
     },
 ];
 
@@ -58,9 +66,24 @@ fn anything(_: &EnergyModel, _: &Profile) -> Option<String> {
 }
 
 /// Proportional fitting matches marginals, and those of tables that are smooth, tied or leaning do not match.
-fn tables_that_are_not_free(model: &EnergyModel, _: &Profile) -> Option<String> {
-    let said = !model.regular.is_empty();
-    said.then(|| "it says `smooth`, `tie` or `prior` of its tables, which takes Newton steps".into())
+fn sweeps(model: &EnergyModel, _: &Profile) -> Option<String> {
+    if !model.regular.is_empty() {
+        return Some("it says `smooth`, `tie` or `prior` of its tables, which takes Newton steps".into());
+    }
+    let names = model.coefficients();
+    names.first().map(|c| format!("it has the learned coefficient `{c}`"))
+}
+
+/// For methods of learned coefficients.
+fn no_coefficients(model: &EnergyModel, _: &Profile) -> Option<String> {
+    if !model.support.is_empty() {
+        return Some("some of its cells cannot occur".into());
+    }
+    let count = model.coefficients().len();
+    if count == 0 {
+        return Some("it has no learned coefficients".into());
+    }
+    (count as f64 > super::cost::DENSE).then(|| format!("{count} coefficients are more than it can take"))
 }
 
 /// The method of that name.

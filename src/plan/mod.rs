@@ -19,6 +19,7 @@ pub mod passes;
 mod print;
 pub mod rows;
 pub mod schedule;
+pub mod summation;
 mod supported;
 
 pub use count::{cells, degrees_of_freedom, parameters};
@@ -34,7 +35,8 @@ use draft::Draft;
 /// The schedule of a fit of `model` to data of this profile.
 ///
 /// # Errors
-/// MBA390 for each part of the model this version cannot compute; MBA501 when the predicted peak
+/// MBA390 for each part of the model this version cannot compute; MBA350 when there are learned
+/// coefficients beside free tables of too many parameters; MBA501 when the predicted peak
 /// exceeds the budget.
 pub fn compile(
     model: &EnergyModel,
@@ -47,8 +49,15 @@ pub fn compile(
         budget::check(model, Some(profile), options, &schedule)?;
         return Ok(schedule);
     }
+    let model = &model.parametrised()?;
+    if options.solver == method::Solver::PseudoLikelihood {
+        let coefficients = model.coefficients().into_iter().map(String::from).collect();
+        let schedule = passes::conditional(&Draft::new(model, true), &model.name, profile, coefficients);
+        budget::check(model, Some(profile), options, &schedule)?;
+        return Ok(schedule);
+    }
     let model = &grounded(model, Some(profile));
-    let schedule = sketch(model, Some(profile), options.solver);
+    let schedule = sketch(model, Some(profile), options.solver, order::STEPS);
     budget::check(model, Some(profile), options, &schedule)?;
     Ok(schedule)
 }
@@ -60,7 +69,7 @@ pub fn compile(
 pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, None)?;
     let model = &grounded(model, None);
-    let schedule = sketch(model, None, options.solver);
+    let schedule = sketch(model, None, options.solver, order::STEPS);
     budget::check(model, None, options, &schedule)?;
     Ok(schedule)
 }
@@ -85,8 +94,9 @@ fn grounded(model: &EnergyModel, profile: Option<&Profile>) -> EnergyModel {
     model.on_support(masks)
 }
 
-fn sketch(model: &EnergyModel, profile: Option<&Profile>, solver: method::Solver) -> Schedule {
+fn sketch(model: &EnergyModel, profile: Option<&Profile>, solver: method::Solver, effort: u64) -> Schedule {
     let mut draft = Draft::new(model, profile.is_some());
+    draft.effort = effort;
     for pass in PASSES {
         (pass.run)(&mut draft);
     }

@@ -329,7 +329,7 @@ impl Search<'_> {
         }
         let noise: Vec<f64> = (0..n).map(|v| if seed == 0 { 0.0 } else { unit(seed, v as u64) }).collect();
         // half of the seeds only break ties
-        let shake = if seed % 2 == 0 { 0.0 } else { 0.02 * (1 + seed % 8) as f64 };
+        let shake = if seed.is_multiple_of(2) { 0.0 } else { 0.02 * (1 + seed % 8) as f64 };
         let mut waiting: Vec<usize> = (0..n).collect();
         let mut order = Vec::with_capacity(n);
         let (mut filled, mut common) = (0, Vec::new());

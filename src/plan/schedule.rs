@@ -258,6 +258,15 @@ pub enum Instruction {
     },
     /// Repeat until the gap is within the tolerance.
     Loop(Box<Iteration>),
+    /// Put the atoms of a component together where those that iterate stay products of factors.
+    Unite(Box<Unite>),
+    /// Find the coefficients that match the moments of the data.
+    Learn(Box<Learning>),
+    /// Find the coefficients under which each mode of each record is best explained by the others.
+    LearnConditionally {
+        /// The names of the coefficients.
+        coefficients: Vec<String>,
+    },
     /// Measure the marginal gap of generators.
     Gap {
         /// The generators.
@@ -305,6 +314,17 @@ pub struct ByRows {
     pub prior: Option<String>,
 }
 
+/// The search for coefficients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learning {
+    /// The names of the coefficients.
+    pub coefficients: Vec<String>,
+    /// Their terms: the position in the model's interactions, and the marginal of the data there.
+    pub terms: Vec<(usize, BufferId)>,
+    /// From coefficients to the calibrated tree of the model.
+    pub steps: Vec<Step>,
+}
+
 /// The loop of an iterated atom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Iteration {
@@ -338,12 +358,39 @@ pub struct Factored {
     pub check: Vec<Step>,
     /// The marginal of the model on each generator, as the check leaves it.
     pub marginals: Vec<BufferId>,
-    /// Whether no other atom hangs on it, so that it is never put together with one.
-    pub alone: bool,
+    /// Whether its component is never put into tables.
+    pub loose: bool,
     /// What each clique hears: clique by place, and the messages.
     pub heard: Vec<(usize, Vec<BufferId>)>,
     /// The messages both ways between a clique and its parent, and the table between the two.
     pub between: Vec<(BufferId, BufferId, BufferId)>,
+}
+
+/// How the atoms of a component are put together without a table of any iterated clique: each atom takes
+/// the marginal of its parent on what they share, `Q_A ← Q_A · S/Q_A(S)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unite {
+    /// The atoms, parents before children.
+    pub joints: Vec<Joint>,
+    /// The same with tables, for when factors have spread too far for products of them.
+    pub tables: Vec<Step>,
+    /// Predicted operations.
+    pub operations: f64,
+    /// Predicted bytes moved.
+    pub bytes: f64,
+}
+
+/// One atom of a component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Joint {
+    /// The atom.
+    pub atom: usize,
+    /// What it shares with its parent, and the table of the parent that is summed to it.
+    pub shared: Option<(BufferId, BufferId)>,
+    /// The generator that holds what is shared.
+    pub holder: Match,
+    /// The factor and the marginal of that generator, where the atom iterates.
+    pub factor: Option<(BufferId, BufferId)>,
 }
 
 impl Iteration {
@@ -395,6 +442,9 @@ impl Instruction {
             Instruction::Product(_) => "product",
             Instruction::Rescale(..) => "rescale",
             Instruction::Loop(_) => "loop",
+            Instruction::Unite(_) => "unite",
+            Instruction::Learn(_) => "learn",
+            Instruction::LearnConditionally { .. } => "learn_conditionally",
             Instruction::Gap { .. } => "gap",
             Instruction::Adopt { .. } => "adopt",
             Instruction::Divergence { .. } => "divergence",
@@ -410,9 +460,11 @@ impl Instruction {
             pairs.iter().flat_map(|m| [m.statistic, m.potential, m.belief]).collect()
         };
         match self {
-            Instruction::Load | Instruction::Reduce { .. } | Instruction::Newton(_) | Instruction::Emit => {
-                Vec::new()
-            }
+            Instruction::Load
+            | Instruction::Reduce { .. }
+            | Instruction::LearnConditionally { .. }
+            | Instruction::Newton(_)
+            | Instruction::Emit => Vec::new(),
             Instruction::Derive { from, .. } => vec![*from],
             Instruction::Divide { statistic, separator, .. } => {
                 separator.iter().copied().chain([*statistic]).collect()
@@ -429,6 +481,20 @@ impl Instruction {
                 let steps = iteration.steps().flat_map(|s| s.instruction.reads());
                 let pairs = iteration.pairs.iter().flat_map(|m| [m.statistic, m.potential]);
                 steps.chain(pairs).collect()
+            }
+            Instruction::Unite(unite) => {
+                let of = |j: &Joint| [j.holder.statistic, j.holder.potential, j.holder.belief];
+                let shared = unite.joints.iter().filter_map(|j| j.shared.map(|(_, from)| from));
+                // what the tables would be joined by has to be there still
+                let joins = unite.tables.iter().filter_map(|s| match &s.instruction {
+                    Instruction::Join { separator, .. } => Some(*separator),
+                    _ => None,
+                });
+                unite.joints.iter().flat_map(of).chain(shared).chain(joins).collect()
+            }
+            Instruction::Learn(learning) => {
+                let inside = learning.steps.iter().flat_map(|s| s.instruction.reads());
+                inside.chain(learning.terms.iter().map(|(_, id)| *id)).collect()
             }
             Instruction::Gap { pairs } => pairs.iter().flat_map(|m| [m.statistic, m.belief]).collect(),
             Instruction::Product(p) => p.factors.clone(),
@@ -462,6 +528,13 @@ impl Instruction {
             Instruction::Loop(iteration) => {
                 let own = iteration.factored.iter().flat_map(|f| f.factors.iter().copied());
                 iteration.steps().flat_map(|s| s.instruction.writes()).chain(own).collect()
+            }
+            Instruction::Unite(unite) => {
+                let closed = unite.joints.iter().filter(|j| j.factor.is_none()).map(|j| j.holder.belief);
+                closed.chain(unite.joints.iter().filter_map(|j| j.shared.map(|(s, _)| s))).collect()
+            }
+            Instruction::Learn(learning) => {
+                learning.steps.iter().flat_map(|s| s.instruction.writes()).collect()
             }
             _ => Vec::new(),
         }
@@ -502,12 +575,20 @@ impl Schedule {
     /// Whether some atom takes sweeps.
     pub fn iterates(&self) -> bool {
         let rows = self.steps.iter().any(|s| matches!(s.instruction, Instruction::Newton(_)));
-        rows || self.draft.atoms.iter().any(super::draft::Atom::iterates)
+        let learned = !self.draft.learned.is_empty();
+        rows || learned || self.draft.atoms.iter().any(super::draft::Atom::iterates)
     }
 
     /// Predicted operations of one sweep over every iterated atom.
     pub fn sweep_operations(&self) -> f64 {
         self.loops().map(|s| s.operations).sum()
+    }
+
+    /// Bytes of the largest clique that is kept as a product of factors, which a result over a whole
+    /// clique writes down when it is asked for; 0 if there is none. Not part of the peak.
+    pub fn lazy_bytes(&self) -> f64 {
+        let loose = self.draft.atoms.iter().filter(|a| a.factored()).flat_map(|a| &a.cliques);
+        8.0 * loose.map(|c| self.draft.cells(&c.node.scope)).fold(0.0, f64::max)
     }
 
     /// Predicted bytes moved by one sweep over every iterated atom.
@@ -521,6 +602,9 @@ impl Schedule {
     }
 
     fn loops(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_) | Instruction::Newton(_)))
+        let repeated = |i: &Instruction| {
+            matches!(i, Instruction::Loop(_) | Instruction::Learn(_) | Instruction::Newton(_))
+        };
+        self.steps.iter().filter(move |s| repeated(&s.instruction))
     }
 }

@@ -14,10 +14,13 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
     for interaction in &model.interactions {
         let scope = model.bracket(&interaction.scope);
         match &interaction.potential {
-            Potential::Learned { coefficient, .. } => found.push(
-                refuse(format!("the learned coefficient `{coefficient}` of `{scope}` in `{name}` is"))
-                    .at(interaction.span, "")
-                    .help("use a free table, or a fixed potential with a known coefficient"),
+            Potential::Learned { coefficient, .. } if profile.is_none() => found.push(
+                Diagnostic::new(
+                    Code::MBA308,
+                    format!("the coefficient `{coefficient}` in `{name}` has no value without data"),
+                )
+                .at(interaction.span, "")
+                .help(format!("fit `{name}` to data first, or write a number in place of `{coefficient}`")),
             ),
             Potential::Free if profile.is_none() => found.push(
                 Diagnostic::new(
@@ -42,7 +45,18 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
         };
         found.push(refuse(format!("`algebra {algebra}` in `{name}` is")));
     }
-    let fixed = |i: &crate::model::Interaction| matches!(i.potential, Potential::Fixed(_));
+    if let Some(coefficient) = model.coefficients().first() {
+        let beside = |what: &str| {
+            refuse(format!("{what} beside the learned coefficient `{coefficient}` in `{name}` are"))
+        };
+        if !model.regular.is_empty() {
+            found.push(beside("`smooth`, `tie` and `prior`"));
+        }
+        if profile.is_some_and(|p| !p.masks.is_empty()) {
+            found.push(beside("data with missing cells"));
+        }
+    }
+    let fixed = |i: &crate::model::Interaction| !matches!(i.potential, Potential::Free);
     let usable = model.temperature.is_finite() && model.temperature > 0.0;
     if !usable && model.interactions.iter().any(fixed) {
         let message = format!("the temperature {} of `{name}`, with fixed potentials, is", model.temperature);

@@ -11,14 +11,23 @@
 //! | [`number`] | one number, or a column of them | digits worth reading |
 //! | [`json`] | any [`Value`] | JSON with every digit |
 //! | [`results`] | a fit and an expression | a [`Value`] |
+//! | [`highlight`] | a program's text | the same with colours |
+//! | [`markdown`] | documentation | text for people |
 //! | [`save`] | a [`Value`] | the bytes of a file |
+//! | [`saved`] | a whole fit | an archive of arrays, and back |
+//! | [`archive`] | arrays and metadata | `.npz`, and back |
 
+pub mod archive;
 pub mod diagnostics;
 mod grid;
+pub mod highlight;
 pub mod json;
+pub mod markdown;
 pub mod number;
+pub mod plot;
 pub mod results;
 pub mod save;
+pub mod saved;
 pub mod style;
 pub mod table;
 pub mod text;

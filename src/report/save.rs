@@ -12,6 +12,8 @@ use super::value::{Array, Rows, Value};
 pub enum Format {
     /// A NumPy array, 64-bit floats in C order.
     Npy,
+    /// An archive of NumPy arrays: a whole fit, which `load` reads. Written by [`super::saved`].
+    Npz,
     /// Comma-separated values: a table, or one row per cell.
     Csv,
     /// Tab-separated values.
@@ -20,8 +22,13 @@ pub enum Format {
     Json,
 }
 
-const FORMATS: &[(&str, Format)] =
-    &[("npy", Format::Npy), ("csv", Format::Csv), ("tsv", Format::Tsv), ("json", Format::Json)];
+const FORMATS: &[(&str, Format)] = &[
+    ("npy", Format::Npy),
+    ("npz", Format::Npz),
+    ("csv", Format::Csv),
+    ("tsv", Format::Tsv),
+    ("json", Format::Json),
+];
 
 impl Format {
     /// The format of a path, by its ending.
@@ -55,6 +62,7 @@ pub fn encode(value: &Value, format: Format) -> Result<Vec<u8>, String> {
             Value::Number(x) => npy(Vec::new(), vec![*x]),
             _ => Err("only arrays and numbers are saved as `.npy`".into()),
         },
+        Format::Npz => Err("only a whole fit is saved as `.npz`".into()),
         Format::Csv => separated(value, b','),
         Format::Tsv => separated(value, b'\t'),
     }

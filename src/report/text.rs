@@ -16,6 +16,10 @@ pub fn show(label: &str, value: &Value, style: Style) -> String {
         }
         Value::Record(parts) => format!("{}\n{}", style.bold(&label), record(parts, 2, style)),
         Value::Table(rows) => format!("{}\n{}", style.bold(&label), table::rows(rows, style)),
+        Value::Text(text) if text.ends_with('\n') => {
+            let lines: String = text.lines().map(|l| format!("{}\n", printable(l))).collect();
+            format!("{}\n{lines}", style.bold(&label))
+        }
         Value::Array(array) => format!("{}\n{}", style.bold(&label), table::array(array, style)),
         Value::List(values) if values.iter().any(is_block) => {
             let item = |(i, value): (usize, &Value)| {

@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 
 use super::kernel::scale;
 use super::machine::Machine;
+use super::state::{Misfit, Resumable, State};
 use super::sum::{Compensated, sum};
-use super::vector::ln_all;
-use crate::plan::schedule::{BufferId, Iteration, Match};
+use super::vector::{exp_all, ln_all, weighted_dot};
+use crate::plan::cost::extrapolation;
+use crate::plan::schedule::{BufferId, Instruction, Iteration, Match};
 use crate::text::Diagnostic;
 
 /// Differences that are kept.
@@ -32,13 +34,20 @@ pub(super) struct Anderson<'a> {
     last: Option<(Vec<f64>, Vec<f64>)>,
     residuals: VecDeque<Vec<f64>>,
     images: VecDeque<Vec<f64>>,
+    /// Inner products of the residuals' differences.
+    gram: [[f64; DEPTH]; DEPTH],
+    /// Vectors that are not in use, so that a sweep takes no memory.
+    spare: Vec<Vec<f64>>,
 }
 
 impl<'a> Anderson<'a> {
     /// With no history, of the factors of an iteration or of its tables.
     pub fn new(machine: &Machine, iteration: &'a Iteration, factors: bool) -> Self {
         let pairs = iteration.pairs.as_slice();
-        let weights = pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
+        let weights: Vec<f64> =
+            pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
+        // differences of images and residuals, the latest of both, those before, the step
+        let spare = (0..2 * DEPTH + 5).map(|_| Vec::with_capacity(weights.len())).collect();
         let own = iteration.factored.as_ref().filter(|_| factors);
         Self {
             weights,
@@ -46,8 +55,10 @@ impl<'a> Anderson<'a> {
             factors: own.map(|f| f.factors.as_slice()),
             start: Vec::new(),
             last: None,
-            residuals: VecDeque::new(),
-            images: VecDeque::new(),
+            residuals: VecDeque::with_capacity(DEPTH + 1),
+            images: VecDeque::with_capacity(DEPTH + 1),
+            gram: [[0.0; DEPTH]; DEPTH],
+            spare,
         }
     }
 
@@ -86,6 +97,8 @@ impl<'a> Anderson<'a> {
         step: &[f64],
         back: bool,
     ) -> Result<f64, Vec<Diagnostic>> {
+        machine.predict(machine.units.extrapolation);
+        machine.worked(extrapolation(image.len() as f64, self.residuals.len() as f64));
         let (Some(factors), Some(factored)) = (self.factors, &iteration.factored) else {
             apply(machine, self.pairs, step, if back { -1.0 } else { 1.0 });
             for message in &iteration.inward {
@@ -93,18 +106,26 @@ impl<'a> Anderson<'a> {
             }
             return Ok(sum(&machine.tables[iteration.root.0]));
         };
-        let logs: Vec<f64> =
-            if back { image.to_vec() } else { image.iter().zip(step).map(|(l, d)| l + d).collect() };
+        let mut logs = std::mem::take(&mut machine.scratch);
+        logs.clear();
+        logs.extend_from_slice(image);
+        if !back {
+            logs.iter_mut().zip(step).for_each(|(l, d)| *l += d);
+        }
         let mut rest = logs.as_slice();
         for f in factors {
             let (own, tail) = rest.split_at(machine.tables[f.0].len());
             machine.set_factor(*f, own);
             rest = tail;
         }
+        machine.scratch = logs;
         machine.walk(&factored.inward)?;
         let first = factored.sweep.get(..1).unwrap_or_default();
         machine.walk(first)?;
-        let view = first.first().and_then(|s| s.instruction.writes().first().copied());
+        let view = first.first().and_then(|s| match &s.instruction {
+            Instruction::Product(product) => Some(product.onto),
+            _ => None,
+        });
         Ok(view.map_or(1.0, |v| machine.mass_of(v)))
     }
 
@@ -114,20 +135,16 @@ impl<'a> Anderson<'a> {
         machine: &mut Machine,
         iteration: &Iteration,
     ) -> Result<(), Vec<Diagnostic>> {
-        let mut image = Vec::new();
+        let mut image = self.blank();
         self.stack(machine, &mut image);
-        let residual: Vec<f64> = image.iter().zip(&self.start).map(|(g, y)| g - y).collect();
+        let mut residual = self.blank();
+        difference(&image, &self.start, &mut residual);
         if let Some((image_before, residual_before)) = self.last.take() {
-            if self.residuals.len() == DEPTH {
-                self.residuals.pop_front();
-                self.images.pop_front();
-            }
-            self.residuals.push_back(difference(&residual, &residual_before));
-            self.images.push_back(difference(&image, &image_before));
+            self.remember(&image, image_before, &residual, residual_before);
         }
-        let step = self.step(&residual);
-        let step = step.filter(|step| step.iter().all(|d| d.abs() <= REACH));
-        let Some(step) = step else {
+        let mut step = self.blank();
+        let found = self.step(&residual, &mut step) && step.iter().all(|d| d.abs() <= REACH);
+        if !found {
             // a first step has nothing to go by; one that reaches too far is not taken
             if self.factors.is_some() {
                 self.place(machine, iteration, &image, &[], true)?;
@@ -136,56 +153,125 @@ impl<'a> Anderson<'a> {
                 self.last = Some((image, residual));
             } else {
                 self.forget();
+                self.spare.extend([image, residual]);
             }
+            self.spare.push(step);
             return Ok(());
-        };
+        }
         let mass = self.place(machine, iteration, &image, &step, false)?;
         let linear: Compensated = self.weights.iter().zip(&step).map(|(p, d)| p * d).collect();
         // F rises by (mass − 1) − ⟨P, step⟩: a sweep leaves a mass of one
         if mass.is_finite() && mass - 1.0 <= linear.value() {
             self.last = Some((image, residual));
-            return Ok(());
+        } else {
+            self.place(machine, iteration, &image, &step, true)?;
+            self.forget();
+            self.spare.extend([image, residual]);
         }
-        self.place(machine, iteration, &image, &step, true)?;
-        self.forget();
+        self.spare.push(step);
         Ok(())
     }
 
-    /// −Σ γ_j ΔG_j, where γ brings Σ γ_j ΔF_j nearest to the residual in the metric P.
-    fn step(&self, residual: &[f64]) -> Option<Vec<f64>> {
+    /// A vector that nobody uses.
+    fn blank(&mut self) -> Vec<f64> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Keeps the latest differences of images and of residuals.
+    fn remember(
+        &mut self,
+        image: &[f64],
+        mut image_before: Vec<f64>,
+        residual: &[f64],
+        mut residual_before: Vec<f64>,
+    ) {
+        if self.residuals.len() == DEPTH {
+            self.spare.extend(self.residuals.pop_front());
+            self.spare.extend(self.images.pop_front());
+            self.gram.rotate_left(1);
+            self.gram.iter_mut().for_each(|row| row.rotate_left(1));
+        }
+        image_before.iter_mut().zip(image).for_each(|(b, x)| *b = x - *b);
+        residual_before.iter_mut().zip(residual).for_each(|(b, x)| *b = x - *b);
+        self.residuals.push_back(residual_before);
+        self.images.push_back(image_before);
+        let last = self.residuals.len() - 1;
+        for (k, other) in self.residuals.iter().enumerate() {
+            let inner = weighted_dot(&self.weights, other, &self.residuals[last]);
+            self.gram[k][last] = inner;
+            self.gram[last][k] = inner;
+        }
+    }
+
+    /// −Σ γ_j ΔG_j, where γ brings Σ γ_j ΔF_j nearest to the residual in the metric P; false when there is none.
+    fn step(&self, residual: &[f64], step: &mut Vec<f64>) -> bool {
         let depth = self.residuals.len();
         if depth == 0 {
-            return None;
+            return false;
         }
-        let inner = |a: &[f64], b: &[f64]| -> f64 {
-            self.weights.iter().zip(a).zip(b).map(|((w, a), b)| w * a * b).sum()
-        };
-        let row = |a: &Vec<f64>| -> Vec<f64> {
-            let gram = self.residuals.iter().map(|b| inner(a, b));
-            gram.chain([inner(a, residual)]).collect()
-        };
-        let mut matrix: Vec<Vec<f64>> = self.residuals.iter().map(row).collect();
-        let trace: f64 = (0..depth).map(|i| matrix[i][i]).sum();
-        for (i, row) in matrix.iter_mut().enumerate() {
+        let trace: f64 = (0..depth).map(|i| self.gram[i][i]).sum();
+        let mut rows = [[0.0; DEPTH + 1]; DEPTH];
+        for (i, (row, own)) in rows.iter_mut().zip(&self.residuals).enumerate() {
+            row[..depth].copy_from_slice(&self.gram[i][..depth]);
             row[i] += RIDGE * trace / depth as f64;
+            row[depth] = weighted_dot(&self.weights, own, residual);
         }
-        let gamma = solve(matrix)?;
-        let mut step = vec![0.0; residual.len()];
+        let Some(gamma) = solve(&mut rows[..depth]) else { return false };
+        step.clear();
+        step.resize(residual.len(), 0.0);
         for (image, g) in self.images.iter().zip(gamma) {
             step.iter_mut().zip(image).for_each(|(s, d)| *s -= g * d);
         }
-        Some(step)
+        true
     }
 
     fn forget(&mut self) {
-        self.residuals.clear();
-        self.images.clear();
-        self.last = None;
+        self.spare.extend(self.residuals.drain(..));
+        self.spare.extend(self.images.drain(..));
+        if let Some((image, residual)) = self.last.take() {
+            self.spare.extend([image, residual]);
+        }
     }
 }
 
-fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
+impl Resumable for Anderson<'_> {
+    fn save(&self, state: &mut State) {
+        if let Some((image, residual)) = &self.last {
+            state.put("anderson.image", image.clone());
+            state.put("anderson.residual", residual.clone());
+        }
+        state.put("anderson.gram", self.gram.concat());
+        for (k, (residual, image)) in self.residuals.iter().zip(&self.images).enumerate() {
+            state.put(format!("anderson.residuals.{k}"), residual.clone());
+            state.put(format!("anderson.images.{k}"), image.clone());
+        }
+    }
+
+    fn restore(&mut self, state: &mut State) -> Result<(), Misfit> {
+        let cells = self.weights.len();
+        self.forget();
+        let gram = state.take_exactly("anderson.gram", DEPTH * DEPTH)?;
+        for (row, kept) in self.gram.iter_mut().zip(gram.chunks(DEPTH)) {
+            row.copy_from_slice(kept);
+        }
+        if let Ok(image) = state.take_exactly("anderson.image", cells) {
+            self.last = Some((image, state.take_exactly("anderson.residual", cells)?));
+        }
+        for k in 0..DEPTH {
+            let Ok(residual) = state.take(&format!("anderson.residuals.{k}")) else { break };
+            if residual.len() != cells {
+                return Err(Misfit("the history of the acceleration is of another size".into()));
+            }
+            self.residuals.push_back(residual);
+            self.images.push_back(state.take_exactly(&format!("anderson.images.{k}"), cells)?);
+        }
+        Ok(())
+    }
+}
+
+fn difference(a: &[f64], b: &[f64], out: &mut Vec<f64>) {
+    out.clear();
+    out.extend(a.iter().zip(b).map(|(a, b)| a - b));
 }
 
 /// Adds `sign · step` to the potentials and scales the beliefs to match.
@@ -195,32 +281,36 @@ fn apply(machine: &mut Machine, pairs: &[Match], step: &[f64], sign: f64) {
         let cells = machine.tables[m.potential.0].len();
         let (own, tail) = rest.split_at(cells);
         rest = tail;
-        let factors: Vec<f64> = own.iter().map(|d| (sign * d).exp()).collect();
+        let mut factors = std::mem::take(&mut machine.scratch);
+        factors.clear();
+        factors.extend(own.iter().map(|d| sign * d));
+        exp_all(&mut factors);
         for (l, d) in machine.tables[m.potential.0].iter_mut().zip(own) {
             *l += sign * d;
         }
         let projection = machine.projection(m.belief, m.statistic);
         scale(&projection, &mut machine.tables[m.belief.0], &factors);
+        machine.scratch = factors;
         machine.count(m.belief, 1.0, 16.0);
     }
 }
 
-/// Gaussian elimination with partial pivoting on an augmented matrix of a few rows.
-fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
+/// Gaussian elimination with partial pivoting on a few rows, each with its right-hand side behind it.
+fn solve(rows: &mut [[f64; DEPTH + 1]]) -> Option<[f64; DEPTH]> {
     let n = rows.len();
     for k in 0..n {
         let pivot = (k..n).max_by(|a, b| rows[*a][k].abs().total_cmp(&rows[*b][k].abs()))?;
         rows.swap(k, pivot);
-        let head = rows[k].clone();
+        let head = rows[k];
         if head[k] == 0.0 || !head[k].is_finite() {
             return None;
         }
         for row in rows.iter_mut().skip(k + 1) {
             let factor = row[k] / head[k];
-            row.iter_mut().zip(&head).skip(k).for_each(|(r, h)| *r -= factor * h);
+            row.iter_mut().zip(&head).take(n + 1).skip(k).for_each(|(r, h)| *r -= factor * h);
         }
     }
-    let mut x = vec![0.0; n];
+    let mut x = [0.0; DEPTH];
     for k in (0..n).rev() {
         let known: f64 = (k + 1..n).map(|j| rows[k][j] * x[j]).sum();
         x[k] = (rows[k][n] - known) / rows[k][k];

@@ -14,6 +14,7 @@ use super::kernel::{combine, marginalise};
 use super::machine::Machine;
 use super::projection::Projection;
 use super::sum::{dot, sum};
+use crate::plan::cost::{self, Unit};
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Match, Place};
 
 /// Most applications of the Fisher matrix.
@@ -30,6 +31,11 @@ const WORTHLESS: f64 = 0.1;
 /// over the calibrated tree, and nothing is as large as the tensor.
 pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]) {
     machine.certificate.marginal_gap = machine.gap;
+    // the bound can take as long as hundreds of sweeps, and whoever interrupts does not want to wait
+    if machine.interrupted {
+        machine.certificate.reason = Some("the fit was interrupted".into());
+        return;
+    }
     // what doubles can tell apart in a divergence of this size
     let resolution = f64::EPSILON * (1.0 + machine.negative_entropy.abs());
     // atoms whose factors spread too far have tables after all
@@ -45,13 +51,13 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
             all.push(Operator::Factors(Tangent::new(machine, program), &iteration.pairs));
         }
     }
-    let mut sum = Newton::default();
+    // atoms are problems of their own, and what is left to gain adds up
+    let (mut bound, mut smallest) = (0.0, 0.0f64);
     for operator in all {
         match newton(machine, operator, resolution) {
             Ok(n) => {
-                sum.decrement += n.decrement;
-                sum.smallest += n.smallest;
-                sum.missed += n.missed;
+                bound += factor(n.smallest) * n.decrement.max(0.0) + n.missed;
+                smallest = smallest.min(n.smallest);
             }
             Err(reason) => {
                 machine.certificate.reason = Some(reason);
@@ -59,8 +65,8 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
             }
         }
     }
-    machine.smallest_change = Some(sum.smallest);
-    if sum.smallest < -1.0 {
+    machine.smallest_change = Some(smallest);
+    if smallest < -1.0 {
         machine.certificate.reason = Some(if machine.stopped || machine.interrupted {
             "the fit is too far from the optimum for a bound".into()
         } else {
@@ -68,7 +74,6 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
         });
         return;
     }
-    let bound = factor(sum.smallest) * sum.decrement.max(0.0) + sum.missed;
     machine.certificate.optimality_gap = Some(bound + resolution);
 }
 
@@ -97,6 +102,21 @@ impl<'a> Operator<'a> {
             None => {
                 let own = |p: &Place| p.atom == iteration.atom;
                 Operator::Tables(Fisher::within(machine, &iteration.pairs, own))
+            }
+        }
+    }
+
+    /// What a product is predicted to cost.
+    fn price(&self, machine: &Machine) -> Unit {
+        let buffers = &machine.schedule.buffers;
+        let cells = |id: BufferId| buffers[id.0].cells;
+        match self {
+            Operator::Tables(fisher) => {
+                let cliques = fisher.nodes.iter().map(|n| cells(n.belief)).sum();
+                cost::fisher(fisher.pairs, cliques, buffers)
+            }
+            Operator::Factors(tangent, pairs) => {
+                cost::tangent(tangent.factored, pairs.iter().map(|m| cells(m.statistic)).sum())
             }
         }
     }
@@ -162,12 +182,15 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
     let (mut last_step, mut last_keep) = (0.0f64, 0.0f64);
     let mut worth = f64::INFINITY;
     let mut applied = 0;
+    let price = operator.price(machine);
     while now > SOLVED * SOLVED * start && now > floor && worth > WORTHLESS * resolution {
         if applied == MOST {
             break;
         }
         applied += 1;
         let image = operator.apply(machine, &direction);
+        machine.predict(price);
+        machine.worked(cost::gradients(image.len() as f64));
         let curvature = dot(&direction, &image);
         if curvature <= 0.0 || !curvature.is_finite() {
             break;
@@ -190,6 +213,8 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         }
     }
 
+    // this product, and one or two passes for the smallest change
+    machine.predict(price.times(2.0));
     let image = operator.apply(machine, &solution);
     let decrement = dot(&solution, &image);
     let missed: Vec<f64> = right.iter().zip(&image).map(|(r, i)| r - i).collect();
@@ -237,7 +262,7 @@ fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
 }
 
 /// c(m) = ((1+m) ln(1+m) − m)/m², from 1 at m = −1 to ½ at m = 0.
-fn factor(m: f64) -> f64 {
+pub(super) fn factor(m: f64) -> f64 {
     // the smallest of changes of mean zero is never positive but by rounding
     if m > -1e-4 {
         let m = m.min(0.0);
@@ -338,6 +363,7 @@ impl<'a> Fisher<'a> {
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let Some((p, separator, down, up)) = &node.parent else { continue };
             let message = self.expected(machine, node, &energy[i], *separator, down, &mut weighted);
+            machine.count(node.belief, 3.0, 40.0);
             combine(up, &mut energy[*p], &message, |a, b| a + b);
             sent[i] = message;
         }
@@ -347,6 +373,7 @@ impl<'a> Fisher<'a> {
             if let Some((p, separator, down, up)) = &node.parent {
                 let above = &self.nodes[*p];
                 let mut message = self.expected(machine, above, &energy[*p], *separator, up, &mut weighted);
+                machine.count(above.belief, 3.0, 32.0);
                 message.iter_mut().zip(&sent[i]).for_each(|(m, s)| *m -= s);
                 combine(down, &mut energy[i], &message, |a, b| a + b);
             } else {
@@ -361,7 +388,8 @@ impl<'a> Fisher<'a> {
             for (start, cells, projection) in &node.generators {
                 marginalise(projection, &weighted, &mut out[*start..start + cells]);
             }
-            machine.count(node.belief, 2.0 + 2.0 * node.generators.len() as f64, 48.0);
+            let generators = node.generators.len() as f64;
+            machine.count(node.belief, 2.0 + 3.0 * generators, 24.0 + 24.0 * generators);
         }
         self.energy = energy;
         self.weighted = weighted;

@@ -1,11 +1,10 @@
 //! Sums of products of factors as matrix products, slice by slice: the table of all modes is never
 //! written. Deterministic: the slices depend on the shapes alone and fall on rows of their own.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use super::kernel::combine_one;
+use super::kernel::{Combine, combine_one};
+use super::multiply::{multiply, pack, stride};
 use super::projection::Projection;
 use crate::model::Scope;
 use crate::model::table::strides;
@@ -13,11 +12,13 @@ use crate::plan::cost::{PARTS, SLICE};
 use crate::plan::schedule::{Buffer, Product, Side};
 
 /// Multiply–adds from which a product is worth more than one thread.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 1 << 21;
 
 /// How a product is taken, worked out once.
 pub(super) struct Plan {
     slices: Vec<Slice>,
+    /// Factors of the left matrix.
+    left: Vec<Turn>,
     /// Factors of the right matrix, and the ways from its cells to theirs.
     right: Vec<(usize, Projection)>,
     columns: usize,
@@ -26,19 +27,34 @@ pub(super) struct Plan {
     large: bool,
 }
 
+/// A factor of the left matrix, turned so that what is summed over comes first.
+struct Turn {
+    factor: usize,
+    cells: usize,
+    /// From the turned table to the factor.
+    way: Projection,
+    /// Where the cells of each value of the summed index begin.
+    at: Vec<usize>,
+}
+
 /// Some rows.
 struct Slice {
     rows: usize,
-    /// Factors, where the rows begin in them, and the ways from the slice's cells to theirs.
-    left: Vec<(usize, usize, Projection)>,
+    /// For each left factor, where the rows begin in it, and the way from rows to its cells.
+    left: Vec<(usize, Projection)>,
+    /// Factors, where the slice begins in them, and the ways from its cells to theirs.
     inside: Vec<(usize, usize, Projection)>,
 }
 
 /// Room for the matrices, kept from call to call.
 #[derive(Default)]
 pub(super) struct Room {
-    right: Vec<f64>,
-    right_changes: Vec<f64>,
+    matrix: Vec<f64>,
+    /// The right matrix and its changes, packed.
+    right: [Vec<f64>; 2],
+    /// Left factors and their changes, turned.
+    turned: Vec<[Vec<f64>; 2]>,
+    /// Left matrices and their changes, for each slice.
     parts: Vec<[Vec<f64>; 2]>,
 }
 
@@ -49,6 +65,7 @@ impl Plan {
         let sizes = |scope: &Scope| scope.iter().map(|m| (m, size(m))).collect::<Vec<_>>();
         let count = |axes: &[(usize, usize)]| axes.iter().map(|(_, n)| *n).product::<usize>();
         let (rows, columns, over) = (sizes(&shape.rows), sizes(&shape.columns), sizes(&shape.over));
+        let scope = |f: usize| &buffers[product.factors[f].0].scope;
         let step = |f: usize, m: usize| {
             let buffer = &buffers[product.factors[f].0];
             buffer.scope.position(m).map_or(0, |p| strides(&buffer.shape)[p])
@@ -57,10 +74,19 @@ impl Plan {
             Projection::strided(axes.map(|(m, n)| (n, step(f, m))))
         };
         let on = |side: Side| -> Vec<usize> {
-            let scope = |f: usize| &buffers[product.factors[f].0].scope;
             (0..product.factors.len()).filter(|f| shape.side(scope(*f)) == Some(side)).collect()
         };
         let (left, right, inside) = (on(Side::Left), on(Side::Right), on(Side::Inside));
+        // the modes of a left factor, what is summed over first, and the steps between them when turned
+        let turned = |f: usize| -> Vec<(usize, usize, usize)> {
+            let own: Vec<(usize, usize)> =
+                over.iter().chain(&rows).filter(|(m, _)| scope(f).contains(*m)).copied().collect();
+            let steps = strides(&own.iter().map(|(_, n)| *n).collect::<Vec<_>>());
+            own.into_iter().zip(steps).map(|((m, n), s)| (m, n, s)).collect()
+        };
+        let turns: Vec<Vec<(usize, usize, usize)>> = left.iter().map(|f| turned(*f)).collect();
+        let turned_step =
+            |k: usize, m: usize| turns[k].iter().find(|(own, _, _)| *own == m).map_or(0, |(_, _, s)| *s);
         let all = count(&rows);
         let (first, below) = rows.split_first().map_or((None, &[][..]), |(f, b)| (Some(*f), b));
         let extent = first.map_or(1, |(_, n)| n);
@@ -70,19 +96,33 @@ impl Plan {
         let cut = |start: usize| {
             let end = (start + most).min(extent);
             let own = || first.map(|(m, _)| (m, end - start)).into_iter().chain(below.iter().copied());
-            let from = |f: usize| first.map_or(0, |(m, _)| start * step(f, m));
-            let sided = |who: &[usize], rest: &[(usize, usize)]| {
-                let one = |f: &usize| (*f, from(*f), way(*f, &mut own().chain(rest.iter().copied())));
-                who.iter().map(one).collect()
-            };
-            Slice {
-                rows: (end - start) * count(below),
-                left: sided(&left, &over),
-                inside: sided(&inside, &columns),
+            let begins = |step: usize| first.map_or(0, |_| start * step);
+            let first_mode = first.map_or(usize::MAX, |(m, _)| m);
+            let left = (0..left.len()).map(|k| {
+                let way = Projection::strided(own().map(|(m, n)| (n, turned_step(k, m))));
+                (begins(turned_step(k, first_mode)), way)
+            });
+            let inside = inside.iter().map(|f| {
+                let way = way(*f, &mut own().chain(columns.iter().copied()));
+                (*f, begins(step(*f, first_mode)), way)
+            });
+            Slice { rows: (end - start) * count(below), left: left.collect(), inside: inside.collect() }
+        };
+        let turn = |(k, f): (usize, &usize)| {
+            let mut at = Vec::with_capacity(count(&over));
+            let places = Projection::strided(over.iter().map(|(m, n)| (*n, turned_step(k, *m))));
+            let (length, between) = places.inner();
+            places.runs(|_, onto| at.extend((0..length).map(|i| onto + i * between)));
+            Turn {
+                factor: *f,
+                cells: turns[k].iter().map(|(_, n, _)| n).product(),
+                way: way(*f, &mut turns[k].iter().map(|(m, n, _)| (*m, *n))),
+                at,
             }
         };
         Self {
             slices: (0..extent).step_by(most).map(cut).collect(),
+            left: left.iter().enumerate().map(turn).collect(),
             right: right.iter().map(|f| (*f, way(*f, &mut columns.iter().chain(&over).copied()))).collect(),
             columns: count(&columns),
             over: count(&over),
@@ -92,21 +132,18 @@ impl Plan {
 
     /// `onto ← Σ Π factors`.
     pub fn run(&self, factors: &[&[f64]], onto: &mut [f64], room: &mut Room) {
-        self.prepare(factors, room);
-        room.parts.resize_with(self.slices.len().max(room.parts.len()), Default::default);
-        let right = room.right.as_slice();
+        self.prepare(factors, None, room);
+        let Room { right: [right, _], turned, parts, .. } = room;
         let work = |slice: &Slice, onto: &mut [f64], room: &mut [Vec<f64>; 2]| {
-            let left = &mut room[0];
-            left.resize(slice.rows * self.over, 0.0);
-            fill(left, slice.left.iter().map(|(f, at, way)| (way, &factors[*f][*at..])));
-            multiply(left, right, onto, self.over, 0.0);
+            self.left(slice, turned, room, false);
+            multiply(&room[0], right, onto, self.columns, self.over, false);
             for (f, at, way) in &slice.inside {
                 combine_one(way, onto, &factors[*f][*at..], |l, s| l * s);
             }
         };
         if !self.large {
             let mut rest = onto;
-            for (slice, room) in self.slices.iter().zip(&mut room.parts) {
+            for (slice, room) in self.slices.iter().zip(parts) {
                 let (own, tail) = rest.split_at_mut(slice.rows * self.columns);
                 work(slice, own, room);
                 rest = tail;
@@ -120,7 +157,7 @@ impl Plan {
             cut.push((slice, own));
             rest = tail;
         }
-        cut.into_par_iter().zip(&mut room.parts).for_each(|((slice, own), room)| work(slice, own, room));
+        cut.into_par_iter().zip(parts).for_each(|((slice, own), room)| work(slice, own, room));
     }
 
     /// As [`Plan::run`], and in `changes` the relative change of each cell of `onto` when every factor
@@ -133,80 +170,132 @@ impl Plan {
         changes: &mut [f64],
         room: &mut Room,
     ) {
-        self.prepare(factors, room);
-        let mut right_changes = std::mem::take(&mut room.right_changes);
-        right_changes.clear();
-        right_changes.resize(self.columns * self.over, 0.0);
-        for (f, way) in &self.right {
-            combine_one(way, &mut right_changes, directions[*f], |l, s| l + s);
-        }
-        right_changes.iter_mut().zip(&room.right).for_each(|(c, r)| *c *= r);
-        let right = room.right.as_slice();
-        let mut rest = changes;
-        let mut taken = Vec::with_capacity(self.slices.len());
-        for slice in &self.slices {
-            let (own, tail) = rest.split_at_mut(slice.rows * self.columns);
-            taken.push(own);
-            rest = tail;
-        }
-        let mut cut = Vec::with_capacity(self.slices.len());
-        let mut rest = onto;
-        for (slice, changes) in self.slices.iter().zip(taken) {
-            let (own, tail) = rest.split_at_mut(slice.rows * self.columns);
-            cut.push((slice, own, changes));
-            rest = tail;
-        }
-        let work = |(slice, onto, changes): (&Slice, &mut [f64], &mut [f64]), room: &mut [Vec<f64>; 2]| {
+        self.prepare(factors, Some(directions), room);
+        let Room { right: [right, right_changes], turned, parts, .. } = room;
+        let work = |slice: &Slice, onto: &mut [f64], changes: &mut [f64], room: &mut [Vec<f64>; 2]| {
+            self.left(slice, turned, room, true);
             let [left, left_changes] = room;
-            left.resize(slice.rows * self.over, 0.0);
-            fill(left, slice.left.iter().map(|(f, at, way)| (way, &factors[*f][*at..])));
-            left_changes.clear();
-            left_changes.resize(left.len(), 0.0);
-            for (f, at, way) in &slice.left {
-                combine_one(way, left_changes, &directions[*f][*at..], |l, s| l + s);
-            }
-            left_changes.iter_mut().zip(left.iter()).for_each(|(c, l)| *c *= l);
-            multiply(left, right, onto, self.over, 0.0);
-            multiply(left_changes, right, changes, self.over, 0.0);
-            multiply(left, &right_changes, changes, self.over, 1.0);
+            multiply(left, right, onto, self.columns, self.over, false);
+            multiply(left_changes, right, changes, self.columns, self.over, false);
+            multiply(left, right_changes, changes, self.columns, self.over, true);
             changes.iter_mut().zip(onto.iter()).for_each(|(c, o)| *c = if *o > 0.0 { *c / o } else { 0.0 });
             for (f, at, way) in &slice.inside {
                 combine_one(way, onto, &factors[*f][*at..], |l, s| l * s);
                 combine_one(way, changes, &directions[*f][*at..], |l, s| l + s);
             }
         };
-        room.parts.resize_with(self.slices.len().max(room.parts.len()), Default::default);
-        if self.large {
-            cut.into_par_iter().zip(&mut room.parts).for_each(|(job, room)| work(job, room));
-        } else {
-            cut.into_iter().zip(&mut room.parts).for_each(|(job, room)| work(job, room));
+        let (mut rest, mut rest_changes) = (onto, changes);
+        let mut cut = Vec::with_capacity(if self.large { self.slices.len() } else { 0 });
+        for (slice, room) in self.slices.iter().zip(parts) {
+            let (own, tail) = rest.split_at_mut(slice.rows * self.columns);
+            let (own_changes, tail_changes) = rest_changes.split_at_mut(slice.rows * self.columns);
+            (rest, rest_changes) = (tail, tail_changes);
+            if self.large {
+                cut.push((slice, own, own_changes, room));
+            } else {
+                work(slice, own, own_changes, room);
+            }
         }
-        room.right_changes = right_changes;
+        cut.into_par_iter().for_each(|(slice, own, changes, room)| work(slice, own, changes, room));
     }
 
-    fn prepare(&self, factors: &[&[f64]], room: &mut Room) {
-        room.right.resize(self.columns * self.over, 0.0);
-        fill(&mut room.right, self.right.iter().map(|(f, way)| (way, factors[*f])));
+    /// The right matrix, packed, and the left factors, turned; also their changes.
+    fn prepare(&self, factors: &[&[f64]], directions: Option<&[&[f64]]>, room: &mut Room) {
+        let Room { matrix, right: [right, right_changes], turned, parts } = room;
+        if parts.len() < self.slices.len() {
+            parts.resize_with(self.slices.len(), Default::default);
+        }
+        if turned.len() < self.left.len() {
+            turned.resize_with(self.left.len(), Default::default);
+        }
+        matrix.resize(self.columns * self.over, 0.0);
+        fill(matrix, self.right.iter().map(|(f, way)| (way, factors[*f])), |l, s| l * s, 1.0);
+        pack(matrix, self.over, right);
+        for (turn, [own, changes]) in self.left.iter().zip(turned) {
+            own.resize(turn.cells, 0.0);
+            combine_one(&turn.way, own, factors[turn.factor], |_, s| s);
+            if let Some(directions) = directions {
+                changes.resize(turn.cells, 0.0);
+                combine_one(&turn.way, changes, directions[turn.factor], |_, s| s);
+            }
+        }
+        if let Some(directions) = directions {
+            // relative changes add up, and the matrix they are relative to is multiplied in
+            fill(matrix, self.right.iter().map(|(f, way)| (way, directions[*f])), |l, s| l + s, 0.0);
+            for (f, way) in &self.right {
+                combine_one(way, matrix, factors[*f], |l, s| l * s);
+            }
+            pack(matrix, self.over, right_changes);
+        }
+    }
+
+    /// The left matrix of a slice, a row for each value of the summed index; also its changes.
+    fn left(&self, slice: &Slice, turned: &[[Vec<f64>; 2]], room: &mut [Vec<f64>; 2], changes: bool) {
+        let step = stride(slice.rows);
+        let [left, left_changes] = room;
+        left.resize(step * self.over, 0.0);
+        if changes {
+            left_changes.resize(step * self.over, 0.0);
+        }
+        pulp::Arch::new().dispatch(Fill { plan: self, slice, turned, left, left_changes, step, changes });
     }
 }
 
-/// The product of factors, each spread over the cells of a matrix.
-fn fill<'a>(matrix: &mut [f64], mut factors: impl Iterator<Item = (&'a Projection, &'a [f64])>) {
+struct Fill<'a> {
+    plan: &'a Plan,
+    slice: &'a Slice,
+    turned: &'a [[Vec<f64>; 2]],
+    left: &'a mut [f64],
+    left_changes: &'a mut [f64],
+    step: usize,
+    changes: bool,
+}
+
+impl pulp::WithSimd for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        let Self { plan, slice, turned, left, left_changes, step, changes } = self;
+        for (o, row) in left.chunks_exact_mut(step).enumerate() {
+            let row = &mut row[..slice.rows];
+            let own = || plan.left.iter().zip(&slice.left).zip(turned);
+            if plan.left.is_empty() {
+                row.fill(1.0);
+            }
+            for (k, ((turn, (from, projection)), [factor, _])) in own().enumerate() {
+                let small = &factor[turn.at[o] + from..];
+                match k {
+                    0 => Combine { projection, large: &mut *row, small, f: |_, s| s }.with_simd(simd),
+                    _ => Combine { projection, large: &mut *row, small, f: |l, s| l * s }.with_simd(simd),
+                }
+            }
+            if !changes {
+                continue;
+            }
+            let change = &mut left_changes[o * step..o * step + slice.rows];
+            change.fill(0.0);
+            for ((turn, (from, projection)), [_, direction]) in own() {
+                let small = &direction[turn.at[o] + from..];
+                Combine { projection, large: &mut *change, small, f: |l, s| l + s }.with_simd(simd);
+            }
+            change.iter_mut().zip(row).for_each(|(c, l)| *c *= *l);
+        }
+    }
+}
+
+/// Factors, each spread over the cells of a matrix and put together; `none` where there are none.
+fn fill<'a>(
+    matrix: &mut [f64],
+    mut factors: impl Iterator<Item = (&'a Projection, &'a [f64])>,
+    together: impl Fn(f64, f64) -> f64 + Copy,
+    none: f64,
+) {
     match factors.next() {
-        None => matrix.fill(1.0),
+        None => matrix.fill(none),
         Some((way, factor)) => combine_one(way, matrix, factor, |_, s| s),
     }
     for (way, factor) in factors {
-        combine_one(way, matrix, factor, |l, s| l * s);
-    }
-}
-
-/// `onto ← left · rightᵀ + keep · onto`, both with `over` columns.
-fn multiply(left: &[f64], right: &[f64], onto: &mut [f64], over: usize, keep: f64) {
-    let (rows, columns) = (left.len() / over.max(1), right.len() / over.max(1));
-    let (left, right) =
-        (ArrayView2::from_shape((rows, over), left), ArrayView2::from_shape((columns, over), right));
-    if let (Ok(l), Ok(r), Ok(mut o)) = (left, right, ArrayViewMut2::from_shape((rows, columns), onto)) {
-        general_mat_mul(1.0, &l, &r.t(), keep, &mut o);
+        combine_one(way, matrix, factor, together);
     }
 }

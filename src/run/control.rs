@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::state::State;
+
 /// When to stop, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Control {
@@ -55,6 +57,11 @@ pub struct Sweep {
 pub trait Observer {
     /// After each sweep. An answer of [`Flow::Interrupt`] ends the fit with what it has.
     fn sweep(&mut self, sweep: &Sweep) -> Flow;
+
+    /// Between two sweeps, where the state is whole: whoever wants to keep it calls `save`, which
+    /// copies it. `last` when there will be no later chance: the fit is interrupted, or its sweeps
+    /// run out with the next one.
+    fn between(&mut self, _last: bool, _save: &dyn Fn() -> State) {}
 }
 
 /// An observer that lets everything pass.
@@ -121,5 +128,9 @@ impl Observer for Stoppable<'_> {
     fn sweep(&mut self, sweep: &Sweep) -> Flow {
         let flow = self.inner.sweep(sweep);
         if self.stop.asked() { Flow::Interrupt } else { flow }
+    }
+
+    fn between(&mut self, last: bool, save: &dyn Fn() -> State) {
+        self.inner.between(last, save);
     }
 }

@@ -45,6 +45,11 @@ impl Belief {
         &self.scope
     }
 
+    /// Logarithms of the factors it is a product of; none where it is a table.
+    pub fn factors(&self) -> &[Table] {
+        &self.factors
+    }
+
     fn written(&self) -> Table {
         let mut table = Table::filled(self.scope.clone(), self.shape.clone(), 0.0);
         for factor in &self.factors {
@@ -52,7 +57,7 @@ impl Belief {
             super::kernel::combine(&onto, &mut table.values, &factor.values, |a, b| a + b);
         }
         let most = table.values.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
-        super::kernel::map(&mut table.values, |l| (l - most).exp());
+        super::kernel::map(&mut table.values, |l| super::vector::exp(l - most));
         let mass = super::sum::sum(&table.values);
         super::kernel::map(&mut table.values, |b| b / mass);
         table

@@ -8,9 +8,10 @@ use super::distribution::{Belief, Clique, Distribution};
 use super::fit::{Fit, Status, ZeroMarginals};
 use super::machine::Machine;
 use super::masked::{self, Domain};
+use super::state::State;
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
-use crate::plan::schedule::{BufferId, Instruction};
+use crate::plan::schedule::{BufferId, Instruction, Joint};
 use crate::plan::{Options, Schedule, compile_fixed};
 use crate::text::{Code, Diagnostic};
 
@@ -26,14 +27,42 @@ pub fn execute(
     control: &Control,
     observer: &mut dyn Observer,
 ) -> Result<Fit, Vec<Diagnostic>> {
+    run(schedule, model, tensor, control, observer, None)
+}
+
+/// Goes on from a state that an observer of [`execute`] has kept: the same bits as if it had never stopped.
+///
+/// # Errors
+/// As [`execute`]; MBA532 when the state is not one of this schedule.
+pub fn resume(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    tensor: &Tensor,
+    control: &Control,
+    observer: &mut dyn Observer,
+    state: State,
+) -> Result<Fit, Vec<Diagnostic>> {
+    run(schedule, model, tensor, control, observer, Some(state))
+}
+
+fn run(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    tensor: &Tensor,
+    control: &Control,
+    observer: &mut dyn Observer,
+    state: Option<State>,
+) -> Result<Fit, Vec<Diagnostic>> {
     fits_together(schedule, model, Some(tensor))?;
     if !model.regular.is_empty() {
         return masked::regular::execute(schedule, model, tensor, None, control, observer);
     }
+    let parametrised = model.parametrised()?;
     if tensor.mask.is_some() || !model.support.is_empty() {
-        return restricted(schedule, model, tensor, control, observer);
+        return restricted(schedule, model, &parametrised, tensor, control, observer, state);
     }
-    let mut machine = Machine::new(schedule, model, Some(tensor), control);
+    let mut machine = Machine::new(schedule, &parametrised, Some(tensor), control);
+    machine.go_on(state)?;
     machine.run(observer)?;
     let zero_marginals = zero_marginals(&machine);
     let status = status(&machine, !zero_marginals.is_empty());
@@ -50,6 +79,7 @@ pub fn execute(
         data_entropy: -machine.negative_entropy,
         counters: machine.counters,
         zero_marginals,
+        learned: machine.learned.take().map(Arc::new),
         distribution: distribution(machine),
     })
 }
@@ -58,16 +88,19 @@ pub fn execute(
 fn restricted(
     schedule: &Schedule,
     model: &EnergyModel,
+    parametrised: &EnergyModel,
     tensor: &Tensor,
     control: &Control,
     observer: &mut dyn Observer,
+    state: Option<State>,
 ) -> Result<Fit, Vec<Diagnostic>> {
     masked::contradiction(model, tensor)?;
     let mut domain = Domain::new(model, tensor.mask.as_ref())?;
     domain.settle(&model.free_scopes());
     let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (Arc::clone(&f.table), f.span));
-    let base = model.on_support(masks);
+    let base = parametrised.on_support(masks);
     let mut machine = Machine::new(schedule, &base, Some(tensor), control);
+    machine.go_on(state)?;
     machine.run(observer)?;
     let statistics = machine.schedule.matches.iter().map(|m| {
         let buffer = &machine.schedule.buffers[m.statistic.0];
@@ -79,6 +112,7 @@ fn restricted(
     let (iterations, certificate) = (machine.sweeps, machine.certificate.clone());
     let (total, kl, data_entropy) = (machine.total, machine.kl, -machine.negative_entropy);
     let counters = machine.counters;
+    let learned = machine.learned.take().map(Arc::new);
     let restricted = distribution(machine);
     if tensor.mask.is_some() && has_zeros(tensor, &domain) {
         domain.at_boundary(model, &restricted);
@@ -98,6 +132,7 @@ fn restricted(
         counters,
         zero_marginals,
         distribution,
+        learned,
         domain: Some(Arc::new(domain)),
     })
 }
@@ -205,6 +240,16 @@ fn distribution(mut machine: Machine) -> Distribution {
     // an atom that stayed a product of factors has no tables yet
     let mut products: BTreeMap<BufferId, Vec<Table>> = BTreeMap::new();
     let mut shared: BTreeMap<BufferId, Vec<f64>> = BTreeMap::new();
+    // an atom that hangs from another was divided by what the two share
+    let united: Vec<&Joint> = schedule
+        .steps
+        .iter()
+        .filter_map(|s| match &s.instruction {
+            Instruction::Unite(unite) => Some(&unite.joints),
+            _ => None,
+        })
+        .flatten()
+        .collect();
     for step in &schedule.steps {
         let Instruction::Loop(iteration) = &step.instruction else { continue };
         let Some(factored) = &iteration.factored else { continue };
@@ -222,7 +267,12 @@ fn distribution(mut machine: Machine) -> Distribution {
                 let logs = machine.tables[id.0].iter().map(|v| v.ln() + machine.scale_of[id.0]);
                 Table { values: logs.collect(), ..blank(*id) }
             });
-            products.insert(belief, own.chain(messages).collect());
+            let above = united.iter().filter(|j| j.factor.is_some() && j.holder.belief == belief);
+            let above = above.filter_map(|j| j.shared).map(|(separator, _)| Table {
+                values: machine.tables[separator.0].iter().map(|s| s.ln()).collect(),
+                ..blank(separator)
+            });
+            products.insert(belief, own.chain(messages).chain(above).collect());
         }
         for (up, down, separator) in &factored.between {
             let both = machine.tables[up.0].iter().zip(&machine.tables[down.0]).map(|(u, d)| u * d);
@@ -251,15 +301,17 @@ fn distribution(mut machine: Machine) -> Distribution {
         })
         .collect();
     let potentials = schedule.matches.iter().map(|m| table(m.potential)).collect();
-    let energies = machine.model.interactions.iter().filter_map(|i| match &i.potential {
-        Potential::Fixed(energy) => Some(Arc::clone(energy)),
-        _ => None,
-    });
+    let support = |k: &usize| {
+        matches!(machine.model.interactions.get(*k).map(|i| &i.potential), Some(Potential::Support(_)))
+    };
+    let known = (0..machine.model.interactions.len()).filter(|k| !support(k));
+    let energies = known.filter_map(|k| machine.energy(k));
+    let energies: Vec<Arc<Table>> = energies.collect();
     Distribution {
         modes: machine.model.modes.clone(),
         cliques,
         potentials,
-        energies: energies.collect(),
+        energies,
         temperature: machine.model.temperature,
         log_mass: machine.log_mass,
     }

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use super::contract::Plan;
-use super::kernel::{marginalise, ratio, scale};
+use super::kernel::{marginalise, scale};
 use super::machine::Machine;
 use super::sum::sum;
-use super::vector::{ln, ln_all};
+use super::vector::{LANES, exp, largest, ln, ln_all, vectorised};
 use crate::plan::schedule::{BufferId, Factored, Instruction, Match, Product, Role, Step};
 use crate::text::Diagnostic;
 
@@ -60,11 +60,18 @@ impl Machine<'_> {
         let plan = self.product_plan(product);
         let mut onto = std::mem::take(&mut self.tables[product.onto.0]);
         let mut room = std::mem::take(&mut self.room);
-        let factors: Vec<&[f64]> = product.factors.iter().map(|f| self.tables[f.0].as_slice()).collect();
-        plan.run(&factors, &mut onto, &mut room);
+        // the factors of a clique are few
+        let mut few: [&[f64]; 16] = [&[]; 16];
+        if let Some(few) = few.get_mut(..product.factors.len()) {
+            few.iter_mut().zip(&product.factors).for_each(|(s, f)| *s = &self.tables[f.0]);
+            plan.run(few, &mut onto, &mut room);
+        } else {
+            let many: Vec<&[f64]> = product.factors.iter().map(|f| self.tables[f.0].as_slice()).collect();
+            plan.run(&many, &mut onto, &mut room);
+        }
         let mut log = product.factors.iter().map(|f| self.scale_of[f.0]).sum::<f64>();
         if self.schedule.buffers[product.onto.0].role == Role::Incoming {
-            let largest = onto.iter().fold(0.0f64, |m, v| m.max(*v));
+            let largest = largest(&onto);
             if largest > 0.0 {
                 onto.iter_mut().for_each(|v| *v /= largest);
                 log += ln(largest);
@@ -86,18 +93,8 @@ impl Machine<'_> {
         let unit = self.scale_of[m.belief.0];
         let mass = unit.exp();
         let (target, own) = self.two(m.statistic, factor);
-        let (mut gap, mut largest, mut lost) = (0.0f64, 0.0f64, false);
-        let (mut most, mut least) = (0.0f64, f64::INFINITY);
-        for ((q, p), f) in fitted.iter_mut().zip(target).zip(own.iter_mut()) {
-            gap = gap.max((*q * mass - p).abs());
-            largest = largest.max(*p);
-            lost |= *p > 0.0 && *q == 0.0;
-            let r = ratio(*p, *q);
-            *f *= r;
-            *q = r;
-            most = most.max(*f);
-            least = if *f > 0.0 { least.min(*f) } else { least };
-        }
+        let found = change_cells(&mut fitted, target, own, mass);
+        let Changed { gap, largest, lost, most, least } = found;
         own.iter_mut().for_each(|f| *f /= most);
         self.scale_of[factor.0] += ln(most) - unit;
         self.scale_of[m.belief.0] = 0.0;
@@ -120,6 +117,7 @@ impl Machine<'_> {
     /// Runs the check and keeps the gap of the normalised marginals.
     pub fn check_factors(&mut self, factored: &Factored, pairs: &[Match]) -> Result<f64, Vec<Diagnostic>> {
         self.walk(&factored.check)?;
+        self.predict(self.units.check);
         let mut worst = 0.0f64;
         for (m, id) in pairs.iter().zip(&factored.marginals) {
             let mass = sum(&self.tables[id.0]);
@@ -148,17 +146,78 @@ impl Machine<'_> {
         let positive = || own.iter().zip(logs).filter(|(f, _)| **f > 0.0);
         let most = positive().fold(f64::NEG_INFINITY, |m, (_, l)| m.max(*l));
         let least = positive().fold(f64::INFINITY, |m, (_, l)| m.min(*l));
-        for (f, l) in own.iter_mut().zip(logs).filter(|(f, _)| **f > 0.0) {
-            *f = (l - most).exp().max(f64::MIN_POSITIVE);
-        }
+        set_cells(own, logs, most);
         self.scale_of[factor.0] = most;
         self.uneven |= least - most < EVEN.ln();
     }
 }
 
+vectorised! {
+    /// exp(log − most) where a factor is positive.
+    set_cells(own: &'a mut [f64], logs: &'a [f64], most: f64) -> () {
+        for (f, l) in own.iter_mut().zip(logs) {
+            let value = exp(l - most);
+            let value = if value > f64::MIN_POSITIVE { value } else { f64::MIN_POSITIVE };
+            *f = if *f > 0.0 { value } else { 0.0 };
+        }
+    }
+}
+
+/// What matching one generator found.
+#[derive(Clone, Copy)]
+pub(super) struct Changed {
+    /// Largest difference of the marginals.
+    gap: f64,
+    /// Largest cell of the data's.
+    largest: f64,
+    /// Whether some cell has mass in the data and none in the model.
+    lost: bool,
+    /// Largest and smallest positive cell of the factor.
+    most: f64,
+    least: f64,
+}
+
+vectorised! {
+    /// `q ← p/q` and `f ← f p/q`, cell by cell, with 0/0 = 0.
+    change_cells(fitted: &'a mut [f64], target: &'a [f64], own: &'a mut [f64], mass: f64) -> Changed {
+        let (mut gap, mut largest, mut lost) = ([0.0; LANES], [0.0; LANES], [false; LANES]);
+        let (mut most, mut least) = ([0.0; LANES], [f64::INFINITY; LANES]);
+        let mut cell = |i: usize, q: &mut f64, p: f64, f: &mut f64| {
+            let off = (*q * mass - p).abs();
+            gap[i] = if off > gap[i] { off } else { gap[i] };
+            largest[i] = if p > largest[i] { p } else { largest[i] };
+            lost[i] |= (p > 0.0) & (*q == 0.0);
+            let r = if p == 0.0 { 0.0 } else { p / *q };
+            let changed = *f * r;
+            most[i] = if changed > most[i] { changed } else { most[i] };
+            least[i] = if (changed > 0.0) & (changed < least[i]) { changed } else { least[i] };
+            *f = changed;
+            *q = r;
+        };
+        let (q, q_rest) = fitted.as_chunks_mut::<LANES>();
+        let (p, p_rest) = target.as_chunks::<LANES>();
+        let (f, f_rest) = own.as_chunks_mut::<LANES>();
+        for ((q, p), f) in q.iter_mut().zip(p).zip(f) {
+            for i in 0..LANES {
+                cell(i, &mut q[i], p[i], &mut f[i]);
+            }
+        }
+        for ((q, p), f) in q_rest.iter_mut().zip(p_rest).zip(f_rest) {
+            cell(0, q, *p, f);
+        }
+        Changed {
+            gap: gap.iter().fold(0.0f64, |m, v| m.max(*v)),
+            largest: largest.iter().fold(0.0f64, |m, v| m.max(*v)),
+            lost: lost.iter().any(|l| *l),
+            most: most.iter().fold(0.0f64, |m, v| m.max(*v)),
+            least: least.iter().fold(f64::INFINITY, |m, v| m.min(*v)),
+        }
+    }
+}
+
 /// The Fisher information of a factored atom, as a map: every step of its check, differentiated.
 pub(super) struct Tangent<'a> {
-    factored: &'a Factored,
+    pub(super) factored: &'a Factored,
     directions: Vec<Vec<f64>>,
 }
 
@@ -210,7 +269,7 @@ impl<'a> Tangent<'a> {
         let ways: Vec<&[f64]> = product.factors.iter().map(|f| self.directions[f.0].as_slice()).collect();
         plan.differentiate(&factors, &ways, &mut onto, &mut changes, &mut room);
         if machine.schedule.buffers[product.onto.0].role == Role::Incoming {
-            let largest = onto.iter().fold(0.0f64, |m, v| m.max(*v));
+            let largest = largest(&onto);
             onto.iter_mut().for_each(|v| *v /= largest);
         }
         machine.tables[product.onto.0] = onto;

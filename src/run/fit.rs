@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::distribution::Distribution;
+use super::learned::Learned;
 use super::masked::Domain;
 use crate::model::{EnergyModel, Scope};
 use crate::plan::Schedule;
+use crate::plan::cost::Unit;
 
 /// How a fit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Counters {
     pub operations: f64,
     /// Bytes read and written by kernels.
     pub bytes: f64,
+    /// What the schedule says that this work costs: its price for each step, times how often it was done.
+    pub predicted: Unit,
     /// Most bytes of data, tables and scratch alive at once.
     pub peak: f64,
 }
@@ -102,13 +106,18 @@ pub struct Fit {
     pub counters: Counters,
     /// Generators with cells that have no mass in the data.
     pub zero_marginals: Vec<ZeroMarginals>,
+    /// The coefficients, when the model has learned ones.
+    pub learned: Option<Arc<Learned>>,
 }
 
 impl Fit {
-    /// Operations the schedule predicted for the sweeps that were made. Acceleration, and all but the first
-    /// application of the Fisher matrix, are not known before a run and not in it; neither is that several
-    /// iterated atoms may have taken different numbers of sweeps.
+    /// Operations the schedule predicts for the sweeps, extrapolations and products that were made.
     pub fn predicted_operations(&self) -> f64 {
-        self.schedule.fixed_operations() + self.iterations as f64 * self.schedule.sweep_operations()
+        self.counters.predicted.operations
+    }
+
+    /// Bytes the schedule predicts for the sweeps, extrapolations and products that were made.
+    pub fn predicted_bytes(&self) -> f64 {
+        self.counters.predicted.bytes
     }
 }

@@ -9,7 +9,7 @@ use super::sum::lanes;
 use super::vector::vectorised;
 
 /// Cells from which a kernel is worth more than one thread.
-const LARGE: usize = 1 << 16;
+const LARGE: usize = 1 << 18;
 
 /// Blocks a large table is cut into, whatever the number of threads.
 const PARTS: usize = 8;
@@ -119,11 +119,12 @@ pub(super) fn combine_one(
     pulp::Arch::new().dispatch(Combine { projection, large, small, f });
 }
 
-struct Combine<'a, F> {
-    projection: &'a Projection,
-    large: &'a mut [f64],
-    small: &'a [f64],
-    f: F,
+/// [`combine_one`], for use inside another vectorised loop.
+pub(super) struct Combine<'a, F> {
+    pub projection: &'a Projection,
+    pub large: &'a mut [f64],
+    pub small: &'a [f64],
+    pub f: F,
 }
 
 impl<F: Fn(f64, f64) -> f64> pulp::WithSimd for Combine<'_, F> {
@@ -153,9 +154,23 @@ impl<F: Fn(f64, f64) -> f64> pulp::WithSimd for Combine<'_, F> {
 /// `values[i] ← f(values[i])`.
 pub fn map(values: &mut [f64], f: impl Fn(f64) -> f64 + Copy + Send + Sync) {
     if values.len() < LARGE {
-        values.iter_mut().for_each(|v| *v = f(*v));
+        pulp::Arch::new().dispatch(Map { values, f });
     } else {
-        values.par_chunks_mut(LARGE / 4).for_each(|chunk| chunk.iter_mut().for_each(|v| *v = f(*v)));
+        values.par_chunks_mut(LARGE / 4).for_each(|values| pulp::Arch::new().dispatch(Map { values, f }));
+    }
+}
+
+struct Map<'a, F> {
+    values: &'a mut [f64],
+    f: F,
+}
+
+impl<F: Fn(f64) -> f64> pulp::WithSimd for Map<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.values.iter_mut().for_each(|v| *v = (self.f)(*v));
     }
 }
 
@@ -210,7 +225,7 @@ mod tests {
 
     #[test]
     fn large_tables_are_cut_without_a_seam() {
-        let shape = [7usize, 41, 9, 43];
+        let shape = [7usize, 41, 23, 43];
         let cells: usize = shape.iter().product();
         let from: Vec<f64> = (0..cells).map(|i| (i % 101) as f64).collect();
         for bits in 0..16usize {

@@ -7,14 +7,17 @@ use super::contract::{Plan, Room};
 use super::control::{Control, Observer, Sweep};
 use super::fit::{Certificate, Counters};
 use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
+use super::learned::Learned;
 use super::projection::Projection;
+use super::state::{Misfit, Resumable, State, whole};
 use super::statistic::gather;
 use super::sum::{dot, sum};
-use super::{certificate, iterate};
+use super::vector::{exp, ln, ln_all};
+use super::{certificate, iterate, learned};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
-use crate::plan::cost::TRANSCENDENTAL;
-use crate::plan::schedule::{BufferId, Instruction, Match, Schedule, Step};
+use crate::plan::cost::{TRANSCENDENTAL, Unit, Units};
+use crate::plan::schedule::{BufferId, Instruction, Iteration, Match, Schedule, Step};
 use crate::text::{Code, Diagnostic};
 
 /// What a run has computed so far.
@@ -50,7 +53,17 @@ pub(super) struct Machine<'a> {
     /// Smallest relative change the Newton step asks of a cell, where it was computed.
     pub smallest_change: Option<f64>,
     pub counters: Counters,
+    /// What the work of the loop that runs is predicted to cost.
+    pub units: Units,
     live: usize,
+    /// The energies of learned potentials at the coefficients of now, by position in the model's interactions.
+    pub energies: HashMap<usize, Arc<Table>>,
+    /// What was learned of the coefficients.
+    pub learned: Option<Learned>,
+    /// The step that runs.
+    at: usize,
+    /// What the loop that goes on has kept of itself, until it starts.
+    pub resumed: Option<State>,
     /// A generator with mass in the data where the model has none.
     pub infeasible: Option<BufferId>,
 }
@@ -89,21 +102,40 @@ impl<'a> Machine<'a> {
             certificate: Certificate::default(),
             smallest_change: None,
             counters: Counters::default(),
+            units: Units::default(),
             live: resident as usize,
+            energies: HashMap::new(),
+            learned: None,
+            at: 0,
+            resumed: None,
             infeasible: None,
         }
     }
 
-    /// Runs every step of the schedule.
+    /// Runs every step of the schedule, or those that are left.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<(), Vec<Diagnostic>> {
         let schedule = self.schedule;
-        for step in &schedule.steps {
+        for (at, step) in schedule.steps.iter().enumerate().skip(self.at) {
+            self.at = at;
+            let before = self.sweeps;
             if let Instruction::Loop(iteration) = &step.instruction {
                 self.atom += 1;
+                self.units = Units::of(iteration, &schedule.buffers);
                 iterate::iterate(self, iteration, observer)?;
+            } else if let Instruction::Learn(learning) = &step.instruction {
+                learned::learn(self, learning, observer)?;
+            } else if let Instruction::LearnConditionally { coefficients } = &step.instruction {
+                learned::learn_conditionally(self, coefficients, observer)?;
             } else {
                 self.step(step)?;
             }
+            // loops and certificates say themselves what they do, and how often
+            let times = match &step.instruction {
+                Instruction::Loop(_) | Instruction::Certify { .. } => 0,
+                Instruction::Learn(_) => self.sweeps - before,
+                _ => 1,
+            };
+            self.predict(Unit { operations: step.operations, bytes: step.bytes }.times(times as f64));
             for id in &step.frees {
                 self.live -= 8 * std::mem::take(&mut self.tables[id.0]).len();
             }
@@ -116,8 +148,15 @@ impl<'a> Machine<'a> {
 
     /// One instruction other than a loop.
     pub fn step(&mut self, step: &Step) -> Result<(), Vec<Diagnostic>> {
-        for id in step.instruction.writes() {
-            self.allocate(id);
+        match &step.instruction {
+            // the steps of a sweep do not take memory once it is there, not even for a list of tables
+            Instruction::Product(product) => self.allocate(product.onto),
+            Instruction::Scale(_) | Instruction::Message { .. } | Instruction::Rescale(..) => {}
+            other => {
+                for id in other.writes() {
+                    self.allocate(id);
+                }
+            }
         }
         self.note(step.scratch as usize);
         match &step.instruction {
@@ -152,7 +191,8 @@ impl<'a> Machine<'a> {
             Instruction::Rescale(..) => {}
             Instruction::Message { from, to, separator } => self.message(*from, *to, *separator),
             // loops are run by `iterate`, which needs the observer; they do not nest
-            Instruction::Loop(_) => {}
+            Instruction::Unite(unite) => self.unite(unite)?,
+            Instruction::Loop(_) | Instruction::Learn(_) | Instruction::LearnConditionally { .. } => {}
             Instruction::Gap { pairs } => self.gap = self.measure(pairs).max(self.factored_gap),
             Instruction::Adopt { statistic, belief } => {
                 let (from, onto) = self.two(*statistic, *belief);
@@ -165,12 +205,34 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Marginals afresh from the potentials of a loop.
+    pub fn check(&mut self, iteration: &Iteration) -> Result<(), Vec<Diagnostic>> {
+        self.predict(self.units.check);
+        iteration.check.iter().try_for_each(|step| self.step(step))
+    }
+
+    /// A state that does not belong here.
+    pub fn misfit(&self, Misfit(reason): Misfit) -> Vec<Diagnostic> {
+        let message = format!("the kept state is not one of `{}`", self.model.name);
+        vec![Diagnostic::new(Code::MBA532, message).note(reason).help("fit it from the start")]
+    }
+
+    /// An atom is within its tolerance. Where it is the last one, asking to end has cut nothing short.
+    pub fn converged(&mut self) {
+        if self.atom == self.loops() {
+            self.interrupted = false;
+        }
+    }
+
+    fn loops(&self) -> usize {
+        self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_))).count()
+    }
+
     /// What an observer is told of a sweep that has just been counted.
     pub fn told(&self, own: usize, gap: f64, tolerance: f64) -> Sweep {
-        let loops = self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_)));
         let most = self.control.max_sweeps;
         let (number, atom) = (self.sweeps, self.atom);
-        Sweep { number, own, atom, atoms: loops.count(), gap, tolerance, most, objective: None }
+        Sweep { number, own, atom, atoms: self.loops(), gap, tolerance, most, objective: None }
     }
 
     /// Makes room for a table.
@@ -187,6 +249,18 @@ impl<'a> Machine<'a> {
     /// Records the memory in use, with `scratch` cells beside the tables.
     pub fn note(&mut self, scratch: usize) {
         self.counters.peak = self.counters.peak.max((self.live + 8 * scratch) as f64);
+    }
+
+    /// Adds to what the schedule says the work costs.
+    pub fn predict(&mut self, unit: Unit) {
+        let Unit { operations, bytes } = unit;
+        self.counters.predicted = self.counters.predicted.plus(operations, bytes);
+    }
+
+    /// Counts work on vectors.
+    pub fn worked(&mut self, unit: Unit) {
+        self.counters.operations += unit.operations;
+        self.counters.bytes += unit.bytes;
     }
 
     /// Counts work per cell of a table.
@@ -215,7 +289,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn sum_to(&mut self, from: BufferId, to: BufferId) {
+    /// Sums a table to a smaller one.
+    pub fn sum_to(&mut self, from: BufferId, to: BufferId) {
         let projection = self.projection(from, to);
         let (source, onto) = self.two(from, to);
         marginalise(&projection, source, onto);
@@ -255,7 +330,7 @@ impl<'a> Machine<'a> {
     fn divide(&mut self, statistic: BufferId, separator: Option<BufferId>, potential: BufferId) {
         let (from, onto) = self.two(statistic, potential);
         onto.copy_from_slice(from);
-        map(onto, f64::ln);
+        ln_all(onto);
         self.count(statistic, TRANSCENDENTAL, 16.0);
         if let Some(separator) = separator {
             self.join(potential, separator);
@@ -266,7 +341,7 @@ impl<'a> Machine<'a> {
     fn join(&mut self, potential: BufferId, separator: BufferId) {
         let projection = self.projection(potential, separator);
         let (from, onto) = self.two(separator, potential);
-        combine(&projection, onto, from, |l, p| if p > 0.0 { l - p.ln() } else { f64::NEG_INFINITY });
+        combine(&projection, onto, from, |l, p| if p > 0.0 { l - ln(p) } else { f64::NEG_INFINITY });
         self.count(potential, 2.0, 24.0);
     }
 
@@ -288,11 +363,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The table of a fixed potential.
-    pub fn energy(&self, interaction: usize) -> Option<&'a Table> {
+    /// The table of a fixed potential, or of a learned one at the coefficients of now.
+    pub fn energy(&self, interaction: usize) -> Option<Arc<Table>> {
         match &self.model.interactions.get(interaction)?.potential {
-            Potential::Fixed(table) | Potential::Support(table) => Some(table),
-            _ => None,
+            Potential::Fixed(table) | Potential::Support(table) => Some(Arc::clone(table)),
+            Potential::Learned { .. } => self.energies.get(&interaction).cloned(),
+            Potential::Free => None,
         }
     }
 
@@ -323,7 +399,7 @@ impl<'a> Machine<'a> {
         if !largest.is_finite() {
             return Err(vec![self.no_mass(belief)]);
         }
-        map(own, |l| (l - largest).exp());
+        map(own, |l| exp(l - largest));
         let mass = sum(own);
         // an energy that is no number, or infinitely low, ends here
         if !(mass.is_finite() && mass > 0.0) {
@@ -350,7 +426,7 @@ impl<'a> Machine<'a> {
             let r = ratio(*p, *q);
             // a cell outside the support keeps −∞; adding ln 0 again would say the same
             if r > 0.0 {
-                *l += r.ln();
+                *l += ln(r);
             }
             *q = r;
         }
@@ -433,7 +509,7 @@ impl<'a> Machine<'a> {
         self.kl = if kl < 0.0 && -kl <= 64.0 * f64::EPSILON * size { 0.0 } else { kl };
     }
 
-    fn no_mass(&self, id: BufferId) -> Diagnostic {
+    pub fn no_mass(&self, id: BufferId) -> Diagnostic {
         let scope = &self.schedule.buffers[id.0].scope;
         let name = &self.model.name;
         let message =
@@ -451,7 +527,91 @@ impl<'a> Machine<'a> {
     }
 }
 
+impl Machine<'_> {
+    /// Takes up where a kept state ends.
+    ///
+    /// # Errors
+    /// MBA532 when the state is not one of this schedule.
+    pub fn go_on(&mut self, state: Option<State>) -> Result<(), Vec<Diagnostic>> {
+        if let Some(mut state) = state {
+            self.restore(&mut state).map_err(|m| self.misfit(m))?;
+            self.resumed = Some(state);
+        }
+        Ok(())
+    }
+}
+
+/// The numbers beside the tables, in the order they are kept.
+const NUMBERS: usize = 17;
+
+impl Resumable for Machine<'_> {
+    fn save(&self, state: &mut State) {
+        let flag = |b: bool| f64::from(u8::from(b));
+        let numbers: [f64; NUMBERS] = [
+            self.at as f64,
+            self.atom as f64,
+            self.sweeps as f64,
+            flag(self.uneven),
+            flag(self.stopped),
+            self.control.max_sweeps as f64,
+            self.factored_gap,
+            self.gap,
+            self.negative_entropy,
+            self.total,
+            self.kl,
+            self.counters.operations,
+            self.counters.bytes,
+            self.counters.peak,
+            self.live as f64,
+            self.counters.predicted.operations,
+            self.counters.predicted.bytes,
+        ];
+        state.put("numbers", numbers.to_vec());
+        state.put("scale_of", self.scale_of.clone());
+        state.put("log_mass", self.log_mass.clone());
+        for (k, table) in self.tables.iter().enumerate().filter(|(_, t)| !t.is_empty()) {
+            state.put(format!("table.{k}"), table.clone());
+        }
+    }
+
+    fn restore(&mut self, state: &mut State) -> Result<(), Misfit> {
+        let n = state.take_exactly("numbers", NUMBERS)?;
+        (self.at, self.sweeps) = (whole(n[0])?, whole(n[2])?);
+        let step = self.schedule.steps.get(self.at).map(|s| &s.instruction);
+        if !matches!(step, Some(Instruction::Loop(_))) {
+            return Err(Misfit("no sweeps are made where it stopped".into()));
+        }
+        // the loop counts itself when it starts
+        self.atom = whole(n[1])?.saturating_sub(1);
+        (self.uneven, self.stopped) = (n[3] != 0.0, n[4] != 0.0);
+        if self.stopped && n[5] != self.control.max_sweeps as f64 {
+            return Err(Misfit(format!("an atom stopped after {} sweeps, its limit", n[5])));
+        }
+        [self.factored_gap, self.gap, self.negative_entropy, self.total, self.kl] =
+            [n[6], n[7], n[8], n[9], n[10]];
+        self.counters = Counters {
+            operations: n[11],
+            bytes: n[12],
+            predicted: Unit { operations: n[15], bytes: n[16] },
+            peak: n[13],
+        };
+        self.live = whole(n[14])?;
+        self.scale_of = state.take_exactly("scale_of", self.scale_of.len())?;
+        self.log_mass = state.take_exactly("log_mass", self.log_mass.len())?;
+        for (k, table) in state.take_all("table.") {
+            let k: usize = k.parse().map_err(|_| Misfit(format!("there is no table {k}")))?;
+            let cells = self.schedule.buffers.get(k).map(|b| b.shape.iter().product::<usize>());
+            if cells != Some(table.len()) {
+                return Err(Misfit(format!("table {k} is of another size")));
+            }
+            self.tables[k] = table;
+        }
+        Ok(())
+    }
+}
+
 /// exp(l − m), and 0 where everything is −∞.
+#[inline(always)]
 fn shifted_exp(l: f64, m: f64) -> f64 {
-    if m == f64::NEG_INFINITY { 0.0 } else { (l - m).exp() }
+    if m == f64::NEG_INFINITY { 0.0 } else { exp(l - m) }
 }

@@ -7,6 +7,7 @@ use super::control::{Flow, Observer};
 use super::machine::Machine;
 use super::sum::{dot, sum};
 use super::vector::{ln, ln_all};
+use crate::plan::cost::gradients;
 use crate::plan::schedule::{BufferId, Iteration};
 use crate::text::Diagnostic;
 
@@ -86,7 +87,10 @@ pub(super) fn descend(
             let image = operator.apply(machine, &equations.direction);
             made += 1;
             machine.sweeps += 1;
-            let told = machine.told(made, here.gap, allowance.tolerance);
+            machine.predict(machine.units.product);
+            machine.worked(gradients(image.len() as f64));
+            let own = machine.control.max_sweeps.saturating_sub(allowance.products - made);
+            let told = machine.told(own, here.gap, allowance.tolerance);
             machine.interrupted = observer.sweep(&told) == Flow::Interrupt;
             if machine.interrupted || !equations.advance(&image) {
                 break;
@@ -214,9 +218,7 @@ fn place(
                 own.iter_mut().zip(here).filter(|(l, _)| l.is_finite()).for_each(|(l, new)| *l = *new);
                 rest = tail;
             }
-            for step in &iteration.check {
-                machine.step(step)?;
-            }
+            machine.check(iteration)?;
             let component = machine.schedule.places.iter().find(|p| p.belief == iteration.root);
             (component.map_or(0.0, |p| machine.log_mass[p.component]), machine.gap)
         }

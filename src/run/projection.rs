@@ -3,6 +3,9 @@
 use crate::model::Scope;
 use crate::model::table::strides;
 
+/// Outer axes whose index is kept on the stack.
+const FEW: usize = 12;
+
 /// A map from row-major cells to positions in another table: cell `(i_1, …, i_k)` goes to
 /// `Σ i_d · stride_d`, and an axis that is summed out has stride 0. Axes that are neighbours on both
 /// sides are merged, so that the inner loops are as long as the shapes allow.
@@ -56,7 +59,15 @@ impl Projection {
     pub fn runs(&self, mut visit: impl FnMut(usize, usize)) {
         let (length, _) = self.inner;
         let (count, step) = self.middle;
-        let mut index = vec![0; self.outer.len()];
+        // a table of many modes that do not merge is rare, and only its index needs the heap
+        let (mut few, mut many) = ([0; FEW], Vec::new());
+        let index = match few.get_mut(..self.outer.len()) {
+            Some(few) => few,
+            None => {
+                many.resize(self.outer.len(), 0);
+                many.as_mut_slice()
+            }
+        };
         let (mut from, mut base) = (0, 0);
         if count == 0 || length == 0 || self.outer.iter().any(|(n, _)| *n == 0) {
             return;

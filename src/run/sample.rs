@@ -21,36 +21,73 @@ impl Distribution {
     /// from the next. O(n · cliques · log of the clique size).
     pub fn sample(&self, n: usize, seed: u64) -> Sparse {
         let tables: Vec<Cumulative> = (0..self.cliques.len()).map(|i| Cumulative::new(self, i)).collect();
-        let mut stream = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let streams: Vec<(usize, Xoshiro256PlusPlus)> = (0..n.div_ceil(CHUNK))
-            .map(|k| {
-                let own = stream.clone();
-                stream.jump();
-                (CHUNK.min(n - k * CHUNK), own)
-            })
-            .collect();
-        let width = self.modes.len();
-        let chunks: Vec<Counted> = streams
-            .into_par_iter()
-            .map(|(count, mut rng)| {
-                let mut cells = vec![0u32; count * width];
-                for cell in cells.chunks_mut(width.max(1)) {
-                    for table in &tables {
-                        table.draw(&mut rng, cell);
-                    }
-                }
-                Counted { width, cells, counts: vec![1.0; count] }.merged()
-            })
-            .collect();
-        let mut all = Counted { width, cells: Vec::new(), counts: Vec::new() };
-        for chunk in chunks {
-            all.cells.extend(chunk.cells);
-            all.counts.extend(chunk.counts);
-        }
-        let all = all.merged();
-        let column = |d: usize| all.cells.iter().skip(d).step_by(width).copied().collect();
-        Sparse { shape: self.shape(), coordinates: (0..width).map(column).collect(), values: all.counts }
+        let draw = |rng: &mut Xoshiro256PlusPlus, cell: &mut [u32]| {
+            for table in &tables {
+                table.draw(rng, cell);
+            }
+        };
+        counted(n, seed, self.shape(), draw)
     }
+}
+
+/// Draws one cell at a time.
+pub struct Drawer {
+    tables: Vec<Cumulative>,
+    width: usize,
+}
+
+impl Drawer {
+    /// An independent draw. O(cliques · log of the clique size).
+    pub fn draw(&self, rng: &mut Xoshiro256PlusPlus) -> Vec<usize> {
+        let mut cell = vec![0u32; self.width];
+        self.tables.iter().for_each(|table| table.draw(rng, &mut cell));
+        cell.into_iter().map(|level| level as usize).collect()
+    }
+}
+
+impl Distribution {
+    /// Running sums of every clique, to draw from again and again.
+    pub fn drawer(&self) -> Drawer {
+        let tables = (0..self.cliques.len()).map(|i| Cumulative::new(self, i)).collect();
+        Drawer { tables, width: self.modes.len() }
+    }
+}
+
+/// `n` cells that `draw` makes, counted: distinct cells in lexicographic order. Every chunk of draws has a
+/// stream of its own, 2¹²⁸ numbers from the next, so that the sample does not depend on the threads.
+pub(super) fn counted(
+    n: usize,
+    seed: u64,
+    shape: Vec<usize>,
+    draw: impl Fn(&mut Xoshiro256PlusPlus, &mut [u32]) + Sync,
+) -> Sparse {
+    let mut stream = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let streams: Vec<(usize, Xoshiro256PlusPlus)> = (0..n.div_ceil(CHUNK))
+        .map(|k| {
+            let own = stream.clone();
+            stream.jump();
+            (CHUNK.min(n - k * CHUNK), own)
+        })
+        .collect();
+    let width = shape.len();
+    let chunks: Vec<Counted> = streams
+        .into_par_iter()
+        .map(|(count, mut rng)| {
+            let mut cells = vec![0u32; count * width];
+            for cell in cells.chunks_mut(width.max(1)) {
+                draw(&mut rng, cell);
+            }
+            Counted { width, cells, counts: vec![1.0; count] }.merged()
+        })
+        .collect();
+    let mut all = Counted { width, cells: Vec::new(), counts: Vec::new() };
+    for chunk in chunks {
+        all.cells.extend(chunk.cells);
+        all.counts.extend(chunk.counts);
+    }
+    let all = all.merged();
+    let column = |d: usize| all.cells.iter().skip(d).step_by(width).copied().collect();
+    Sparse { shape, coordinates: (0..width).map(column).collect(), values: all.counts }
 }
 
 /// Cells in rows of `width` levels, with how often each occurs.

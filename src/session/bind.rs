@@ -47,10 +47,12 @@ pub struct Sampling {
 
 /// Reads the headers of every tensor and settles the levels of every mode.
 ///
-/// `paths` gives for each tensor the file that declares it, which relative paths start from.
+/// `paths` gives for each tensor the file that declares it, which relative paths start from; `earlier`
+/// the tensors whose headers have been read and hold.
 pub fn bind(
     declarations: &Declarations,
     paths: &HashMap<String, String>,
+    earlier: &IndexMap<String, Bound>,
     host: &dyn Host,
 ) -> (IndexMap<String, Bound>, KnownModes, Vec<Diagnostic>) {
     let mut bound = IndexMap::new();
@@ -94,8 +96,12 @@ pub fn bind(
             continue;
         }
         let names: Vec<String> = modes.iter().map(|m| m.name.clone()).collect();
-        let inspected = request(name, entry, modes, declarations, base, host)
-            .and_then(|request| data::inspect(&request, &Beside { host }).map(|header| (request, header)));
+        let inspected = match earlier.get(name).map(|b| &b.origin) {
+            Some(Origin::Stored(request, header)) => Ok((request.clone(), header.clone())),
+            _ => request(name, entry, modes, declarations, base, host).and_then(|request| {
+                data::inspect(&request, &Beside { host }).map(|header| (Arc::new(request), Arc::new(header)))
+            }),
+        };
         match inspected {
             Ok((request, header)) => {
                 diagnostics.extend(header.notes.iter().map(|note| {
@@ -115,7 +121,7 @@ pub fn bind(
                         }
                     }
                 }
-                let origin = Origin::Stored(Arc::new(request), Arc::new(header));
+                let origin = Origin::Stored(request, header);
                 bound.insert(name.clone(), Bound { modes: names, origin });
             }
             Err(list) => diagnostics.extend(list),

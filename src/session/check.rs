@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, hold_out};
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, hold_out, pictures, testing};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
@@ -15,25 +15,32 @@ use crate::text::{Code, Diagnostic, Span, suggest};
 impl Session {
     pub(super) fn check(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         self.check_models(diagnostics);
+        self.check_verbs(diagnostics);
+        testing::check_names(self, diagnostics);
+        self.check_samples(diagnostics);
+        self.lint_unused_modes(diagnostics);
+    }
+
+    /// The verbs of the main program; its fits are planned.
+    pub(super) fn check_verbs(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         let mut names: IndexMap<String, Span> = IndexMap::new();
         let statements: Vec<Statement> = self.main().to_vec();
         for statement in &statements {
             match &statement.kind {
                 StatementKind::Fit(fit) => self.check_fit(fit, statement.span, &mut names, diagnostics),
+                StatementKind::Load { path, name } => {
+                    self.check_load(path, name, statement.span, &mut names, diagnostics);
+                }
                 StatementKind::Show(list) => {
                     list.iter().for_each(|e| results::check(e, self, diagnostics));
                 }
                 StatementKind::Save { value, path } => {
                     results::check(value, self, diagnostics);
-                    diagnostics.extend(execute::check_path(path));
+                    diagnostics.extend(execute::check_path(path).or_else(|| self.check_saved(value, path)));
                 }
-                StatementKind::Plot { values, .. } => {
+                StatementKind::Plot { values, path } => {
                     values.iter().for_each(|e| results::check(e, self, diagnostics));
-                    diagnostics.push(
-                        Diagnostic::new(Code::MBA391, "plots are not drawn by this version")
-                            .at(statement.span, "skipped")
-                            .help("`show` prints the numbers; everything else runs"),
-                    );
+                    diagnostics.extend(path.as_ref().and_then(pictures::check_path));
                 }
                 StatementKind::Test(test) => {
                     for item in &test.items {
@@ -41,7 +48,13 @@ impl Session {
                             TestItemKind::Expect { condition, within } => {
                                 expectations::check(condition, within.as_ref(), self, diagnostics);
                             }
-                            TestItemKind::Snapshot { value, .. } => results::check(value, self, diagnostics),
+                            TestItemKind::Snapshot { value, within, except, .. } => {
+                                for expr in
+                                    [Some(value), within.as_ref(), except.as_ref()].into_iter().flatten()
+                                {
+                                    results::check(expr, self, diagnostics);
+                                }
+                            }
                             TestItemKind::ExpectError { code, .. } => {
                                 diagnostics.extend(expectations::code(code).err());
                             }
@@ -51,9 +64,10 @@ impl Session {
                 StatementKind::Balance(balance) => {
                     self.check_balance(balance, statement.span, &mut names, diagnostics);
                 }
-                StatementKind::Sweep(_) => {
-                    diagnostics.push(crate::model::unsupported("`sweep`", statement.span));
+                StatementKind::Estimate(estimate) => {
+                    self.check_estimate(estimate, statement.span, &mut names, diagnostics);
                 }
+                StatementKind::Sweep(sweep) => self.check_sweep(sweep, statement.span, diagnostics),
                 StatementKind::Mode(_)
                 | StatementKind::Param(_)
                 | StatementKind::Data(_)
@@ -61,12 +75,10 @@ impl Session {
                 | StatementKind::Model(_) => {}
             }
         }
-        self.check_samples(diagnostics);
-        self.lint_unused_modes(diagnostics);
     }
 
     /// Models that nothing is fitted to are elaborated all the same, for the mistakes in them.
-    fn check_models(&self, diagnostics: &mut Vec<Diagnostic>) {
+    pub(super) fn check_models(&self, diagnostics: &mut Vec<Diagnostic>) {
         let fitted: Vec<&str> = self
             .main()
             .iter()
@@ -310,7 +322,7 @@ impl Session {
         }
     }
 
-    fn check_samples(&self, diagnostics: &mut Vec<Diagnostic>) {
+    pub(super) fn check_samples(&self, diagnostics: &mut Vec<Diagnostic>) {
         for bound in self.bound.values() {
             if let Origin::Sampled(sampling) = &bound.origin
                 && let Err(list) = self.sampled_model(sampling, bound)
@@ -334,14 +346,14 @@ impl Session {
             elaborate(&self.declarations, &self.known, entry, Some(&sampling.model), Some(&bound.modes));
         let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
         let Some(model) = model else { return Err(errors) };
-        if let Some(free) =
-            model.interactions.iter().find(|i| matches!(i.potential, crate::model::Potential::Free))
-        {
+        let open = |i: &&crate::model::Interaction| !matches!(i.potential, crate::model::Potential::Fixed(_));
+        if let Some(free) = model.interactions.iter().find(open) {
+            let what = match &free.potential {
+                crate::model::Potential::Free => "free tables",
+                _ => "learned coefficients",
+            };
             return Err(vec![
-                Diagnostic::new(
-                    Code::MBA308,
-                    format!("`{}` cannot be sampled: it has free tables", model.name),
-                )
+                Diagnostic::new(Code::MBA308, format!("`{}` cannot be sampled: it has {what}", model.name))
                 .at(sampling.span, "sampled here")
                 .at(free.span, "known only after a fit")
                 .help("give its interactions energies, as in `[a b] = …`; a fit is sampled as `f.sample(n)`"),
@@ -354,6 +366,15 @@ impl Session {
                     .at(sampling.span, format!("the model spans {}", suggest::list(&names)))
                     .help("list the modes of the model in the data statement"),
             ]);
+        }
+        if !model.support.is_empty() {
+            let none = crate::model::Scope::empty();
+            let ensemble =
+                crate::run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span);
+            return ensemble
+                .and_then(|e| e.plan(plan::summation::Carry::Draws, &none))
+                .map(|_| model)
+                .map_err(|d| vec![*d]);
         }
         plan::compile_fixed(&model, &plan::Options { memory: self.options.memory, ..Default::default() })
             .map(|_| model)

@@ -1,19 +1,22 @@
 //! The verbs, in text order.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
+use super::checkpoint::{Begin, Checkpoint};
 use super::lean;
+use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
 use crate::model::declarations::Declarations;
 use crate::plan::method;
 use crate::report::results::{self, FitResult};
-use crate::report::save;
 use crate::report::value::Value;
-use crate::run::{self, Control, Status, Stoppable};
-use crate::text::ast::{Expr, Fit, FitOption, OptionValue, StatementKind, Text};
+use crate::report::{save, saved};
+use crate::run::{self, Control, Observer, Status, Stoppable};
+use crate::text::ast::{Expr, ExprKind, Fit, FitOption, OptionValue, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
 
 /// The options of a fit: name, and what it is for.
@@ -26,6 +29,11 @@ const OPTIONS: &[(&str, &str)] = &[
 
 /// Options of the language that belong to methods this version does not have.
 const LATER: &[&str] = &["restarts", "anneal"];
+
+/// The names of the options of a fit.
+pub(super) fn option_names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(name, _)| *name)
+}
 
 /// What the options and clauses of a fit say, and what is wrong with them.
 pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
@@ -122,19 +130,69 @@ impl Session {
     ///
     /// A verb that fails is reported; those that do not depend on it still run.
     pub fn run(&mut self, host: &dyn Host, sink: &mut dyn Sink) -> Outcome {
+        self.run_chosen(&|_| true, &OnceCell::new(), host, sink)
+    }
+
+    /// As [`Session::run`], for the statements at the positions that are chosen. The snapshots are read when a
+    /// test is first met.
+    pub(super) fn run_chosen(
+        &mut self,
+        chosen: &dyn Fn(usize) -> bool,
+        snapshots: &OnceCell<Store>,
+        host: &dyn Host,
+        sink: &mut dyn Sink,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
+        let mut checkpoint = match Checkpoint::open(self, host) {
+            Ok(checkpoint) => checkpoint,
+            Err(diagnostic) => {
+                self.tell(diagnostic, sink, &mut outcome);
+                return outcome;
+            }
+        };
         let statements: Vec<_> = self.main().to_vec();
-        let mut planned = std::mem::take(&mut self.planned).into_iter();
-        let mut done = Vec::new();
-        for statement in &statements {
+        let main = self.units.first().map(|u| u.source);
+        // fits of earlier inputs at a prompt have been done
+        let (planned, mut done): (Vec<_>, Vec<_>) = std::mem::take(&mut self.planned)
+            .into_iter()
+            .partition(|p: &PlannedFit| Some(p.span.source) == main);
+        let mut planned = planned.into_iter();
+        let mut ended = false;
+        self.planned = done.clone();
+        let mut pictures = 0;
+        for (position, statement) in statements.iter().enumerate() {
+            let chosen = chosen(position);
             match &statement.kind {
                 StatementKind::Fit(_) => {
                     if let Some(fit) = planned.next() {
                         done.push(fit.clone());
                         self.planned = done.clone();
-                        self.run_fit(&fit, host, sink, &mut outcome);
+                        if !chosen {
+                            continue;
+                        }
+                        if !ended && self.options.stop.asked() {
+                            ended = true;
+                            let kept = checkpoint.as_ref().map(Checkpoint::path);
+                            let left: Vec<&PlannedFit> =
+                                [&fit].into_iter().chain(planned.as_slice()).collect();
+                            self.tell(not_begun(&left, kept), sink, &mut outcome);
+                        }
+                        if !ended {
+                            self.run_fit(&fit, host, sink, &mut outcome, &mut checkpoint);
+                            self.complain(&mut checkpoint, sink, &mut outcome);
+                        }
                     }
                 }
+                StatementKind::Load { path, .. } => {
+                    if let Some(fit) = planned.next() {
+                        done.push(fit.clone());
+                        self.planned = done.clone();
+                        if chosen {
+                            self.run_load(path, &fit, sink, &mut outcome);
+                        }
+                    }
+                }
+                _ if !chosen => {}
                 StatementKind::Balance(_) => {
                     if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
                         self.run_balance(&balance, host, sink, &mut outcome);
@@ -154,6 +212,9 @@ impl Session {
                         }
                     }
                 }
+                StatementKind::Estimate(estimate) => {
+                    self.run_estimate(estimate, statement.span, sink, &mut outcome);
+                }
                 StatementKind::Save { value, path } => {
                     if self.depends_on_failure(value) {
                         continue;
@@ -163,8 +224,18 @@ impl Session {
                         Err(diagnostic) => self.tell(diagnostic, sink, &mut outcome),
                     }
                 }
+                StatementKind::Plot { values, path } => {
+                    if values.iter().any(|e| self.depends_on_failure(e)) {
+                        continue;
+                    }
+                    match self.plot(values, path.as_ref(), statement.span, &mut pictures, host) {
+                        Ok(path) => sink.event(Event::Saved(&path), &self.sources),
+                        Err(diagnostic) => self.tell(diagnostic, sink, &mut outcome),
+                    }
+                }
                 StatementKind::Test(test) => {
-                    let result = expectations::run(self, test, host);
+                    let stored = snapshots.get_or_init(|| Store::load(self, host));
+                    let result = expectations::run(self, test, stored, host, sink);
                     if !result.failures.is_empty() {
                         outcome.fail();
                     }
@@ -177,7 +248,18 @@ impl Session {
             }
         }
         self.planned = done;
+        if let Some(own) = &mut checkpoint {
+            own.write();
+        }
+        self.complain(&mut checkpoint, sink, &mut outcome);
         outcome
+    }
+
+    /// Tells when a checkpoint could not be written.
+    fn complain(&self, checkpoint: &mut Option<Checkpoint>, sink: &mut dyn Sink, outcome: &mut Outcome) {
+        if let Some(diagnostic) = checkpoint.as_mut().and_then(Checkpoint::complaint) {
+            self.tell(diagnostic, sink, outcome);
+        }
     }
 
     pub(super) fn tell(&self, diagnostic: Diagnostic, sink: &mut dyn Sink, outcome: &mut Outcome) {
@@ -187,12 +269,16 @@ impl Session {
         }
     }
 
-    fn run_fit(&mut self, planned: &PlannedFit, host: &dyn Host, sink: &mut dyn Sink, outcome: &mut Outcome) {
+    fn run_fit(
+        &mut self,
+        planned: &PlannedFit,
+        host: &dyn Host,
+        sink: &mut dyn Sink,
+        outcome: &mut Outcome,
+        checkpoint: &mut Option<Checkpoint>,
+    ) {
         let Some(schedule) = planned.schedule.clone() else { return };
-        if self.options.stop.asked() {
-            return self.tell(not_begun(planned), sink, outcome);
-        }
-        let started = host.seconds();
+        let mut started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
             Ok(tensor) => tensor,
@@ -218,21 +304,48 @@ impl Session {
                 }
             },
         };
-        let fit = {
+        let begin = match checkpoint.as_mut().map(|c| c.begin(planned, &tensor)) {
+            None => Begin::Afresh,
+            Some(Ok(begin)) => begin,
+            Some(Err(diagnostic)) => return self.tell(diagnostic, sink, outcome),
+        };
+        let (mut state, mut fit) = (None, None);
+        match begin {
+            Begin::Afresh => {}
+            Begin::Done(done, seconds) => {
+                sink.event(Event::Resumed(&planned.name, done.iterations, true), &self.sources);
+                started = host.seconds() - seconds;
+                fit = Some(Ok(done));
+            }
+            Begin::From(kept, sweeps, seconds) => {
+                sink.event(Event::Resumed(&planned.name, sweeps, false), &self.sources);
+                started -= seconds;
+                state = Some(kept);
+            }
+        }
+        let fit = fit.unwrap_or_else(|| {
             let inner = sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
-            match &planned.prior {
-                None => run::execute(&schedule, &planned.model, &tensor, &planned.control, &mut observer),
-                Some(prior) => {
-                    let work = lean::Work {
-                        control: &planned.control,
-                        memory: self.options.memory,
-                        seed: self.options.seed,
-                    };
-                    prior.fit(&planned.model, &tensor, &work, &mut observer)
+            let execute = |observer: &mut dyn Observer| match (state, &planned.prior) {
+                (_, Some(prior)) => {
+                    let (memory, seed) = (self.options.memory, self.options.seed);
+                    let work = lean::Work { control: &planned.control, memory, seed };
+                    prior.fit(&planned.model, &tensor, &work, observer)
                 }
+                (None, None) => run::execute(&schedule, &planned.model, &tensor, &planned.control, observer),
+                (Some(s), None) => {
+                    run::resume(&schedule, &planned.model, &tensor, &planned.control, observer, s)
+                }
+            };
+            let Some(checkpoint) = checkpoint else { return execute(&mut observer).map(Arc::new) };
+            let spent = host.seconds() - started;
+            let mut keeper = checkpoint.keeper(planned, &tensor, observer, spent).map_err(|d| vec![d])?;
+            let fit = Arc::new(execute(&mut keeper)?);
+            if !matches!(fit.status, Status::Stopped | Status::Interrupted) {
+                keeper.done(&fit, host.seconds() - started);
             }
-        };
+            Ok(fit)
+        });
         let fit = match fit {
             Ok(fit) => fit,
             Err(list) => {
@@ -249,7 +362,7 @@ impl Session {
         };
         let result = FitResult {
             name: planned.name.clone(),
-            fit: Arc::new(fit),
+            fit,
             tensor,
             held_out,
             control: planned.control,
@@ -258,7 +371,8 @@ impl Session {
             span: planned.span,
         };
         sink.event(Event::Fit(&result, result.seconds), &self.sources);
-        for diagnostic in after(&result) {
+        let kept = checkpoint.as_ref().map(Checkpoint::path);
+        for diagnostic in after(&result, kept) {
             self.tell(diagnostic, sink, outcome);
         }
         if matches!(result.fit.status, Status::Stopped | Status::Interrupted) {
@@ -274,7 +388,9 @@ impl Session {
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
             let balance_failed =
                 self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
-            fit_failed || balance_failed || data_failed
+            let estimate_failed = crate::report::results::Environment::estimate_names(self).contains(&name)
+                && !self.estimates.contains_key(&name);
+            fit_failed || balance_failed || data_failed || estimate_failed
         })
     }
 
@@ -311,8 +427,14 @@ impl Session {
     fn draw(&self, name: &str, bound: &Bound, sampling: &Sampling) -> Result<Tensor, Vec<Diagnostic>> {
         let model = self.sampled_model(sampling, bound)?;
         let options = crate::plan::Options { memory: self.options.memory, ..Default::default() };
-        let distribution = run::Distribution::from_fixed(&model, &options)?;
-        let sample = distribution.sample(sampling.count, sampling.seed.unwrap_or(self.options.seed));
+        let seed = sampling.seed.unwrap_or(self.options.seed);
+        let sample = if model.support.is_empty() {
+            run::Distribution::from_fixed(&model, &options)?.sample(sampling.count, seed)
+        } else {
+            run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span)
+                .and_then(|e| e.sample(sampling.count, seed))
+                .map_err(|d| vec![*d])?
+        };
         let mut modes = model.modes;
         for (mode, bound_name) in modes.iter_mut().zip(&bound.modes) {
             mode.name.clone_from(bound_name);
@@ -328,10 +450,20 @@ impl Session {
     }
 
     fn save(&self, expr: &Expr, path: &Text, host: &dyn Host) -> Result<(), Diagnostic> {
-        let value: Value = results::evaluate(expr, self)?;
         let format = save::Format::of(&path.value)
             .ok_or_else(|| check_path(path).unwrap_or_else(|| Diagnostic::new(Code::MBA901, "no format")))?;
-        let bytes = save::encode(&value, format).map_err(|reason| {
+        let encoded = match (format, &expr.kind) {
+            (save::Format::Npz, ExprKind::Name(name)) => match self.results.get(name) {
+                Some(result) => saved::encode(result),
+                None => {
+                    return Err(
+                        Diagnostic::new(Code::MBA901, "a fit that is not there").at(expr.span, "here")
+                    );
+                }
+            },
+            _ => save::encode(&results::evaluate(expr, self)? as &Value, format),
+        };
+        let bytes = encoded.map_err(|reason| {
             Diagnostic::new(Code::MBA409, format!("this cannot be saved to `{}`", path.value))
                 .at(expr.span, reason)
                 .at(path.span, "to this format")
@@ -358,7 +490,6 @@ pub(super) fn names_of(expr: &Expr) -> Vec<String> {
 
 /// The names that fields and calls hang on.
 fn bases(expr: &Expr, names: &mut Vec<String>) {
-    use crate::text::ast::ExprKind;
     match &expr.kind {
         ExprKind::Call { callee, .. } => {
             if let ExprKind::Field(base, _) = &callee.kind {
@@ -400,11 +531,20 @@ fn never_observed(tensor: &Tensor) -> Option<Diagnostic> {
     })
 }
 
-/// A fit that is left out because the run was asked to end before it.
-fn not_begun(planned: &PlannedFit) -> Diagnostic {
-    Diagnostic::new(Code::MBA530, format!("`{}` was not fitted", planned.name))
-        .at(planned.span, "the run was asked to end before this")
-        .help("what was computed before it stands; run the program again for the rest")
+/// Fits that are left out because the run was asked to end before them; loads are not.
+fn not_begun(left: &[&PlannedFit], kept: Option<&str>) -> Diagnostic {
+    let fits = || left.iter().filter(|p| p.schedule.is_some());
+    let names: Vec<&str> = fits().map(|p| p.name.as_str()).collect();
+    let verb = if names.len() == 1 { "was" } else { "were" };
+    let message = format!("{} {verb} not fitted", suggest::list(&names));
+    let mut diagnostic = Diagnostic::new(Code::MBA530, message).help(match kept {
+        Some(path) => format!("go on with `--resume {path}`"),
+        None => "what was computed before stands; run the program again for the rest".into(),
+    });
+    if let Some(first) = fits().next() {
+        diagnostic = diagnostic.at(first.span, "the run was asked to end before this");
+    }
+    diagnostic
 }
 
 /// A number of sweeps in words.
@@ -412,8 +552,34 @@ pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
 }
 
+/// Coefficients of which there are too many, by the names the user gave them.
+fn undetermined(result: &FitResult, learned: &run::learned::Learned) -> Option<Diagnostic> {
+    let set = learned.dependencies.first()?;
+    let mut names: Vec<String> = set
+        .iter()
+        .map(|name| match name.split_once(']') {
+            Some((modes, _)) if name.starts_with('[') => format!("{modes}]"),
+            _ => name.clone(),
+        })
+        .collect();
+    names.dedup();
+    let shown: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
+    let message = match shown.as_slice() {
+        [one] => format!("`{one}` is not determined: its statistic is the same in every cell"),
+        _ => format!("{} are not determined: their statistics are linearly dependent", suggest::list(&shown)),
+    };
+    let mut diagnostic = Diagnostic::new(Code::MBA551, message)
+        .at(result.span, format!("any data leave {} of them open", learned.dependencies.len()))
+        .note("the fitted distribution is right, and `parameters` and `df` count what is determined")
+        .help("leave one of them out, or give it a number");
+    if learned.dependencies.len() > 1 {
+        diagnostic = diagnostic.note(format!("{} more such sets", learned.dependencies.len() - 1));
+    }
+    Some(diagnostic)
+}
+
 /// What is worth saying once a fit has ended.
-pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
+pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let fit = &result.fit;
     match fit.status {
@@ -427,7 +593,12 @@ pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
                         sweeps(fit.iterations)
                     ),
                 )
-                .help("allow more with `{ max_sweeps … }`, or accept a larger `tolerance`"),
+                .help(match kept {
+                    Some(path) => {
+                        format!("allow more with `{{ max_sweeps … }}` and go on with `--resume {path}`")
+                    }
+                    None => "allow more with `{ max_sweeps … }`, or accept a larger `tolerance`".into(),
+                }),
         ),
         Status::Interrupted => diagnostics.push(
             Diagnostic::new(Code::MBA511, format!("`{}` was interrupted", result.name))
@@ -439,7 +610,12 @@ pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
                         sweeps(fit.iterations)
                     ),
                 )
-                .help("its results are those of the last sweep"),
+                .help(match kept {
+                    Some(path) => {
+                        format!("its results are those of the last sweep; go on with `--resume {path}`")
+                    }
+                    None => "its results are those of the last sweep".into(),
+                }),
         ),
         _ => {}
     }
@@ -468,10 +644,19 @@ pub(super) fn after(result: &FitResult) -> Vec<Diagnostic> {
         }
         diagnostics.push(report);
     }
+    if let Some(learned) = &fit.learned {
+        diagnostics.extend(undetermined(result, learned));
+    }
     if results::hidden_boundary(result) {
         diagnostics.push(
             Diagnostic::new(Code::MBA513, format!("the optimum of `{}` lies on the boundary", result.name))
-                .at(result.span, "no marginal is zero, yet some fitted cells tend to zero")
+                .at(
+                    result.span,
+                    match fit.learned.iter().flat_map(|l| &l.coefficients).find(|c| c.value.is_infinite()) {
+                        Some(c) => format!("some coefficients grow without end, such as `{}`", c.name),
+                        None => "no marginal is zero, yet some fitted cells tend to zero".into(),
+                    },
+                )
                 .note("some parameters are infinite; the fitted values are right within the tolerance")
                 .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough"),
         );

@@ -4,9 +4,9 @@ use super::{Host, Options, Session, Sink, TestOutcome, snapshot};
 use crate::report::number;
 use crate::report::results::{self, FitResult};
 use crate::report::value::Value;
-use crate::run::{Observer, Silent, Status};
+use crate::run::{Observer, Status};
 use crate::text::ast::{Binary, Expr, ExprKind, Ident, Test, TestItemKind, Text};
-use crate::text::{Code, Diagnostic, Sources, format_expression, suggest};
+use crate::text::{Code, Diagnostic, Sources, Span, format_expression, suggest};
 
 /// The tolerance of `~=` when the test names none: relative, plus the same absolute.
 const DEFAULT_TOLERANCE: f64 = 1e-9;
@@ -49,10 +49,21 @@ pub(super) fn check(
 }
 
 /// Runs one test.
-pub(super) fn run(session: &Session, test: &Test, host: &dyn Host) -> TestOutcome {
-    let mut outcome = TestOutcome { name: test.name.value.clone(), failures: Vec::new(), new_snapshots: 0 };
-    let mut unfinished: Vec<String> = Vec::new();
-    let stored = snapshot::Store::load(session, host);
+pub(super) fn run(
+    session: &Session,
+    test: &Test,
+    stored: &snapshot::Store,
+    host: &dyn Host,
+    sink: &mut dyn Sink,
+) -> TestOutcome {
+    let mut outcome = TestOutcome {
+        name: test.name.value.clone(),
+        failures: Vec::new(),
+        new_snapshots: 0,
+        seen: Vec::new(),
+        interrupted: false,
+    };
+    let mut looked_at: Vec<String> = Vec::new();
     for item in &test.items {
         let expressions: Vec<&Expr> = match &item.kind {
             TestItemKind::Expect { condition, .. } => vec![condition],
@@ -68,15 +79,10 @@ pub(super) fn run(session: &Session, test: &Test, host: &dyn Host) -> TestOutcom
                 );
             }
             for fit in fits_in(expr, session) {
-                if matches!(fit.fit.status, Status::Stopped | Status::Interrupted)
-                    && !unfinished.contains(&fit.name)
-                {
-                    unfinished.push(fit.name.clone());
-                    outcome.failures.push(
-                        Diagnostic::new(Code::MBA603, format!("`{}` did not converge", fit.name))
-                            .at(item.span, format!("its status is `{}`", fit.fit.status.word()))
-                            .help("allow more sweeps, or accept a larger tolerance"),
-                    );
+                if !looked_at.contains(&fit.name) {
+                    looked_at.push(fit.name.clone());
+                    outcome.interrupted |= fit.fit.status == Status::Interrupted;
+                    outcome.failures.extend(trust(&fit, item.span));
                 }
             }
         }
@@ -88,17 +94,17 @@ pub(super) fn run(session: &Session, test: &Test, host: &dyn Host) -> TestOutcom
         let result = match &item.kind {
             TestItemKind::Expect { condition, within } => expect(condition, within.as_ref(), session),
             TestItemKind::ExpectError { code: wanted, program } => {
-                expect_error(wanted, program, session, host)
+                expect_error(wanted, program, session, host, sink)
             }
-            TestItemKind::Snapshot { value, label, within } => {
-                match snapshot::compare(session, test, value, label.as_ref(), within.as_ref(), &stored) {
-                    Ok(true) => Ok(()),
-                    Ok(false) => {
-                        outcome.new_snapshots += 1;
-                        Ok(())
-                    }
-                    Err(diagnostic) => Err(diagnostic),
-                }
+            TestItemKind::Snapshot { value, label, within, except } => {
+                let key = snapshot::key(session, test, value, label.as_ref());
+                let seen = snapshot::tolerance(session, within.as_ref(), except.as_ref())
+                    .and_then(|tolerance| snapshot::compare(session, key, value, tolerance, stored));
+                seen.and_then(|(seen, failure)| {
+                    outcome.new_snapshots += usize::from(seen.state == snapshot::State::New);
+                    outcome.seen.push(seen);
+                    failure.map_or(Ok(()), Err)
+                })
             }
         };
         outcome.failures.extend(result.err());
@@ -106,9 +112,33 @@ pub(super) fn run(session: &Session, test: &Test, host: &dyn Host) -> TestOutcom
     outcome
 }
 
+/// What keeps a fit from being looked at in a test: that it has not ended, or that its certificate does not hold.
+fn trust(result: &FitResult, span: Span) -> Option<Diagnostic> {
+    let fit = &result.fit;
+    let gap = fit.certificate.marginal_gap;
+    match fit.status {
+        Status::Stopped | Status::Interrupted => Some(
+            Diagnostic::new(Code::MBA603, format!("`{}` did not converge", result.name))
+                .at(span, format!("its status is `{}`", fit.status.word()))
+                .help("allow more sweeps, or accept a larger tolerance"),
+        ),
+        Status::ClosedForm | Status::Converged | Status::Boundary => {
+            let bounded = fit.certificate.optimality_gap.is_none_or(|g| !g.is_nan());
+            let holds = gap <= result.control.tolerance && bounded;
+            (!holds).then(|| {
+                Diagnostic::new(Code::MBA620, format!("the certificate of `{}` does not hold", result.name))
+                    .at(span, format!("its marginal gap is {gap:.1e}"))
+                    .note(format!("the fit asks for {:.1e}", result.control.tolerance))
+                    .help("ask for a tolerance that rounding allows; else the fit is not to be trusted")
+            })
+        }
+    }
+}
+
 fn fits_in(expr: &Expr, session: &Session) -> Vec<FitResult> {
     let names = super::execute::names_of(expr);
-    names.iter().filter_map(|n| session.results.get(n).cloned()).collect()
+    let fit = |n: &String| session.results.get(n).or_else(|| session.balanced_results.get(n).map(|b| &b.fit));
+    names.iter().filter_map(fit).cloned().collect()
 }
 
 fn expect(condition: &Expr, within: Option<&Expr>, session: &Session) -> Result<(), Diagnostic> {
@@ -143,7 +173,8 @@ fn expect(condition: &Expr, within: Option<&Expr>, session: &Session) -> Result<
                 .note(match (absolute, relative) {
                     (a, r) if a == r => format!("the tolerance is {a:e}, absolute and relative"),
                     (a, 0.0) => format!("the tolerance is {a:e}"),
-                    (_, r) => format!("the tolerance is {}%", r * 100.0),
+                    (0.0, r) => format!("the tolerance is {}%", r * 100.0),
+                    (a, r) => format!("the tolerance is {a:e} + {}%", r * 100.0),
                 })
                 .help("correct the model or the expectation")),
             }
@@ -186,6 +217,14 @@ fn short(value: &Value) -> String {
 /// Absolute and relative tolerance: `within 1e-6` is absolute, `within 1%` relative.
 pub(super) fn tolerance(within: Option<&Expr>, session: &Session) -> Result<(f64, f64), Diagnostic> {
     let Some(expr) = within else { return Ok((DEFAULT_TOLERANCE, DEFAULT_TOLERANCE)) };
+    // an absolute and a relative part: `within 1e-9 + 0.1%`
+    if let ExprKind::Binary(Binary::Add, a, b) = &expr.kind
+        && let (a, b) = (a.as_ref(), b.as_ref())
+        && matches!(a.kind, ExprKind::Percent(_)) != matches!(b.kind, ExprKind::Percent(_))
+    {
+        let (a, b) = (tolerance(Some(a), session)?, tolerance(Some(b), session)?);
+        return Ok((a.0 + b.0, a.1 + b.1));
+    }
     let x = results::number(&results::evaluate(expr, session)?, expr.span)?;
     if !(x >= 0.0 && x.is_finite()) {
         return Err(Diagnostic::new(Code::MBA105, "a tolerance is a number from 0 up")
@@ -268,15 +307,17 @@ fn expect_error(
     program: &Text,
     session: &Session,
     host: &dyn Host,
+    sink: &mut dyn Sink,
 ) -> Result<(), Diagnostic> {
     let wanted_code = code(wanted)?;
     let path = session.units.first().map_or("", |u| u.path.as_str());
-    let options = Options { settings: Vec::new(), ..session.options.clone() };
+    let keeping = super::Keeping::default();
+    let options = Options { settings: Vec::new(), keeping, ..session.options.clone() };
     let (mut inner, mut found) = Session::load(path, &program.value, options, host);
     if !found.iter().any(Diagnostic::is_error) {
-        let mut sink = Collect(Vec::new());
-        inner.run(host, &mut sink);
-        found.extend(sink.0);
+        let mut inside = Collect { found: Vec::new(), outside: sink };
+        inner.run(host, &mut inside);
+        found.extend(inside.found);
     }
     if found.iter().any(|d| d.code == wanted_code) {
         return Ok(());
@@ -295,17 +336,21 @@ fn expect_error(
         .help("correct the code or the program"))
 }
 
-struct Collect(Vec<Diagnostic>);
+/// Hears the diagnostics of a program inside a test; whoever watches the test watches its fits too.
+struct Collect<'a> {
+    found: Vec<Diagnostic>,
+    outside: &'a mut dyn Sink,
+}
 
-impl Sink for Collect {
+impl Sink for Collect<'_> {
     fn event(&mut self, event: super::Event<'_>, _: &Sources) {
         match event {
-            super::Event::Diagnostic(diagnostic) => self.0.push(diagnostic.clone()),
-            super::Event::Test(test) => self.0.extend(test.failures.iter().cloned()),
+            super::Event::Diagnostic(diagnostic) => self.found.push(diagnostic.clone()),
+            super::Event::Test(test) => self.found.extend(test.failures.iter().cloned()),
             _ => {}
         }
     }
-    fn observer(&mut self, _: &str, _: f64) -> Box<dyn Observer + '_> {
-        Box::new(Silent)
+    fn observer(&mut self, fit: &str, tolerance: f64) -> Box<dyn Observer + '_> {
+        self.outside.observer(fit, tolerance)
     }
 }

@@ -150,6 +150,11 @@ impl HoldOut {
                     .help("hold out more"),
             ]);
         }
-        Ok((Arc::new(hidden), HeldOut { tensor: Arc::clone(tensor), places: places.into() }))
+        let mut values = vec![0.0; before.len()];
+        crate::report::results::for_each_cell(tensor, |cell, x| {
+            values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
+        });
+        let values: Arc<[f64]> = places.iter().map(|k| values[*k]).collect();
+        Ok((Arc::new(hidden), HeldOut { places: places.into(), values }))
     }
 }

@@ -10,6 +10,7 @@ use crate::data::Tensor;
 use crate::data::mask::{self, Factor, Mask};
 use crate::model::{EnergyModel, Mode, Scope, Strength, elaborate};
 use crate::plan;
+use crate::report::saved;
 use crate::run::control::{Control, Observer};
 use crate::run::masked::Knowledge;
 use crate::run::masked::regular::{self, Pseudo};
@@ -88,6 +89,16 @@ impl Session {
 }
 
 impl Lean {
+    /// A digest of the models it leans to and of how much.
+    ///
+    /// # Errors
+    /// As [`saved::digest_of_model`].
+    pub fn digest(&self) -> Result<String, String> {
+        let own = saved::digest_of_model(&self.model)?;
+        let more = self.prior.as_ref().map_or(Ok(String::new()), |p| p.digest())?;
+        Ok(format!("{own} {:?} {more}", self.strength))
+    }
+
     /// Fits `model` with its prior; the models it leans to are fitted first.
     ///
     /// # Errors

@@ -30,7 +30,10 @@ impl Session {
                 let name = self.sources.slice(span);
                 self.units.iter().any(|u| {
                     let later = |s: &Statement| match &s.kind {
-                        StatementKind::Sweep(s) => s.name.as_ref().is_some_and(|n| n.name == name),
+                        // a sweep that is wrong is reported by itself
+                        StatementKind::Sweep(s) => {
+                            s.name.as_ref().is_some_and(|n| n.name == name) && !self.sweeps.contains_key(name)
+                        }
                         _ => false,
                     };
                     u.program.broken.iter().any(|b| b == name) || u.program.statements.iter().any(later)

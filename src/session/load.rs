@@ -20,9 +20,23 @@ pub struct Unit {
 
 /// Reads a main text and everything it uses, each file once; the main text comes first.
 pub fn load(path: &str, text: &str, sources: &mut Sources, host: &dyn Host) -> (Vec<Unit>, Vec<Diagnostic>) {
-    let mut loader = Loader { sources, host, units: Vec::new(), open: Vec::new(), diagnostics: Vec::new() };
-    loader.unit(Key::File(path.to_string()), path, path, text);
-    let (mut units, diagnostics) = (loader.units, loader.diagnostics);
+    load_beside(&[], (path, path), text, parse, sources, host)
+}
+
+/// The same beside units that have been read before, which are not read again. `parse` reads the main
+/// text alone; it goes by a name, and paths in it start from a path.
+pub(super) fn load_beside(
+    earlier: &[Unit],
+    (name, path): (&str, &str),
+    text: &str,
+    parse: fn(SourceId, &str) -> (Program, Vec<Diagnostic>),
+    sources: &mut Sources,
+    host: &dyn Host,
+) -> (Vec<Unit>, Vec<Diagnostic>) {
+    let (units, open, diagnostics) = (earlier.to_vec(), Vec::new(), Vec::new());
+    let mut loader = Loader { sources, host, units, open, diagnostics, parse };
+    loader.unit(Key::File(path.to_string()), name, path, text);
+    let (mut units, diagnostics) = (loader.units.split_off(earlier.len()), loader.diagnostics);
     // the main text was entered first but finished last
     units.rotate_right(1);
     (units, diagnostics)
@@ -41,12 +55,15 @@ struct Loader<'a> {
     /// What is being read, with what each was read for.
     open: Vec<(Key, String)>,
     diagnostics: Vec<Diagnostic>,
+    /// How the main text is read.
+    parse: fn(SourceId, &str) -> (Program, Vec<Diagnostic>),
 }
 
 impl Loader<'_> {
     fn unit(&mut self, key: Key, name: &str, path: &str, text: &str) {
         let source = self.sources.add(name, text);
-        let (program, diagnostics) = parse(source, text);
+        let main = self.open.is_empty();
+        let (program, diagnostics) = if main { (self.parse)(source, text) } else { parse(source, text) };
         self.diagnostics.extend(diagnostics);
         self.open.push((key, name.to_string()));
         for statement in &program.statements {

@@ -8,19 +8,34 @@
 mod balancing;
 mod bind;
 mod check;
+mod checkpoint;
+pub mod complete;
+mod ensembles;
+mod estimate;
 mod execute;
 mod expectations;
+mod extend;
 mod hold_out;
 mod lean;
 mod levels;
 pub mod library;
 mod load;
+mod pictures;
+mod program;
+pub mod prompt;
+mod saved;
 pub mod snapshot;
+mod tables;
+pub mod testing;
+pub mod topics;
 
 pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
+pub use checkpoint::Keeping;
+pub use estimate::estimators;
 pub use execute::sweeps;
 pub use load::Unit;
+pub use prompt::Prompt;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -33,9 +48,11 @@ use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::{EnergyModel, Mode};
 use crate::plan::{self, Schedule};
-use crate::report::results::{BalanceResult, Environment, FitResult};
+use crate::report::results::{BalanceResult, Curve, Environment, EstimateResult, FitResult, LAST, Object};
 use crate::report::value::Value;
+use crate::run::Ensemble;
 use crate::run::{Observer, Stop};
+use crate::text::ast::{Call, Ident};
 use crate::text::ast::{Statement, StatementKind};
 use crate::text::codes::Blame;
 use crate::text::{Code, Diagnostic, Sources, Span, parse_expression};
@@ -52,6 +69,11 @@ pub trait Host {
     fn write(&self, path: &str, bytes: &[u8]) -> std::io::Result<()>;
     /// Seconds since some moment.
     fn seconds(&self) -> f64;
+    /// The names in a folder, those of folders with a slash at the end; for completion.
+    fn list(&self, folder: &str) -> Vec<String> {
+        let _ = folder;
+        Vec::new()
+    }
 }
 
 /// How a program is to be read and run.
@@ -69,6 +91,8 @@ pub struct Options {
     pub deny_warnings: bool,
     /// How to ask a run to end: the fit that runs ends at its next sweep, the others do not begin.
     pub stop: Stop,
+    /// Whether and where the run is kept, so that it can go on later.
+    pub keeping: Keeping,
 }
 
 impl Default for Options {
@@ -80,6 +104,7 @@ impl Default for Options {
             levels: HashMap::new(),
             deny_warnings: false,
             stop: Stop::default(),
+            keeping: Keeping::default(),
         }
     }
 }
@@ -96,7 +121,7 @@ pub enum Level {
 }
 
 /// How a test ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TestOutcome {
     /// The name in quotes.
     pub name: String,
@@ -104,6 +129,10 @@ pub struct TestOutcome {
     pub failures: Vec<Diagnostic>,
     /// Snapshots named in the test that do not exist yet.
     pub new_snapshots: usize,
+    /// Snapshots of the test that could be taken, in the order of the text.
+    pub seen: Vec<snapshot::Seen>,
+    /// Whether a fit that it looks at was interrupted.
+    pub interrupted: bool,
 }
 
 /// Something that happened while a program ran.
@@ -113,6 +142,10 @@ pub enum Event<'a> {
     Diagnostic(&'a Diagnostic),
     /// A fit has ended.
     Fit(&'a FitResult, f64),
+    /// A saved fit was loaded, from this path.
+    Loaded(&'a FitResult, &'a str),
+    /// A fit goes on, or is taken, from a checkpoint: its name, the sweeps made, whether it is done.
+    Resumed(&'a str, usize, bool),
     /// A value to show, under its expression.
     Show(&'a str, &'a Value),
     /// A file was written.
@@ -149,6 +182,11 @@ impl Outcome {
         }
     }
 
+    /// Something wrong with a program or a file.
+    pub fn of_program() -> Self {
+        Self { program: true, ..Self::default() }
+    }
+
     /// Counts a fit that stopped or a test that failed.
     pub fn fail(&mut self) {
         self.outcome = true;
@@ -170,7 +208,7 @@ impl Outcome {
     }
 }
 
-/// A fit statement, planned.
+/// A fit statement, planned; or a fit that is loaded, which has no data and no schedule.
 #[derive(Debug, Clone)]
 pub struct PlannedFit {
     /// The name of the result.
@@ -206,14 +244,25 @@ pub struct Session {
     pub known: Arc<KnownModes>,
     /// Fits, in text order.
     pub planned: Vec<PlannedFit>,
+    /// Sweeps, in text order.
+    pub sweeps: IndexMap<String, Curve>,
+    /// Values given for params from outside.
+    settings: Vec<Setting>,
+    /// Models that were asked for as distributions, by what was asked.
+    ensembles: RefCell<HashMap<String, Ensemble>>,
     options: Options,
+    /// Fits that were saved, by the name they are loaded under.
+    saved: IndexMap<String, saved::Saved>,
     results: IndexMap<String, FitResult>,
     /// Balance statements, in text order.
     balances: Vec<PlannedBalance>,
     balanced_results: IndexMap<String, BalanceResult>,
+    estimates: IndexMap<String, EstimateResult>,
     tensors: RefCell<IndexMap<String, Result<Arc<Tensor>, Vec<Diagnostic>>>>,
     /// What was noticed while reading and has not been told yet.
     notices: RefCell<Vec<Diagnostic>>,
+    /// What `_` stands for at a prompt.
+    last: Option<Object>,
 }
 
 impl Session {
@@ -228,25 +277,34 @@ impl Session {
         let (units, syntax) = load::load(path, text, &mut session.sources, host);
         diagnostics.extend(syntax);
         session.units = units;
+        let tables = tables::tables(&session.units, host);
         let (declarations, found) =
-            Declarations::collect(session.units.iter().map(|u| &*u.program), &settings);
+            Declarations::collect_with(session.units.iter().map(|u| &*u.program), &settings, tables);
         diagnostics.extend(found);
         session.declarations = Arc::new(declarations);
+        session.settings = settings;
+        let paths = session.paths();
+        let (bound, known, found) = bind::bind(&session.declarations, &paths, &IndexMap::new(), host);
+        diagnostics.extend(found);
+        session.bound = bound;
+        session.known = Arc::new(known);
+        session.open_saved(host);
+        session.check(&mut diagnostics);
+        let diagnostics = session.settle(diagnostics);
+        (session, diagnostics)
+    }
+
+    /// For each tensor the file that declares it, which relative paths start from.
+    fn paths(&self) -> HashMap<String, String> {
         let mut paths = HashMap::new();
-        for unit in &session.units {
+        for unit in &self.units {
             for statement in &unit.program.statements {
                 if let StatementKind::Data(data) = &statement.kind {
                     paths.entry(data.name.name.clone()).or_insert_with(|| unit.path.clone());
                 }
             }
         }
-        let (bound, known, found) = bind::bind(&session.declarations, &paths, host);
-        diagnostics.extend(found);
-        session.bound = bound;
-        session.known = Arc::new(known);
-        session.check(&mut diagnostics);
-        let diagnostics = session.settle(diagnostics);
-        (session, diagnostics)
+        paths
     }
 
     /// The main program.
@@ -269,7 +327,10 @@ impl Session {
 
 impl Environment for Session {
     fn fit(&self, name: &str) -> Option<FitResult> {
-        self.results.get(name).cloned()
+        match &self.last {
+            Some(Object::Fit(fit)) if name == LAST => Some((**fit).clone()),
+            _ => self.results.get(name).cloned(),
+        }
     }
     fn balanced(&self, name: &str) -> Option<BalanceResult> {
         self.balanced_results.get(name).cloned()
@@ -303,5 +364,33 @@ impl Environment for Session {
     }
     fn seed(&self) -> u64 {
         self.options.seed
+    }
+    fn last(&self) -> Option<Object> {
+        self.last.clone()
+    }
+    fn model_names(&self) -> Vec<String> {
+        self.declarations.models.keys().cloned().collect()
+    }
+    fn ensemble(&self, model: &Call, settings: &[(Ident, f64)]) -> Result<Ensemble, Diagnostic> {
+        self.ensemble_of(model, settings)
+    }
+    fn curve(&self, name: &str) -> Option<Curve> {
+        self.sweeps.get(name).cloned()
+    }
+    fn curve_names(&self) -> Vec<String> {
+        self.sweeps.keys().cloned().collect()
+    }
+    fn memory(&self) -> u64 {
+        self.options.memory
+    }
+    fn estimate(&self, name: &str) -> Option<EstimateResult> {
+        self.estimates.get(name).cloned()
+    }
+    fn estimate_names(&self) -> Vec<String> {
+        let of = |s: &Statement| match &s.kind {
+            StatementKind::Estimate(e) => e.name.as_ref().map(|n| n.name.clone()),
+            _ => None,
+        };
+        self.main().iter().filter_map(of).chain(self.estimates.keys().cloned()).collect()
     }
 }

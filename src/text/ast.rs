@@ -63,8 +63,10 @@ pub enum StatementKind {
     Use(Use),
     Model(ModelDeclaration),
     Fit(Fit),
+    Load { path: Text, name: Ident },
     Balance(Balance),
     Sweep(Box<Sweep>),
+    Estimate(Box<Estimate>),
     Show(Vec<Expr>),
     Save { value: Expr, path: Text },
     Plot { values: Vec<Expr>, path: Option<Text> },
@@ -228,9 +230,10 @@ pub enum ModelItemKind {
         interaction: InteractionTerm,
         energy: Expr,
     },
+    /// `[a b] = learn J * …` or `learn J[a, b] * …`: the index makes one coefficient for each value it takes.
     Learned {
         interaction: InteractionTerm,
-        coefficient: Ident,
+        coefficient: ModeRef,
         statistic: Option<Expr>,
     },
     Mode(Vec<ModeDeclaration>),
@@ -323,6 +326,21 @@ pub struct Balance {
     pub options: Vec<FitOption>,
 }
 
+/// `estimate M with (L = 40) by METHOD as name { … }`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// The model, or a template with its arguments.
+    pub model: Call,
+    /// Params, and the temperature, that are set for this estimate.
+    pub settings: Vec<(Ident, Expr)>,
+    /// `by METHOD`.
+    pub method: Option<Ident>,
+    /// `as name`.
+    pub name: Option<Ident>,
+    /// The options in braces.
+    pub options: Vec<FitOption>,
+}
+
 /// `sweep M over temperature in lo .. hi by step as curve`.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
@@ -357,7 +375,7 @@ pub struct TestItem {
 pub enum TestItemKind {
     Expect { condition: Expr, within: Option<Expr> },
     ExpectError { code: Ident, program: Text },
-    Snapshot { value: Expr, label: Option<Text>, within: Option<Expr> },
+    Snapshot { value: Expr, label: Option<Text>, within: Option<Expr>, except: Option<Expr> },
 }
 
 /// An expression.

@@ -106,10 +106,18 @@ codes! {
     MBA372 Error Program "tables of different shapes";
     MBA373 Error Program "impossible prior";
     MBA374 Error Program "priors that lean on each other";
+    MBA350 Error Program "too many free parameters beside learned coefficients";
+    MBA351 Error Program "model cannot be estimated";
+    MBA336 Error Program "nothing to draw";
     MBA390 Error Program "not supported by this version";
     MBA225 Error Program "model and data have different modes";
     MBA308 Error Program "model cannot be sampled";
-    MBA391 Warning Program "plots are not drawn";
+    MBA330 Error Program "model without a distribution of its own";
+    MBA331 Error Program "table of numbers of the wrong shape";
+    MBA332 Error Program "list of edges that does not fit";
+    MBA333 Error Program "sweep cannot be laid out";
+    MBA334 Error Program "nothing of this name to set";
+    MBA335 Error Program "table of numbers cannot be read";
     // 4xx: data and masks
     MBA401 Error Program "file cannot be read";
     MBA402 Error Program "format is not known";
@@ -149,10 +157,21 @@ codes! {
     MBA511 Error Outcome "fit was interrupted";
     MBA512 Warning Outcome "zero marginal";
     MBA513 Warning Outcome "optimum on the boundary";
+    MBA540 Error Program "exact sum out of reach";
+    MBA541 Error Program "condition that cannot occur";
     MBA580 Error Outcome "margins that nothing has";
     MBA581 Error Outcome "kernel that is negative or not finite";
     MBA530 Error Outcome "fit was not begun";
     MBA520 Error Program "method that cannot fit the model";
+    MBA551 Warning Outcome "coefficients that no data determine";
+    MBA552 Error Outcome "approximation did not converge";
+    MBA553 Warning Outcome "simulation too short for its error bars";
+    MBA531 Error Program "checkpoint of something else";
+    MBA532 Error Program "checkpoint cannot be read";
+    MBA533 Error Outcome "checkpoint cannot be written";
+    MBA534 Warning Outcome "checkpoint was not renewed";
+    MBA535 Error Program "checkpoint would be lost";
+    MBA536 Error Program "saved fit cannot be read";
     // 6xx: tests
     MBA560 Error Outcome "data where the model forbids them";
     MBA562 Error Program "masks over too many modes together";
@@ -162,6 +181,13 @@ codes! {
     MBA603 Error Outcome "test of a fit that did not converge";
     MBA604 Error Outcome "snapshot has moved";
     MBA605 Error Outcome "snapshot file is damaged";
+    MBA610 Note Outcome "fit of an earlier declaration";
+    MBA620 Error Outcome "certificate does not hold";
+    MBA621 Error Outcome "test took too long";
+    MBA622 Error Program "two tests with one name";
+    MBA623 Error Program "two snapshots with one label";
+    MBA624 Error Outcome "snapshot does not exist";
+    MBA625 Error Outcome "snapshot that no test takes";
     // 9xx: internal
     MBA901 Error Defect "internal error";
 }

@@ -227,6 +227,9 @@ impl Builder<'_> {
             }
             Rule::model_statement => StatementKind::Model(self.model(inner)?),
             Rule::fit_statement => StatementKind::Fit(self.fit(inner)?),
+            Rule::load_statement => {
+                StatementKind::Load { path: self.text(inner.next()?), name: self.ident(inner.next()?) }
+            }
             Rule::balance_statement => {
                 let kernel = self.expression(inner.next()?);
                 let margins = self.call(inner.next()?)?;
@@ -240,6 +243,7 @@ impl Builder<'_> {
                 step: self.expression(inner.next()?),
                 name: inner.next().and_then(|p| children(p).next()).map(|p| self.ident(p)),
             })),
+            Rule::estimate_statement => StatementKind::Estimate(Box::new(self.estimate(inner)?)),
             Rule::show_statement => StatementKind::Show(inner.map(|p| self.expression(p)).collect()),
             Rule::save_statement => {
                 StatementKind::Save { value: self.expression(inner.next()?), path: self.text(inner.next()?) }
@@ -480,7 +484,7 @@ impl Builder<'_> {
                     let mut parts = children(value);
                     ModelItemKind::Learned {
                         interaction,
-                        coefficient: self.ident(parts.next()?),
+                        coefficient: self.mode_ref(parts.next()?),
                         statistic: parts.next().map(|p| self.expression(p)),
                     }
                 } else {
@@ -572,6 +576,23 @@ impl Builder<'_> {
         Some(Fit { model, targets, method, name, options })
     }
 
+    fn estimate<'a>(&mut self, mut inner: impl Iterator<Item = Pair<'a, Rule>>) -> Option<Estimate> {
+        let model = self.call(children(inner.next()?).next()?)?;
+        let (mut settings, mut rest) = (Vec::new(), Vec::new());
+        for part in inner {
+            if part.as_rule() == Rule::with_setting {
+                for assignment in children(part) {
+                    let mut parts = children(assignment);
+                    settings.push((self.ident(parts.next()?), self.expression(parts.next()?)));
+                }
+            } else {
+                rest.push(part);
+            }
+        }
+        let (method, name, options) = self.fit_tail(rest.into_iter());
+        Some(Estimate { model, settings, method, name, options })
+    }
+
     fn fit_tail<'a>(
         &mut self,
         inner: impl Iterator<Item = Pair<'a, Rule>>,
@@ -643,14 +664,15 @@ impl Builder<'_> {
             _ => {
                 let mut inner = children(pair);
                 let value = self.expression(inner.next()?);
-                let (mut label, mut within) = (None, None);
+                let (mut label, mut within, mut except) = (None, None, None);
                 for part in inner {
                     match part.as_rule() {
                         Rule::string => label = Some(self.text(part)),
+                        Rule::except => except = children(part).next().map(|p| self.expression(p)),
                         _ => within = Some(self.expression(part)),
                     }
                 }
-                TestItemKind::Snapshot { value, label, within }
+                TestItemKind::Snapshot { value, label, within, except }
             }
         };
         Some(TestItem { kind, span })

@@ -9,8 +9,10 @@ use super::span::{SourceId, Span};
 use super::suggest;
 
 /// The words a statement can begin with.
-pub(super) const STATEMENTS: &[&str] =
-    &["mode", "param", "data", "use", "model", "fit", "balance", "sweep", "show", "save", "plot", "test"];
+pub(super) const STATEMENTS: &[&str] = &[
+    "mode", "param", "data", "use", "model", "fit", "load", "balance", "sweep", "estimate", "show", "save",
+    "plot", "test",
+];
 
 /// The words an item of a model can begin with, besides `[` and the name of a family.
 const ITEMS: &[&str] = &[

@@ -101,8 +101,10 @@ const KEYWORDS: &[(Place, &str, &[&str])] = &[
     (Place::File, "use", &[]),
     (Place::File, "model", &["over"]),
     (Place::File, "fit", &["to", "weight", "by", "as"]),
+    (Place::File, "load", &["as"]),
     (Place::File, "balance", &["to", "by", "as"]),
     (Place::File, "sweep", &["over", "in", "by", "as"]),
+    (Place::File, "estimate", &["with", "by", "as"]),
     (Place::File, "show", &[]),
     (Place::File, "save", &["to"]),
     (Place::File, "plot", &["to"]),
@@ -122,7 +124,7 @@ const KEYWORDS: &[(Place, &str, &[&str])] = &[
     // an interaction or a family begins with no keyword
     (Place::Model, "", &["over", "where"]),
     (Place::Test, "expect", &["error", "within", "in"]),
-    (Place::Test, "snapshot", &["as", "within"]),
+    (Place::Test, "snapshot", &["as", "within", "except"]),
     (Place::Options, "", &["from", "where", "over"]),
 ];
 
@@ -449,6 +451,20 @@ fn word(word: &str, frame: &mut Frame, before: Before, next: &str, after_blank: 
         }
     }
     name
+}
+
+/// The words that can begin a statement or an item.
+pub(super) fn statement_words(place: Place) -> Vec<&'static str> {
+    KEYWORDS.iter().filter(|(p, head, _)| *p == place && !head.is_empty()).map(|(_, head, _)| *head).collect()
+}
+
+/// The words that can follow in a statement or item that began with `head`.
+pub(super) fn keywords_at(place: Place, head: &str) -> Vec<&'static str> {
+    KEYWORDS
+        .iter()
+        .filter(|(p, h, _)| *p == place && *h == head)
+        .flat_map(|(_, _, clauses)| clauses.iter().copied())
+        .collect()
 }
 
 /// Whether a word can only be a keyword, so that a bracket after it is neither call nor index.

@@ -50,7 +50,7 @@ impl Room {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::cargo_bin("mba").unwrap();
         command.current_dir(self.path()).args(arguments).timeout(Duration::from_secs(120));
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "COLUMNS"] {
+        for name in ["NO_COLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "COLUMNS", "CI"] {
             command.env_remove(name);
         }
         command

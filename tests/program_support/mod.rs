@@ -95,6 +95,14 @@ impl Sink for Recorder {
                 self.text.push('\n');
                 self.shown.push((label.to_string(), json::value(value)));
             }
+            Event::Loaded(result, path) => {
+                self.text.push_str(&format!(
+                    "load {} from {path}: {}\n",
+                    result.name,
+                    result.fit.status.word()
+                ));
+            }
+            Event::Resumed(fit, sweeps, _) => self.text.push_str(&format!("{fit} goes on after {sweeps}\n")),
             Event::Saved(path) => self.text.push_str(&format!("saved {path}\n")),
             Event::Test(test) => {
                 let word = if test.failures.is_empty() { "passed" } else { "FAILED" };

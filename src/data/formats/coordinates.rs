@@ -6,12 +6,13 @@ use super::npy::{self, Array};
 use super::table::{assemble, too_many_levels};
 use crate::data::binding;
 use crate::data::cells::Cells;
+use crate::data::columns::{Rows, columns};
 use crate::data::format::{Checked, Loaded, Opened, Pending};
 use crate::data::header::{Amount, Binding, Header, Profile};
 use crate::data::request::{Declared, Request};
 use crate::data::suggest::{count, others};
-use crate::data::summary::{bad_value, cell_name};
-use crate::data::tensor::Element;
+use crate::data::summary::{bad_value, cell_name, summarise};
+use crate::data::tensor::{Element, Sparse, Storage, Tensor};
 use crate::model::{Levels, Mode};
 use crate::text::{Code, Diagnostic, Span};
 use crate::with_values;
@@ -221,6 +222,10 @@ impl Pending for Pair {
         }
         let values: Vec<f64> =
             with_values!(&self.values.values(), values => values.iter().map(|x| x.to_f64()).collect());
+        let values = match self.at_once(request, modes, values) {
+            Ok(tensor) => return Ok(Loaded { tensor, dropped_rows: 0, notes: Vec::new() }),
+            Err(values) => values,
+        };
         let mut cells = Cells::new(&sizes, true, values.len());
         let mut wrong = Wrong::default();
         let mut index = vec![0u32; sizes.len()];
@@ -258,6 +263,36 @@ impl Pending for Pair {
 }
 
 impl Pair {
+    /// The tensor, when every row is in order as it stands: in range, positive, and a cell of its own.
+    /// Otherwise the values, so that rows are looked at one by one.
+    fn at_once(&self, request: &Request, modes: &[Mode], values: Vec<f64>) -> Result<Tensor, Vec<f64>> {
+        use crate::data::header::Layout;
+        let summary = summarise(&values, &|place| place);
+        let Some((total, counts)) = summary.allowed().filter(|(t, _)| t.is_finite()) else {
+            return Err(values);
+        };
+        if values.contains(&0.0) {
+            return Err(values);
+        }
+        let shape: Vec<usize> = modes.iter().map(Mode::size).collect();
+        let count = values.len();
+        let rows = match self.coords.layout {
+            Layout::LastFastest => Rows { count, row_step: shape.len(), mode_step: 1 },
+            Layout::FirstFastest => Rows { count, row_step: 1, mode_step: count },
+        };
+        let Some(coordinates) = with_values!(&self.coords.values(), all => columns(all, rows, &shape)) else {
+            return Err(values);
+        };
+        Ok(Tensor {
+            mask: None,
+            name: request.name.clone(),
+            modes: modes.to_vec(),
+            storage: Arc::new(Storage::Sparse(Sparse { shape, coordinates, values })),
+            total,
+            counts,
+        })
+    }
+
     fn reports(&self, request: &Request, modes: &[Mode], wrong: Wrong) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         if let Some((row, mode, x)) = wrong.out_of_range {

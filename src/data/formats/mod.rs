@@ -4,5 +4,6 @@ pub(super) mod coordinates;
 pub(super) mod literal;
 pub(super) mod npy;
 pub(super) mod npz;
+pub mod numbers;
 pub(super) mod table;
 pub(super) mod tns;

@@ -4,9 +4,9 @@ use crate::model::Scope;
 
 use super::super::draft::{Atom, Clique, Draft};
 use super::super::graph::{Graph, Node, rooted_at};
-use super::super::order::order;
+use super::super::order::search;
 
-/// Sums modes out in the cheapest order that is found ([`order`]). A closed form needs no choice: its
+/// Sums modes out in the cheapest order that is found ([`search`]). A closed form needs no choice: its
 /// generator is the one clique. The tree hangs from a clique that holds the separator towards the
 /// parent atom.
 pub fn choose(draft: &mut Draft) {
@@ -14,7 +14,7 @@ pub fn choose(draft: &mut Draft) {
     for atom in &mut atoms {
         let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
         let scopes: Vec<&Scope> = atom.generators.iter().chain(fixed).collect();
-        let found = order(&draft.sizes, scopes.iter().copied());
+        let found = search(&draft.sizes, scopes.iter().copied(), draft.effort);
         let nodes = Graph::of(&atom.modes, scopes).eliminate_in(&found.modes).clique_tree();
         let root = match &atom.parent {
             Some((_, s)) => nodes.iter().position(|n| s.is_subset(&n.scope)).unwrap_or(0),

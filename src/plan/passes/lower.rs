@@ -10,7 +10,8 @@ use super::super::liveness::live;
 use super::super::method::Solver;
 use super::super::options::Profile;
 use super::super::schedule::{
-    Buffer, BufferId, Factored, Instruction, Iteration, Match, Place, Product, Role, Schedule, Shape, Step,
+    Buffer, BufferId, Factored, Instruction, Iteration, Joint, Learning, Match, Place, Product, Role,
+    Schedule, Shape, Step, Unite,
 };
 use super::factor::{Source, factors};
 
@@ -34,6 +35,27 @@ pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>, solver: Solv
         matches: matches.into_iter().map(|(_, m)| m).collect(),
         steps,
         peak,
+    }
+}
+
+/// The program of a fit by pseudo-likelihood, which has no tables.
+pub fn conditional(draft: &Draft, model: &str, profile: &Profile, coefficients: Vec<String>) -> Schedule {
+    let mut writer = Writer::new(draft, Some(profile));
+    writer.emit("fuse", Instruction::Load);
+    writer.emit("choose", Instruction::LearnConditionally { coefficients });
+    writer.emit("order", Instruction::Emit);
+    let Writer { mut steps, .. } = writer;
+    let peak = live(&mut steps, &[], &[], &[], Some(profile));
+    Schedule {
+        model: model.to_string(),
+        draft: draft.clone(),
+        profile: Some(profile.clone()),
+        buffers: Vec::new(),
+        places: Vec::new(),
+        matches: Vec::new(),
+        steps,
+        peak,
+        solver: Solver::PseudoLikelihood,
     }
 }
 
@@ -158,12 +180,9 @@ impl<'a> Writer<'a> {
             let separator = atom.parent.as_ref().and_then(|(_, s)| self.statistic.get(s).copied());
             if atom.iterates() {
                 self.iterate(a, atom);
-                if let Some(separator) = separator {
-                    let scope = self.buffers[separator.0].scope.clone();
-                    let holds = |m: &Match| scope.is_subset(&self.buffers[m.potential.0].scope);
-                    if let Some(m) = self.of_atom(a).into_iter().find(holds) {
-                        self.emit("separate", Instruction::Join { potential: m.potential, separator });
-                    }
+                if !self.loose(self.component[a]) {
+                    let join = self.join(a);
+                    self.steps.extend(join);
                 }
             } else {
                 for m in self.of_atom(a) {
@@ -172,6 +191,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        let mut known = Vec::new();
         let count = self.component.iter().max().map_or(0, |c| c + 1);
         for component in 0..count {
             let atoms: Vec<usize> =
@@ -179,13 +199,113 @@ impl<'a> Writer<'a> {
             // a component that is one iterated atom has been calibrated by its loop's last check; one that
             // was factored has its tables made when somebody asks for them
             let done = matches!(atoms.as_slice(), [a] if draft.atoms[*a].iterates());
-            if !done {
-                let places: Vec<usize> =
-                    (0..self.places.len()).filter(|p| self.places[*p].component == component).collect();
-                let steps = self.calibrate("separate", &places);
-                self.steps.extend(steps);
+            if done {
+                continue;
+            }
+            let places: Vec<usize> =
+                (0..self.places.len()).filter(|p| self.places[*p].component == component).collect();
+            let steps = self.calibrate("separate", &places);
+            if self.loose(component) {
+                let tables = atoms.iter().filter_map(|a| self.join(*a)).chain(steps).collect();
+                if let Some(unite) = self.unite(&atoms, tables) {
+                    known.push(self.step("separate", Instruction::Unite(Box::new(unite))));
+                }
+            } else {
+                known.extend(steps);
             }
         }
+        // a model with learned coefficients has no free tables left: all there is is one calibration
+        match self.learning() {
+            Some((coefficients, terms)) => {
+                let learning = Learning { coefficients, terms, steps: known };
+                self.emit("choose", Instruction::Learn(Box::new(learning)));
+            }
+            None => self.steps.extend(known),
+        }
+    }
+
+    /// The coefficients of the model, and the marginal of the data that each of their terms needs.
+    fn learning(&self) -> Option<(Vec<String>, Vec<(usize, BufferId)>)> {
+        let draft = self.draft;
+        let terms: Vec<(usize, BufferId)> = draft
+            .fixed
+            .iter()
+            .filter(|(k, _)| draft.learned.iter().any(|(l, _)| l == k))
+            .filter_map(|(k, s)| Some((*k, *self.statistic.get(s)?)))
+            .collect();
+        let names: indexmap::IndexSet<&String> = draft.learned.iter().map(|(_, n)| n).collect();
+        (!terms.is_empty()).then(|| (names.into_iter().cloned().collect(), terms))
+    }
+
+    /// A generator of an atom that holds what the atom shares with its parent.
+    fn holds(&self, a: usize) -> Option<Match> {
+        let shared = self.draft.atoms[a].parent.as_ref().map(|(_, s)| s);
+        let holds = |m: &Match| shared.is_none_or(|s| s.is_subset(&self.buffers[m.potential.0].scope));
+        self.of_atom(a).into_iter().find(holds)
+    }
+
+    /// An iterated atom joins its parent.
+    fn join(&self, a: usize) -> Option<Step> {
+        let atom = &self.draft.atoms[a];
+        let (_, shared) = atom.parent.as_ref().filter(|_| atom.iterates())?;
+        let separator = *self.statistic.get(shared)?;
+        let potential = self.holds(a)?.potential;
+        Some(self.step("separate", Instruction::Join { potential, separator }))
+    }
+
+    /// Whether a component is never put into tables: its iterated atoms, of which there are some, stay
+    /// products of factors, and the others are single marginals.
+    fn loose(&self, component: usize) -> bool {
+        let own = || (0..self.draft.atoms.len()).filter(|a| self.component.get(*a) == Some(&component));
+        let simple =
+            |a: &crate::plan::draft::Atom| a.closed && a.generators.len() == 1 && a.cliques.len() == 1;
+        let mut atoms = own().map(|a| &self.draft.atoms[a]);
+        atoms.all(|a| a.factored() || simple(a)) && own().any(|a| self.draft.atoms[a].factored())
+    }
+
+    /// The atoms of a component that is never put into tables, one after the other.
+    fn unite(&self, atoms: &[usize], tables: Vec<Step>) -> Option<Unite> {
+        let loop_of = |a: usize| {
+            self.steps.iter().find_map(|s| match &s.instruction {
+                Instruction::Loop(i) if i.atom == a => i.factored.as_ref().map(|f| (i, f)),
+                _ => None,
+            })
+        };
+        // where a generator of an iterated atom has its factor and its marginal
+        let of = |a: usize, m: &Match| {
+            let (iteration, factored) = loop_of(a)?;
+            let k = iteration.pairs.iter().position(|p| p == m)?;
+            Some((*factored.factors.get(k)?, *factored.marginals.get(k)?))
+        };
+        let (mut operations, mut bytes) = (0.0, 0.0);
+        let mut joints = Vec::new();
+        for a in atoms.iter().copied() {
+            let atom = &self.draft.atoms[a];
+            let holder = self.holds(a)?;
+            let factor = if atom.factored() { Some(of(a, &holder)?) } else { None };
+            let shared = match &atom.parent {
+                None => None,
+                Some((p, scope)) => {
+                    let (_, separator) = self.places.get(*self.base.get(a)?)?.parent?;
+                    let mut above = self.of_atom(*p).into_iter();
+                    let above = above.find(|m| scope.is_subset(&self.buffers[m.potential.0].scope))?;
+                    let from = if self.draft.atoms[*p].factored() { of(*p, &above)?.1 } else { above.belief };
+                    Some((separator, from))
+                }
+            };
+            match loop_of(a) {
+                Some((_, factored)) if shared.is_some() => {
+                    operations += factored.check.iter().map(|s| s.operations).sum::<f64>();
+                    bytes += factored.check.iter().map(|s| s.bytes).sum::<f64>();
+                }
+                _ => {
+                    operations += self.buffers[holder.statistic.0].cells;
+                    bytes += 32.0 * self.buffers[holder.statistic.0].cells;
+                }
+            }
+            joints.push(Joint { atom: a, shared, holder, factor });
+        }
+        Some(Unite { joints, tables, operations, bytes })
     }
 
     fn iterate(&mut self, a: usize, atom: &Atom) {
@@ -232,11 +352,6 @@ impl<'a> Writer<'a> {
         let root = self.places[base].belief;
         let iteration = Iteration { atom: a, sweep, inward, check, root, pairs, factored };
         self.emit("choose", Instruction::Loop(Box::new(iteration)));
-    }
-
-    /// Whether an atom is a component of its own, so that its tables are not needed to join it to others.
-    fn alone(&self, a: usize) -> bool {
-        self.component.iter().filter(|c| Some(*c) == self.component.get(a)).count() == 1
     }
 
     /// The program of an atom whose cliques stay products of factors.
@@ -329,8 +444,8 @@ impl<'a> Writer<'a> {
         let heard = (0..atom.cliques.len())
             .map(|c| (base + c, heard.iter().filter(|((_, to), _)| *to == c).map(|(_, b)| *b).collect()))
             .collect();
-        let alone = self.alone(a);
-        Some(Factored { factors: own, inward, sweep, check, marginals, alone, heard, between })
+        let loose = self.loose(*self.component.get(a)?);
+        Some(Factored { factors: own, inward, sweep, check, marginals, loose, heard, between })
     }
 
     /// Beliefs from potentials over a subtree given by its places, parents first.
@@ -370,14 +485,17 @@ impl<'a> Writer<'a> {
         if self.profile.is_some() {
             let draft = self.draft;
             let pairs: Vec<Match> = self.matches.iter().map(|(_, m)| *m).collect();
-            let loose = |a: usize| draft.atoms[a].factored() && self.alone(a);
+            let loose = |a: usize| draft.atoms[a].factored() && self.loose(self.component[a]);
             let (factored, tables): (Vec<_>, Vec<_>) = self.matches.iter().partition(|(a, _)| loose(*a));
             let iterated = tables.iter().filter(|(a, _)| draft.atoms[*a].iterates());
             let iterated: Vec<Match> = iterated.map(|(_, m)| *m).collect();
             let tables = tables.into_iter().map(|(_, m)| m).collect();
             let factored = factored.into_iter().map(|(_, m)| m).collect();
-            self.emit("close", Instruction::Gap { pairs: tables });
-            self.emit("choose", Instruction::Certify { pairs: iterated, factored });
+            // coefficients are measured and certified where they are learned
+            if draft.learned.is_empty() {
+                self.emit("close", Instruction::Gap { pairs: tables });
+                self.emit("choose", Instruction::Certify { pairs: iterated, factored });
+            }
             for (a, m) in self.matches.clone() {
                 if draft.atoms[a].closed {
                     let Match { statistic, belief, .. } = m;

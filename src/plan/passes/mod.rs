@@ -12,7 +12,7 @@ mod split;
 
 use super::draft::Draft;
 
-pub use lower::lower;
+pub use lower::{conditional, lower};
 
 /// A named step from one draft to the next.
 pub struct Pass {

@@ -39,6 +39,7 @@ impl Schedule {
             "model": self.model,
             "iterates": self.iterates(),
             "peak_bytes": self.peak,
+            "lazy_bytes": self.lazy_bytes(),
             "operations_per_sweep": self.sweep_operations(),
             "bytes_per_sweep": self.sweep_bytes(),
             "operations_once": self.fixed_operations(),
@@ -75,6 +76,11 @@ impl Schedule {
             object.insert("sweep".into(), json!(inner(sweep)));
             object.insert("check".into(), json!(inner(check)));
             object.insert("inward".into(), json!(inner(inward)));
+        }
+        if let (Instruction::Learn(learning), Some(object)) = (&step.instruction, value.as_object_mut()) {
+            object.insert("coefficients".into(), json!(learning.coefficients));
+            let inner = learning.steps.iter().map(|s| self.step_json(s)).collect::<Vec<_>>();
+            object.insert("each_time".into(), json!(inner));
         }
         value
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::human::{bytes, count};
+use crate::plan::cost::DENSE;
 use crate::plan::draft::Atom;
 use crate::plan::method::METHODS;
 use crate::plan::schedule::{Instruction, Schedule};
@@ -18,7 +19,8 @@ impl Schedule {
 
     fn write_tree(&self, out: &mut String) -> std::fmt::Result {
         let draft = &self.draft;
-        let verdict = if !self.iterates() { "no iteration needed" } else { "iterates" };
+        let closed = !self.iterates();
+        let verdict = if closed { "no iteration needed" } else { "iterates" };
         writeln!(out, "{}: {verdict}", self.model)?;
         if let Some(profile) = &self.profile {
             let kind = if profile.sparse { "non-zero" } else { "stored" };
@@ -55,7 +57,8 @@ impl Schedule {
             writeln!(out, "├─ uniform: {}", draft.brackets_in_short(uniform))?;
         }
         for atom in draft.atoms.iter().filter(|a| a.generators.is_empty() && !a.fixed.is_empty()) {
-            writeln!(out, "├─ known energy: {}, one pass up and down the tree", draft.bracket(&atom.modes))?;
+            let known = if draft.learned.is_empty() { "known energy" } else { "energy" };
+            writeln!(out, "├─ {known}: {}, one pass up and down the tree", draft.bracket(&atom.modes))?;
             self.write_cliques(out, atom)?;
         }
         for (a, atom) in draft.atoms.iter().enumerate().filter(|(_, a)| a.iterates()) {
@@ -79,7 +82,7 @@ impl Schedule {
             }
             self.write_cliques(out, atom)?;
             let of_atom = self.steps.iter().find(|s| match &s.instruction {
-                crate::plan::schedule::Instruction::Loop(i) => i.atom == a,
+                Instruction::Loop(i) => i.atom == a,
                 _ => false,
             });
             if let Some(step) = of_atom {
@@ -102,10 +105,32 @@ impl Schedule {
             let (operations, moved) = (count(step.operations), bytes(step.bytes));
             writeln!(out, "│  per pass: {operations} operations, {moved} moved")?;
         }
+        for step in &self.steps {
+            if let Instruction::LearnConditionally { coefficients } = &step.instruction {
+                let n = coefficients.len();
+                writeln!(
+                    out,
+                    "├─ learns {n} coefficients by pseudo-likelihood: each mode of each record given the others"
+                )?;
+                writeln!(out, "│  per iteration: at most {} operations", count(step.operations))?;
+            }
+            let Instruction::Learn(learning) = &step.instruction else { continue };
+            let n = learning.coefficients.len();
+            let named: Vec<&str> = learning.coefficients.iter().take(8).map(String::as_str).collect();
+            let more = if n > named.len() { " …" } else { "" };
+            let how = if n as f64 <= DENSE { "the exact covariance" } else { "conjugate gradients" };
+            writeln!(out, "├─ learns {}{more} ({n} in all) by Newton's method with {how}", named.join(", "))?;
+            let (operations, moved) = (count(step.operations), bytes(step.bytes));
+            writeln!(out, "│  per iteration: {operations} operations, {moved} moved")?;
+        }
         let moved = self.steps.iter().map(|s| s.bytes).sum::<f64>() - self.sweep_bytes();
         let operations = count(self.fixed_operations());
         writeln!(out, "├─ once: {operations} operations, {} moved", bytes(moved))?;
-        writeln!(out, "└─ peak: {}", bytes(self.peak))
+        write!(out, "└─ peak: {}", bytes(self.peak))?;
+        match self.lazy_bytes() {
+            0.0 => writeln!(out),
+            lazy => writeln!(out, ", {} more for a result over a whole clique", bytes(lazy)),
+        }
     }
 
     fn write_cliques(&self, out: &mut String, atom: &Atom) -> std::fmt::Result {

@@ -6,9 +6,36 @@ use super::FitResult;
 use super::evaluate::Environment;
 use crate::data::Tensor;
 use crate::model::constant::{self, Constant, Names};
-use crate::model::{Level, Scope};
+use crate::model::{Level, Mode, Scope};
+use crate::run::Ensemble;
 use crate::text::ast::{Argument, Expr, ExprKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
+
+/// What has modes that arguments can name.
+pub trait Spans {
+    /// What it is called.
+    fn title(&self) -> &str;
+    /// Its modes.
+    fn modes(&self) -> &[Mode];
+}
+
+impl Spans for FitResult {
+    fn title(&self) -> &str {
+        &self.name
+    }
+    fn modes(&self) -> &[Mode] {
+        &self.fit.model.modes
+    }
+}
+
+impl Spans for Ensemble {
+    fn title(&self) -> &str {
+        &self.model.name
+    }
+    fn modes(&self) -> &[Mode] {
+        &self.model.modes
+    }
+}
 
 /// What a method was called with.
 pub struct Given<'a> {
@@ -31,7 +58,7 @@ impl Given<'_> {
     }
 
     /// The modes named by bare arguments, in the order given; groups in brackets are spread out.
-    pub fn modes(&self, arguments: &[Argument], result: &FitResult) -> Result<Vec<usize>, Diagnostic> {
+    pub fn modes(&self, arguments: &[Argument], result: &dyn Spans) -> Result<Vec<usize>, Diagnostic> {
         let mut modes = Vec::new();
         for argument in arguments {
             if let Some(name) = &argument.name {
@@ -47,10 +74,20 @@ impl Given<'_> {
     }
 
     /// The modes of one argument: a mode, or several in brackets.
-    pub fn group(&self, expr: &Expr, result: &FitResult, modes: &mut Vec<usize>) -> Result<(), Diagnostic> {
+    pub fn group(&self, expr: &Expr, result: &dyn Spans, modes: &mut Vec<usize>) -> Result<(), Diagnostic> {
         match &expr.kind {
             ExprKind::Tuple(items) | ExprKind::List(items) => {
                 items.iter().try_for_each(|e| self.group(e, result, modes))
+            }
+            // a family stands for all its members
+            ExprKind::Name(name) if result.modes().iter().all(|m| m.name != *name) => {
+                let member = |m: &Mode| m.name.split_once('[').is_some_and(|(family, _)| family == name);
+                let before = modes.len();
+                modes.extend((0..result.modes().len()).filter(|m| member(&result.modes()[*m])));
+                if modes.len() == before {
+                    modes.push(self.mode(expr, result)?);
+                }
+                Ok(())
             }
             _ => {
                 modes.push(self.mode(expr, result)?);
@@ -59,7 +96,8 @@ impl Given<'_> {
         }
     }
 
-    fn mode(&self, expr: &Expr, result: &FitResult) -> Result<usize, Diagnostic> {
+    /// The mode an expression names.
+    pub fn mode(&self, expr: &Expr, result: &dyn Spans) -> Result<usize, Diagnostic> {
         let name = match &expr.kind {
             ExprKind::Name(name) => name.clone(),
             ExprKind::Index(base, indices) => match &base.kind {
@@ -84,7 +122,7 @@ impl Given<'_> {
     pub fn levels(
         &self,
         arguments: &[Argument],
-        result: &FitResult,
+        result: &dyn Spans,
     ) -> Result<Vec<(usize, usize)>, Diagnostic> {
         arguments
             .iter()
@@ -98,14 +136,31 @@ impl Given<'_> {
             .collect()
     }
 
-    fn level(&self, expr: &Expr, mode: usize, result: &FitResult) -> Result<usize, Diagnostic> {
-        let mode = &result.fit.model.modes[mode];
+    fn level(&self, expr: &Expr, mode: usize, result: &dyn Spans) -> Result<usize, Diagnostic> {
+        let mode = &result.modes()[mode];
         find_level(expr, mode, self.environment)
     }
 
     /// A whole number argument.
     pub fn whole(&self, expr: &Expr, least: usize) -> Result<usize, Diagnostic> {
         constant::whole(expr, least, &Params(self.environment))
+    }
+
+    /// The arguments of a sample: how many records, and `seed: s`, by default that of the run.
+    pub fn draws(&self) -> Result<(usize, u64), Diagnostic> {
+        let (mut count, mut seed) = (None, self.environment.seed());
+        for argument in self.arguments {
+            match argument.name.as_ref().map(|n| n.name.as_str()) {
+                None if count.is_none() => count = Some(self.whole(&argument.value, 1)?),
+                Some("seed") => seed = self.whole(&argument.value, 0)? as u64,
+                _ => return Err(self.wrong("these are not its arguments")),
+            }
+        }
+        let count = count.ok_or_else(|| self.wrong("how many records?"))?;
+        if count > u32::MAX as usize {
+            return Err(self.wrong("a sample has at most 4 294 967 295 records"));
+        }
+        Ok((count, seed))
     }
 
     /// The data an argument names.
@@ -161,12 +216,12 @@ pub fn find_level(
     })
 }
 
-fn find_mode(name: &str, span: Span, result: &FitResult) -> Result<usize, Diagnostic> {
-    let modes = &result.fit.model.modes;
+fn find_mode(name: &str, span: Span, result: &dyn Spans) -> Result<usize, Diagnostic> {
+    let modes = result.modes();
     modes.iter().position(|m| m.name == name).ok_or_else(|| {
         let near = suggest::nearest(name, modes.iter().map(|m| m.name.as_str()));
         let names: Vec<&str> = modes.iter().map(|m| m.name.as_str()).take(20).collect();
-        let help = format!("the modes of `{}` are {}", result.name, suggest::list(&names));
+        let help = format!("the modes of `{}` are {}", result.title(), suggest::list(&names));
         crate::model::declarations::unknown("mode", name, span, near, help)
     })
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::FitResult;
 use super::statistics::for_each_cell;
-use crate::data::Tensor;
 use crate::model::Mode;
 use crate::report::value::{Array, Rows, Value};
 use crate::run::masked::Knowledge;
@@ -13,10 +12,10 @@ use crate::run::sum::Compensated;
 /// Cells that took no part in a fit, to measure it by.
 #[derive(Debug, Clone)]
 pub struct HeldOut {
-    /// The tensor as it was before they were hidden.
-    pub tensor: Arc<Tensor>,
     /// Their places, row-major.
     pub places: Arc<[usize]>,
+    /// Their values, in the same order.
+    pub values: Arc<[f64]>,
 }
 
 /// Results that need every possible cell, and are not defined when some are not determined.
@@ -66,18 +65,9 @@ pub fn completed(result: &FitResult) -> Value {
     }
     // held-out cells are known after all
     if let Some(held) = &result.held_out {
-        let all = cells(&held.tensor, &sizes);
-        held.places.iter().for_each(|k| values[*k] = all[*k]);
+        held.places.iter().zip(held.values.iter()).for_each(|(k, x)| values[*k] = *x);
     }
     Value::Array(Array { modes, values: values.into() })
-}
-
-fn cells(tensor: &Tensor, sizes: &[usize]) -> Vec<f64> {
-    let mut values = vec![0.0; sizes.iter().product()];
-    for_each_cell(tensor, |cell, x| {
-        values[cell.iter().zip(sizes).fold(0, |k, (i, n)| k * n + i)] = x;
-    });
-    values
 }
 
 /// Combinations of levels of the masked modes that the observed cells do not determine.
@@ -111,12 +101,12 @@ pub fn held_out(result: &FitResult) -> Value {
     let Value::Array(fitted) = super::tensors::fitted(result) else {
         return Value::Null("the cells are more than the memory budget holds".into());
     };
-    let values = cells(&held.tensor, &sizes);
     let mut all = Errors::default();
     let mut levels: Vec<Vec<Errors>> = sizes.iter().map(|n| vec![Errors::default(); *n]).collect();
     let known = knowledge(result).unwrap_or_default();
-    for k in held.places.iter().filter(|k| known.get(**k) != Some(&Knowledge::Impossible)) {
-        let (x, m) = (values[*k], fitted.values[*k]);
+    let held = held.places.iter().zip(held.values.iter());
+    for (k, x) in held.filter(|(k, _)| known.get(**k) != Some(&Knowledge::Impossible)) {
+        let (x, m) = (*x, fitted.values[*k]);
         all.add(x, m);
         let mut rest = *k;
         for (errors, n) in levels.iter_mut().zip(&sizes).rev() {

@@ -3,6 +3,17 @@
 use super::FitResult;
 use super::statistics::{df, parameters};
 use crate::report::value::{Rows, Value};
+use crate::text::{Code, Diagnostic, Span};
+
+/// The schedule that was run, as a tree.
+pub fn plan(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic> {
+    let [result] = fits else {
+        return Err(Diagnostic::new(Code::MBA105, "`plan` takes one fit")
+            .at(span, "here")
+            .help("write `plan(f)`"));
+    };
+    Ok(Value::Text(result.fit.schedule.tree()))
+}
 
 /// Sweeps made.
 pub fn iterations(result: &FitResult) -> Value {
@@ -62,8 +73,6 @@ pub fn zero_marginals(result: &FitResult) -> Value {
 pub fn cost(result: &FitResult) -> Value {
     let (fit, schedule) = (&result.fit, &result.fit.schedule);
     let columns = ["quantity", "predicted", "counted"].map(String::from).to_vec();
-    let sweeps = fit.iterations as f64;
-    let fixed_bytes: f64 = schedule.steps.iter().map(|s| s.bytes).sum::<f64>() - schedule.sweep_bytes();
     let row = |what: &str, predicted: f64, counted: f64| {
         vec![Value::Text(what.into()), Value::Number(predicted), Value::Number(counted)]
     };
@@ -71,7 +80,7 @@ pub fn cost(result: &FitResult) -> Value {
         columns,
         rows: vec![
             row("operations", fit.predicted_operations(), fit.counters.operations),
-            row("bytes moved", fixed_bytes + sweeps * schedule.sweep_bytes(), fit.counters.bytes),
+            row("bytes moved", fit.predicted_bytes(), fit.counters.bytes),
             row("peak bytes", schedule.peak, fit.counters.peak),
         ],
         notes: Vec::new(),
@@ -80,6 +89,18 @@ pub fn cost(result: &FitResult) -> Value {
 
 /// What `show f` shows: the fit in a few lines.
 pub fn summary(result: &FitResult) -> Value {
+    if super::coefficients::out_of_reach(result, "kl").is_some() {
+        return Value::Record(vec![
+            ("model".to_string(), Value::Text(result.fit.model.name.clone())),
+            ("data".to_string(), Value::Text(result.tensor.name.clone())),
+            ("method".to_string(), Value::Text("pseudo_likelihood".into())),
+            ("status".to_string(), status(result)),
+            ("iterations".to_string(), iterations(result)),
+            ("pseudo_likelihood".to_string(), super::coefficients::pseudo_likelihood(result)),
+            ("parameters".to_string(), parameters(result)),
+            ("certificate".into(), certificate(result)),
+        ]);
+    }
     let mut parts = vec![
         ("model".to_string(), Value::Text(result.fit.model.name.clone())),
         ("data".to_string(), Value::Text(result.tensor.name.clone())),

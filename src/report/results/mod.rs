@@ -4,28 +4,42 @@
 //! |---|---|---|
 //! | [`FIELDS`] | `f.kl`, `f.df`, … | `divergence.rs`, `statistics.rs`, `thermodynamics.rs`, `tensors.rs`, `diagnosis.rs` |
 //! | [`METHODS`] | `f.marginal(a, b)`, … | `probabilities.rs`, `statistics.rs`, `tensors.rs` |
+//! | [`OBSERVABLES`], [`WHOLES`], [`QUESTIONS`] | `m.heat_capacity`, `m.mean(a * b)`, … of models with known energies | `ensemble.rs`, `quantity.rs`, `sweep.rs` |
 //! | [`BALANCE_FIELDS`] | `B.kl`, … of a balanced tensor | `balanced.rs` |
 //! | [`FUNCTIONS`] | `compare(f, g)`, … | `compare.rs`, `interactions.rs` |
 
 mod arguments;
 mod balanced;
+mod coefficients;
 mod compare;
 mod completion;
+mod critical;
 mod diagnosis;
 mod divergence;
+mod ensemble;
+pub mod estimates;
 mod evaluate;
 mod interactions;
 mod probabilities;
+mod quantity;
 mod statistics;
+mod sweep;
 mod tensors;
 mod thermodynamics;
 
-pub use arguments::Given;
+pub use arguments::{Given, Spans};
 pub use balanced::{BALANCE_FIELDS, BalanceField, BalanceResult, places};
 pub use completion::HeldOut;
+pub use critical::critical;
 pub use diagnosis::summary;
-pub use evaluate::{Environment, check, evaluate, number};
+pub use ensemble::{OBSERVABLES, Observable, QUESTIONS, Question, TRANSFORMS, WHOLES, Whole};
+pub use estimates::EstimateResult;
+pub use evaluate::{
+    Environment, LAST, Object, check, evaluate, evaluate_ensemble, kind, number, object, tensor_fields,
+    unwrap_model,
+};
 pub use statistics::{for_each_cell, hidden_boundary};
+pub use sweep::Curve;
 
 use std::sync::Arc;
 
@@ -135,6 +149,16 @@ pub const FIELDS: &[Field] = &[
         about: "entropy of the fitted distribution, in nats",
         read: thermodynamics::entropy,
     },
+    Field {
+        name: "coefficients",
+        about: "learned coefficients, with standard errors for counts",
+        read: coefficients::coefficients,
+    },
+    Field {
+        name: "pseudo_likelihood",
+        about: "mean log probability of each mode given all others, summed over modes, in nats",
+        read: coefficients::pseudo_likelihood,
+    },
     Field { name: "theta", about: "natural parameters, one row each", read: thermodynamics::theta },
     Field { name: "eta", about: "expectation parameters, one row each", read: thermodynamics::eta },
     Field {
@@ -216,6 +240,12 @@ pub const METHODS: &[Method] = &[
         call: probabilities::mutual_information,
     },
     Method {
+        name: "coefficient",
+        usage: "f.coefficient(J)",
+        about: "the value of one learned coefficient",
+        call: coefficients::coefficient,
+    },
+    Method {
         name: "log_likelihood",
         usage: "f.log_likelihood(Y)",
         about: "Σ y log q of other data, in nats",
@@ -236,6 +266,12 @@ pub const FUNCTIONS: &[Function] = &[
         usage: "compare(f, g)",
         about: "fits side by side, with likelihood-ratio tests between nested ones",
         call: compare::compare,
+    },
+    Function {
+        name: "plan",
+        usage: "plan(f)",
+        about: "the schedule of a fit, as `mba plan` prints it",
+        call: diagnosis::plan,
     },
     Function {
         name: "interactions",

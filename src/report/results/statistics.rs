@@ -10,7 +10,7 @@ use crate::data::{Storage, Tensor};
 use crate::plan;
 use crate::report::value::Value;
 use crate::run::Fit;
-use crate::run::masked::{Domain, Knowledge};
+use crate::run::masked::Knowledge;
 use crate::text::Diagnostic;
 
 /// cells − 1 − parameters, exactly.
@@ -18,32 +18,23 @@ pub fn df(result: &FitResult) -> Value {
     df_of(&result.fit).map_or_else(Value::Null, Value::Count)
 }
 
-/// cells − 1 − parameters, exactly; with missing or forbidden cells, the others less the dimension of the
-/// model on them.
+/// cells − 1 − parameters, exactly; with missing or forbidden cells, of the others.
 ///
 /// # Errors
-/// Why that dimension is not known.
+/// Why the number of parameters is not known.
 pub fn df_of(fit: &Fit) -> Result<BigUint, String> {
-    let Some(domain) = &fit.domain else { return Ok(plan::degrees_of_freedom(&fit.model)) };
-    let cells = domain.count(Knowledge::Observed);
-    let rank = dimension(domain)?;
-    Ok(if rank > cells { BigUint::zero() } else { cells - rank })
-}
-
-fn dimension(domain: &Domain) -> Result<BigUint, String> {
-    domain.rank.clone()
+    let cells = match &fit.domain {
+        Some(domain) => domain.count(Knowledge::Observed),
+        None if fit.learned.is_none() => return Ok(plan::degrees_of_freedom(&fit.model)),
+        None => plan::cells(&fit.model),
+    };
+    let spent = super::coefficients::free(fit)? + 1u32;
+    Ok(if cells > spent { cells - spent } else { BigUint::zero() })
 }
 
 /// Free parameters, exactly; with missing or forbidden cells, those that the others determine.
 pub fn parameters(result: &FitResult) -> Value {
-    parameters_of(&result.fit).map_or_else(Value::Null, Value::Count)
-}
-
-fn parameters_of(fit: &Fit) -> Result<BigUint, String> {
-    match &fit.domain {
-        Some(domain) => dimension(domain).map(|rank| if rank.is_zero() { rank } else { rank - 1u32 }),
-        None => Ok(plan::parameters(&fit.model)),
-    }
+    super::coefficients::free(&result.fit).map_or_else(Value::Null, Value::Count)
 }
 
 /// Cells, exactly.
@@ -187,7 +178,7 @@ pub fn bic(result: &FitResult) -> Value {
 }
 
 fn information_criterion(result: &FitResult, price: f64) -> Value {
-    let parameters = match parameters_of(&result.fit) {
+    let parameters = match super::coefficients::free(&result.fit) {
         Ok(parameters) => parameters.to_f64().unwrap_or(f64::INFINITY),
         Err(reason) => return Value::Null(reason),
     };

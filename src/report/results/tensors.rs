@@ -57,20 +57,13 @@ pub fn residuals(result: &FitResult) -> Value {
 
 /// Records drawn from the fitted distribution, one row per distinct record.
 pub fn sample(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagnostic> {
-    let (mut count, mut seed) = (None, given.environment.seed());
-    for argument in given.arguments {
-        match argument.name.as_ref().map(|n| n.name.as_str()) {
-            None if count.is_none() => count = Some(given.whole(&argument.value, 1)?),
-            Some("seed") => seed = given.whole(&argument.value, 0)? as u64,
-            _ => return Err(given.wrong("these are not its arguments")),
-        }
-    }
-    let count = count.ok_or_else(|| given.wrong("how many records?"))?;
-    if count > u32::MAX as usize {
-        return Err(given.wrong("a sample has at most 4 294 967 295 records"));
-    }
+    let (count, seed) = given.draws()?;
     let sample = result.fit.distribution.sample(count, seed);
-    let modes = &result.fit.model.modes;
+    Ok(records(&sample, &result.fit.model.modes))
+}
+
+/// Counted records as a table, one row per distinct record.
+pub fn records(sample: &crate::data::Sparse, modes: &[crate::model::Mode]) -> Value {
     let columns = modes.iter().map(|m| m.name.clone()).chain(["count".to_string()]).collect();
     let mut rows = Rows { columns, ..Rows::default() };
     for (row, x) in sample.values.iter().enumerate() {
@@ -84,5 +77,5 @@ pub fn sample(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagnostic
         cells.push(Value::Number(*x));
         rows.rows.push(cells);
     }
-    Ok(Value::Table(rows))
+    Value::Table(rows)
 }

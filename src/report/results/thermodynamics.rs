@@ -53,6 +53,9 @@ fn parameters(result: &FitResult, name: &str, list: Vec<crate::run::Coordinate>)
     if let Some(reason) = undetermined(result) {
         return Value::Null(reason);
     }
+    if result.fit.learned.is_some() {
+        return Value::Null("the parameters of this model are its `coefficients`".into());
+    }
     let modes = &result.fit.model.modes;
     let mut rows =
         Rows { columns: vec!["interaction".into(), "levels".into(), name.into()], ..Rows::default() };

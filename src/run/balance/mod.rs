@@ -6,8 +6,8 @@
 //! Nakahara, Tsuda 2017, arXiv:1702.08142). The optimum is K · exp(Σ λ_c) on the cells that any tensor
 //! with these marginals can use.
 //!
-//! 1. [`feasible`] cuts the cells that must be zero, and says why nothing fits when nothing does.
-//! 2. [`solve`] makes scaling sweeps, then Newton steps where sweeps crawl.
+//! 1. `feasible` cuts the cells that must be zero, and says why nothing fits when nothing does.
+//! 2. `solve` makes scaling sweeps, then Newton steps where sweeps crawl.
 
 mod feasible;
 mod solve;

@@ -27,8 +27,6 @@ use identify::{Identified, identify};
 /// What a fit with unknown or impossible cells knows besides the fit.
 #[derive(Debug, Clone)]
 pub struct Domain {
-    /// Which cells are observed; none when all are.
-    pub mask: Option<Arc<Mask>>,
     /// The modes that masks and conditions look at.
     pub modes: Scope,
     /// One truth value per cell of those modes: whether it can occur.
@@ -41,8 +39,8 @@ pub struct Domain {
     pub unsettled: Option<String>,
     /// The dimension of the model on the observed cells, or why there is none to be had.
     pub rank: Result<BigUint, String>,
-    /// Number of levels of each mode.
-    sizes: Vec<usize>,
+    /// Number of levels of each mode of the model.
+    pub sizes: Vec<usize>,
 }
 
 /// What is known of a cell.
@@ -103,8 +101,7 @@ impl Domain {
         }
         let determined = observed.clone();
         let rank = Err("it has not been looked for".into());
-        let mask = mask.cloned();
-        Ok(Self { mask, modes, possible, observed, determined, unsettled: None, rank, sizes })
+        Ok(Self { modes, possible, observed, determined, unsettled: None, rank, sizes })
     }
 
     /// Settles what the observed cells determine of a class of tables, and its dimension on them.

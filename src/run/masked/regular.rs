@@ -7,6 +7,7 @@ use super::rows::{Rows, Tables, base};
 use super::{Domain, identify};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::{EnergyModel, Interaction, Order, Potential, Scope, Table};
+use crate::plan::cost::Unit;
 use crate::plan::{Options, Schedule};
 use crate::run::control::{Control, Observer};
 use crate::run::distribution::Distribution;
@@ -140,8 +141,13 @@ pub fn execute(
         counters: Counters {
             operations: passes * cells * (tables.blocks.len() as f64 + 1.0),
             bytes: passes * cells * (4.0 * tables.blocks.len() as f64 + 16.0),
+            predicted: schedule.steps.iter().fold(Unit::default(), |all, step| Unit {
+                operations: all.operations + passes * step.operations,
+                bytes: all.bytes + passes * step.bytes,
+            }),
             peak: schedule.peak,
         },
+        learned: None,
         zero_marginals,
         domain: Some(Arc::new(domain)),
     })

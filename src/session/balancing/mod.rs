@@ -306,6 +306,7 @@ impl Session {
             zero_marginals: Vec::new(),
             mass: total,
             domain: None,
+            learned: None,
         };
         let fit = FitResult {
             name: planned.name.clone(),
@@ -324,7 +325,7 @@ impl Session {
 /// What is worth saying once a balance has ended.
 fn after(result: &BalanceResult) -> Vec<Diagnostic> {
     if result.balanced.status != Status::Boundary {
-        return execute::after(&result.fit);
+        return execute::after(&result.fit, None);
     }
     let found =
         Diagnostic::new(Code::MBA513, format!("the optimum of `{}` lies on the boundary", result.fit.name));

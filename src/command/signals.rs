@@ -1,0 +1,45 @@
+//! SIGINT and SIGTERM: the first asks the run to end after its sweep, the second ends the process.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::run::Stop;
+
+/// The exit status of a process that a second signal ends.
+const ENDED: i32 = 130;
+
+/// A wish to stop that signals make.
+pub fn stop() -> Stop {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // the first handler looks at the flag before the second one sets it; where handlers cannot be had,
+        // a signal ends the process as it always does
+        let _ = flag::register_conditional_shutdown(signal, ENDED, Arc::clone(&asked));
+        let _ = flag::register(signal, Arc::clone(&asked));
+    }
+    announce();
+    Stop::new(asked)
+}
+
+/// Says at once that the signal was heard: a sweep can take long.
+#[cfg(unix)]
+fn announce() {
+    use std::io::Write;
+
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) {
+        std::thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                // in place of a bar, which is drawn again below
+                let clear = if super::output::redraws() { "\r\x1b[K" } else { "" };
+                let message = "mba: ending after this sweep; once more to end at once";
+                let _ = writeln!(std::io::stderr(), "{clear}{message}");
+            }
+        });
+    }
+}
+
+#[cfg(not(unix))]
+fn announce() {}

@@ -1,0 +1,490 @@
+//! Exact sums over every cell of a model whose energies are known: which mode is summed out when, over
+//! which tables, and what that costs.
+//!
+//! A sum by variable elimination (Dechter 1999, doi:10.1016/S0004-3702(99)00059-4): for each mode in turn,
+//! the tables that hold it are multiplied and it is summed out of the product. On a lattice, in the order of
+//! its sites, this is the transfer matrix, one site at a time. Several temperatures are carried at once.
+
+use std::collections::BTreeMap;
+
+use super::print::human;
+use crate::model::Scope;
+use crate::text::{Code, Diagnostic, Span};
+
+/// What is carried through a sum beside the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carry {
+    /// Nothing: ln Z, or the weights of the modes that are kept.
+    Weights,
+    /// Mean and variance of a quantity that is a sum of terms.
+    Moments,
+    /// The distribution of a total, as the coefficients of a polynomial in it.
+    Total,
+    /// The least energy and where it is reached, instead of a sum.
+    Least,
+    /// Weights, with every table kept, so that cells can be drawn.
+    Draws,
+}
+
+impl Carry {
+    /// Numbers held for each cell and temperature.
+    pub fn planes(self) -> usize {
+        if self == Carry::Moments { 3 } else { 1 }
+    }
+
+    /// What it is, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Carry::Weights => "weights",
+            Carry::Moments => "weights, means and variances",
+            Carry::Total => "weights by total",
+            Carry::Least => "least energies",
+            Carry::Draws => "weights, all tables kept to draw from",
+        }
+    }
+}
+
+/// A table of numbers that stands for itself before the first step, or that a step makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Its modes; those that are summed out first come first, and vary slowest.
+    pub axes: Vec<usize>,
+    /// Number of cells.
+    pub cells: usize,
+    /// Number of different totals it distinguishes; 1 without a total.
+    pub degree: usize,
+}
+
+/// One operation; tables are named by position: the terms of the sum first, then one for each step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The product of two tables.
+    Product(usize, usize),
+    /// A mode summed out of one table, or out of the product of two.
+    SumOut {
+        /// The mode.
+        mode: usize,
+        /// The larger table.
+        from: usize,
+        /// What it is multiplied with.
+        with: Option<usize>,
+    },
+}
+
+/// What is to be summed.
+#[derive(Debug, Clone)]
+pub struct Problem<'a> {
+    /// The name of the model.
+    pub name: &'a str,
+    /// Where to point when the sum is out of reach.
+    pub span: Span,
+    /// Names of the modes.
+    pub modes: &'a [String],
+    /// Numbers of levels of the modes; 1 for a mode whose level is given.
+    pub sizes: &'a [usize],
+    /// For a total, how many steps the levels of each mode span; 0 for all otherwise.
+    pub spread: &'a [usize],
+    /// The modes of each term.
+    pub terms: &'a [Scope],
+    /// An order of elimination that was searched for.
+    pub order: &'a [usize],
+    /// Difference between the largest and the least energy of each term, over the lowest temperature.
+    pub ranges: &'a [f64],
+    /// Modes that are not summed out.
+    pub keep: &'a Scope,
+    /// What is carried.
+    pub carry: Carry,
+    /// Number of temperatures.
+    pub points: usize,
+    /// Memory budget in bytes.
+    pub memory: u64,
+}
+
+/// The program of an exact sum. Steps in order; the product of the tables left at the end is the result,
+/// over the modes that are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summation {
+    /// The name of the model.
+    pub name: String,
+    /// Names of the modes.
+    pub modes: Vec<String>,
+    /// What is carried.
+    pub carry: Carry,
+    /// Every table: terms, then the results of the steps.
+    pub slots: Vec<Slot>,
+    /// Number of terms.
+    pub terms: usize,
+    /// The operations.
+    pub steps: Vec<Step>,
+    /// Where the order of the modes comes from.
+    pub order: &'static str,
+    /// Most modes that meet in one product, less one: the width of the elimination.
+    pub width: usize,
+    /// Cells of the largest product.
+    pub largest: f64,
+    /// Number of temperatures in all.
+    pub points: usize,
+    /// Temperatures that are carried at once.
+    pub lanes: usize,
+    /// Whether weights are kept as logarithms, because their range could exceed that of numbers.
+    pub logarithms: bool,
+    /// Predicted operations for all temperatures.
+    pub operations: f64,
+    /// Predicted peak memory in bytes.
+    pub peak: f64,
+}
+
+/// Exponents beyond this are near the end of the range of a double (708), less what scaling leaves to drift.
+const SAFE_RANGE: f64 = 500.0;
+/// Temperatures carried at once, at most.
+const MOST_LANES: usize = 16;
+/// Temperatures are carried one by one beyond this many bytes.
+const LANES_MEMORY: f64 = (1u64 << 30) as f64;
+/// A sum beyond this many operations is refused whatever the memory.
+const MOST_OPERATIONS: f64 = 2e14;
+
+/// Plans a sum: tries every order, and keeps the one with the fewest operations among those that fit.
+///
+/// # Errors
+/// MBA540 when no order fits the memory budget, with the width of the best one.
+pub fn plan(problem: &Problem<'_>) -> Result<Summation, Box<Diagnostic>> {
+    let mut best: Option<(Draft, &'static str)> = None;
+    for (about, order) in orders(problem) {
+        let draft = Draft::new(problem, &order);
+        let fits = |d: &Draft| d.peak(problem.carry, 1) <= problem.memory as f64;
+        let better = best.as_ref().is_none_or(|(b, _)| match (fits(&draft), fits(b)) {
+            (true, false) => true,
+            (false, true) => false,
+            (true, true) => draft.operations < b.operations,
+            (false, false) => draft.largest < b.largest,
+        });
+        if better {
+            best = Some((draft, about));
+        }
+    }
+    let Some((draft, order)) = best else {
+        return Err(Box::new(
+            Diagnostic::new(Code::MBA901, "no order to sum in").at(problem.span, "asked for here"),
+        ));
+    };
+    let points = problem.points.max(1);
+    let operations = draft.operations * points as f64;
+    if draft.peak(problem.carry, 1) > problem.memory as f64 || operations > MOST_OPERATIONS {
+        return Err(Box::new(refuse(problem, &draft, order, operations)));
+    }
+    let mut lanes = points.min(MOST_LANES);
+    let limit = LANES_MEMORY.min(problem.memory as f64);
+    while lanes > 1 && draft.peak(problem.carry, lanes) > limit {
+        lanes = lanes.div_ceil(2);
+    }
+    Ok(Summation {
+        name: problem.name.to_string(),
+        modes: problem.modes.to_vec(),
+        carry: problem.carry,
+        peak: draft.peak(problem.carry, lanes),
+        terms: problem.terms.len(),
+        slots: draft.slots,
+        steps: draft.steps,
+        order,
+        width: draft.width,
+        largest: draft.largest,
+        points,
+        lanes,
+        logarithms: draft.range > SAFE_RANGE,
+        operations,
+    })
+}
+
+fn refuse(problem: &Problem<'_>, draft: &Draft, order: &str, operations: f64) -> Diagnostic {
+    let needs = if draft.peak(problem.carry, 1) > problem.memory as f64 {
+        format!("{} numbers at once", powers(draft.largest))
+    } else {
+        format!("{} operations", human::count(operations))
+    };
+    Diagnostic::new(Code::MBA540, format!("an exact sum over `{}` needs {needs}", problem.name))
+        .at(problem.span, "asked for here")
+        .note(format!(
+            "the best order found, {order}, has width {}: {} modes meet in one table",
+            draft.width,
+            draft.width + 1
+        ))
+        .note(format!("the memory budget is {}", human::bytes(problem.memory as f64)))
+        .help(
+            "make the model narrower (an open edge costs half of a periodic one), or ask for an approximation \
+             by name: mean field, TAP, Bethe, or Monte Carlo",
+        )
+}
+
+/// A large number as a power of two, since tables of two-level modes have such sizes.
+fn powers(x: f64) -> String {
+    if x < 1e6 { human::count(x) } else { format!("2^{:.0}", x.log2()) }
+}
+
+/// The orders that are tried, each over the modes that are not kept.
+fn orders(problem: &Problem<'_>) -> Vec<(&'static str, Vec<usize>)> {
+    let mut orders = vec![("as declared", (0..problem.sizes.len()).collect::<Vec<_>>())];
+    for (about, axis) in [
+        ("along the first dimension", 0),
+        ("along the second dimension", 1),
+        ("along the third dimension", 2),
+    ] {
+        if let Some(order) = along(problem.modes, axis)
+            && orders.iter().all(|(_, known)| *known != order)
+        {
+            orders.push((about, order));
+        }
+    }
+    // modes in no term cost nothing wherever they come
+    let mut found = problem.order.to_vec();
+    found.extend((0..problem.sizes.len()).filter(|m| !problem.order.contains(m)));
+    orders.push(("found by search", found));
+    for (_, order) in &mut orders {
+        order.retain(|m| !problem.keep.contains(*m));
+    }
+    orders
+}
+
+/// Members of families sorted by one of their indices first, as a transfer matrix goes through a lattice.
+fn along(modes: &[String], axis: usize) -> Option<Vec<usize>> {
+    let mut keys: Vec<(&str, Vec<usize>, usize)> = Vec::new();
+    let mut longest = 0;
+    for (position, name) in modes.iter().enumerate() {
+        let (family, rest) = name.split_once('[').unwrap_or((name, ""));
+        let mut index: Vec<usize> =
+            rest.trim_end_matches(']').split(',').filter_map(|i| i.trim().parse().ok()).collect();
+        longest = longest.max(index.len());
+        if axis < index.len() {
+            let first = index.remove(axis);
+            index.insert(0, first);
+        }
+        keys.push((family, index, position));
+    }
+    if axis >= longest || longest < 2 {
+        return None;
+    }
+    // all families side by side, so that a chain of several modes a step goes step by step
+    keys.sort_by(|a, b| a.1.cmp(&b.1).then(a.0.cmp(b.0)).then(a.2.cmp(&b.2)));
+    Some(keys.into_iter().map(|(_, _, position)| position).collect())
+}
+
+struct Draft {
+    slots: Vec<Slot>,
+    steps: Vec<Step>,
+    width: usize,
+    largest: f64,
+    operations: f64,
+    range: f64,
+    /// Most cells × degrees alive at once.
+    alive: f64,
+    /// Cells of all tables that a mode was summed out of, for the choices that are remembered.
+    choices: f64,
+}
+
+impl Draft {
+    fn new(problem: &Problem<'_>, order: &[usize]) -> Self {
+        let mut rank = vec![usize::MAX; problem.sizes.len()];
+        for (position, mode) in order.iter().enumerate() {
+            rank[*mode] = position;
+        }
+        let sorted = |modes: &Scope| -> Vec<usize> {
+            let mut axes: Vec<usize> = modes.iter().collect();
+            axes.sort_by_key(|m| (rank[*m], *m));
+            axes
+        };
+        let cells = |modes: &[usize]| modes.iter().map(|m| problem.sizes[*m] as f64).product::<f64>();
+        let mut touching: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (k, scope) in problem.terms.iter().enumerate() {
+            scope.iter().for_each(|m| touching.entry(m).or_default().push(k));
+        }
+        let mut draft = Draft {
+            slots: Vec::new(),
+            steps: Vec::new(),
+            width: 0,
+            largest: 1.0,
+            operations: 0.0,
+            range: 0.0,
+            alive: 0.0,
+            choices: 0.0,
+        };
+        let mut scopes: Vec<Scope> = Vec::new();
+        let mut degrees: Vec<f64> = Vec::new();
+        let mut alive: Vec<f64> = Vec::new();
+        // the tables that hold a mode and have not been used up
+        let mut holding: Vec<Vec<usize>> = vec![Vec::new(); problem.sizes.len()];
+        let mut total = 0.0;
+        let mut most: f64 = 0.0;
+        let mut oversized = false;
+        let mut make = |draft: &mut Draft,
+                        scope: Scope,
+                        degree: f64,
+                        scopes: &mut Vec<Scope>,
+                        degrees: &mut Vec<f64>| {
+            let axes = sorted(&scope);
+            let size = cells(&axes);
+            oversized |= size > 1e15;
+            draft.slots.push(Slot {
+                axes,
+                cells: if size > 1e15 { usize::MAX } else { size as usize },
+                degree: degree as usize,
+            });
+            scopes.push(scope);
+            degrees.push(degree);
+            size * degree
+        };
+        for (k, scope) in problem.terms.iter().enumerate() {
+            let size = make(&mut draft, scope.clone(), 1.0, &mut scopes, &mut degrees);
+            scope.iter().for_each(|m| holding[m].push(k));
+            alive.push(size);
+            total += size;
+        }
+        most = f64::max(most, total);
+        let mut loose: Vec<usize> = (0..problem.terms.len()).filter(|k| scopes[*k].is_empty()).collect();
+        let mut used = vec![false; problem.terms.len()];
+        for mode in order {
+            let mut inputs: Vec<usize> = holding[*mode].iter().copied().filter(|k| !used[*k]).collect();
+            if inputs.is_empty() {
+                continue;
+            }
+            inputs.sort_by(|a, b| {
+                let size = |k: &usize| cells(&draft.slots[*k].axes) * degrees[*k];
+                size(a).total_cmp(&size(b)).then(a.cmp(b))
+            });
+            let clique = inputs.iter().fold(Scope::empty(), |all, k| all.union(&scopes[*k]));
+            let mut seen: Vec<usize> =
+                clique.iter().filter_map(|m| touching.get(&m)).flatten().copied().collect();
+            seen.sort_unstable();
+            seen.dedup();
+            draft.range = draft.range.max(seen.iter().map(|k| problem.ranges[*k]).sum());
+            draft.width = draft.width.max(clique.len().saturating_sub(1));
+            let Some(large) = inputs.pop() else { continue };
+            let mut small: Option<usize> = None;
+            for k in inputs {
+                small = Some(match small {
+                    None => k,
+                    Some(other) => {
+                        let both = scopes[other].union(&scopes[k]);
+                        let degree = degrees[other] + degrees[k] - 1.0;
+                        draft.operations += cells(&sorted(&both)) * degrees[other] * degrees[k];
+                        let size = make(&mut draft, both, degree, &mut scopes, &mut degrees);
+                        draft.steps.push(Step::Product(other, k));
+                        used.push(false);
+                        alive.push(size);
+                        total += size;
+                        most = most.max(total);
+                        for gone in [other, k] {
+                            used[gone] = true;
+                            total -= alive[gone];
+                        }
+                        draft.slots.len() - 1
+                    }
+                });
+            }
+            let product = cells(&sorted(&clique));
+            draft.largest = draft.largest.max(product);
+            let with = small.map_or(1.0, |k| degrees[k]);
+            let spread = problem.spread.get(*mode).copied().unwrap_or(0) as f64;
+            let degree = degrees[large] + with - 1.0 + spread;
+            let planes = if problem.carry == Carry::Moments { 6.0 } else { 1.0 };
+            draft.operations += product * (2.0 * degrees[large] * with + 1.0) * planes;
+            let size = make(&mut draft, clique.without(*mode), degree, &mut scopes, &mut degrees);
+            draft.choices += size;
+            draft.steps.push(Step::SumOut { mode: *mode, from: large, with: small });
+            let made = draft.slots.len() - 1;
+            used.push(false);
+            alive.push(size);
+            total += size;
+            most = most.max(total);
+            for gone in [Some(large), small].into_iter().flatten() {
+                used[gone] = true;
+                total -= alive[gone];
+            }
+            for m in scopes[made].iter() {
+                holding[m].push(made);
+            }
+            if scopes[made].is_empty() {
+                loose.push(made);
+            }
+        }
+        // what is left is over modes that are kept: multiplied together, the small ones first
+        let mut left: Vec<usize> = (0..draft.slots.len()).filter(|k| !used[*k]).collect();
+        left.sort_by_key(|k| (draft.slots[*k].cells, *k));
+        let mut result: Option<usize> = None;
+        for k in left {
+            result = Some(match result {
+                None => k,
+                Some(other) => {
+                    let both: Scope = scopes[other].union(&scopes[k]);
+                    let degree = degrees[other] + degrees[k] - 1.0;
+                    draft.operations += cells(&sorted(&both)) * degrees[other] * degrees[k];
+                    let size = make(&mut draft, both, degree, &mut scopes, &mut degrees);
+                    draft.steps.push(Step::Product(other, k));
+                    alive.push(size);
+                    total += size;
+                    most = most.max(total);
+                    total -= alive[other] + alive[k];
+                    draft.slots.len() - 1
+                }
+            });
+        }
+        draft.largest = draft.largest.max(draft.slots.iter().map(|s| s.cells as f64).fold(1.0, f64::max));
+        draft.alive = if oversized { f64::INFINITY } else { most };
+        draft
+    }
+
+    fn peak(&self, carry: Carry, lanes: usize) -> f64 {
+        let remembered = match carry {
+            Carry::Least => 4.0 * self.choices,
+            Carry::Draws => return 8.0 * self.slots.iter().map(|s| s.cells as f64).sum::<f64>(),
+            _ => 0.0,
+        };
+        8.0 * self.alive * (carry.planes() * lanes) as f64 + remembered
+    }
+}
+
+impl Summation {
+    /// The table that holds the result, when there is any term at all.
+    pub fn result(&self) -> Option<usize> {
+        self.slots.len().checked_sub(1)
+    }
+
+    /// What will be done and what it will cost, as an indented tree.
+    pub fn tree(&self) -> String {
+        let (operations, peak) = (human::count(self.operations), human::bytes(self.peak));
+        let at_once = match (self.points, self.lanes) {
+            (1, _) => String::new(),
+            (n, k) if n == k => format!(", {n} points at once"),
+            (n, k) => format!(", {n} points, {k} at once"),
+        };
+        let kind = if self.carry == Carry::Least { "exact minimum" } else { "exact sum" };
+        let scale = if self.logarithms { ", in logarithms" } else { "" };
+        format!(
+            "{kind}, carrying {}{at_once}{scale}\n├─ modes summed out {}: width {}, largest table {} cells\n├─ {} \
+             products and sums: {operations} operations\n└─ peak: {peak}\n",
+            self.carry.about(),
+            self.order,
+            self.width,
+            human::count(self.largest),
+            self.steps.len(),
+        )
+    }
+
+    /// The same as data.
+    pub fn json(&self) -> serde_json::Value {
+        let steps = self.steps.iter().enumerate().filter_map(|(k, step)| {
+            let slot = &self.slots[self.terms + k];
+            let names = |axes: &[usize]| axes.iter().map(|m| self.modes[*m].clone()).collect::<Vec<_>>();
+            match step {
+                Step::Product(..) => None,
+                Step::SumOut { mode, .. } => Some(serde_json::json!({
+                    "sum_out": self.modes[*mode], "onto": names(&slot.axes), "totals": slot.degree,
+                })),
+            }
+        });
+        serde_json::json!({
+            "model": self.name, "carry": self.carry.about(), "order": self.order, "width": self.width,
+            "largest": self.largest, "points": self.points, "at_once": self.lanes,
+            "logarithms": self.logarithms, "operations": self.operations, "peak": self.peak,
+            "steps": steps.collect::<Vec<_>>(),
+        })
+    }
+}

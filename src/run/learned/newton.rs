@@ -1,0 +1,251 @@
+//! Newton's method on the moments, its certificate, and its ways to end.
+
+use super::cholesky::Factor;
+use super::information::{covariance, moments, product, smallest};
+use super::statistics::Statistics;
+use super::{Coefficient, Finding, Learned, told};
+use crate::plan::cost::DENSE;
+use crate::plan::schedule::Learning;
+use crate::run::certificate::factor as relative;
+use crate::run::control::{Flow, Observer};
+use crate::run::machine::Machine;
+use crate::run::sum::{Compensated, dot};
+use crate::text::Diagnostic;
+
+/// A statistic of which less than this part of its variance is left unexplained by others depends on them.
+pub(super) const DEPENDENT: f64 = 1e-10;
+
+/// The same once the fit is on its way, where only rounding makes statistics dependent.
+pub(super) const ROUNDING: f64 = 1e-14;
+
+/// λ² below which another step cannot be told from rounding.
+pub(super) const POLISHED: f64 = 1e-24;
+
+/// Most steps after the tolerance is met, which cost little and square the error.
+pub(super) const POLISH: usize = 4;
+
+/// Most halvings of a step.
+const HALVINGS: usize = 50;
+
+/// Finds φ where the moments of the model are those of the data: Newton's method with exact covariances,
+/// safeguarded by halving the step until the objective falls as Armijo (1966, doi:10.2140/pjm.1966.16.1) asks.
+/// Beyond [`DENSE`] coefficients the equations of each step are solved by conjugate gradients on products
+/// with the covariance. Costs one calibration of the tree for each trial, and one covariance for each step.
+pub fn learn(
+    machine: &mut Machine,
+    learning: &Learning,
+    observer: &mut dyn Observer,
+) -> Result<(), Vec<Diagnostic>> {
+    let statistics = Statistics::new(machine, learning);
+    let n = statistics.len();
+    let dense = n as f64 <= DENSE;
+    let mut natural = vec![0.0; n];
+    let mut value = calibrate(machine, learning, &statistics, &natural)?;
+    let mut independent: Option<Vec<usize>> = None;
+    let mut dependencies: Vec<Vec<usize>> = Vec::new();
+    let floor: Vec<f64> = statistics.scales.iter().map(|s| 1e-14 * s * s).collect();
+    let mut rounded = false;
+    let mut polish = 0;
+    let mut before = f64::INFINITY;
+    let (direction, last, decrement) = loop {
+        let (fitted, information) = if dense {
+            covariance(machine, &statistics)
+        } else {
+            (moments(machine, &statistics), Vec::new())
+        };
+        let right: Vec<f64> = statistics.targets.iter().zip(&fitted).map(|(p, q)| p - q).collect();
+        let mismatch =
+            right.iter().zip(&statistics.scales).map(|(r, s)| if *s > 0.0 { r.abs() / s } else { 0.0 });
+        let gap = mismatch.fold(0.0, f64::max);
+        machine.gap = gap;
+        let (direction, last) = if dense {
+            let among = independent.clone().unwrap_or_else(|| (0..n).collect());
+            // what has become certain counts for less and less, but it is not nothing
+            let zeros = vec![0.0; n];
+            let (floor, tolerance) =
+                if independent.is_none() { (&floor, DEPENDENT) } else { (&zeros, ROUNDING) };
+            let factor = Factor::new(&information, n, &among, floor, tolerance);
+            let direction = factor.solve(&right);
+            if independent.is_none() {
+                dependencies = factor.dependencies(&information, n);
+                independent = Some(factor.order.clone());
+            } else {
+                rounded |= !factor.dropped.is_empty();
+            }
+            (direction, Some(factor))
+        } else {
+            (conjugate(machine, &statistics, &right), None)
+        };
+        let decrement = dot(&right, &direction);
+        let done = gap <= machine.control.tolerance;
+        if done && (decrement <= POLISHED || polish >= POLISH || gap > 0.5 * before) {
+            break (direction, last, decrement);
+        }
+        if machine.sweeps >= machine.control.max_sweeps {
+            machine.stopped = !done;
+            break (direction, last, decrement);
+        }
+        polish += usize::from(done);
+        before = gap;
+        machine.sweeps += 1;
+        if observer.sweep(&told(machine, gap, Some(value))) == Flow::Interrupt {
+            machine.interrupted = true;
+            break (direction, last, decrement);
+        }
+        match step(machine, learning, &statistics, (&mut natural, &mut value), (&direction, decrement))? {
+            true => {}
+            false => {
+                // the objective cannot be lowered any more: rounding is all there is
+                machine.stopped = !done;
+                break (direction, last, decrement);
+            }
+        }
+    };
+    certify(machine, &statistics, &direction, decrement);
+    if !dense && machine.certificate.optimality_gap.take().is_some() {
+        // the equations were solved approximately, and what is missing is not bounded
+        machine.certificate.reason = Some(format!("there are more than {DENSE} coefficients"));
+    }
+    let drifting = machine.smallest_change.is_some_and(|m| m < -1.0) || rounded;
+    if rounded && machine.certificate.optimality_gap.take().is_some() {
+        machine.certificate.reason =
+            Some("the optimum lies on the boundary, where the bound does not apply".into());
+        machine.smallest_change = Some(f64::NEG_INFINITY);
+    }
+    let temperature = machine.model.temperature;
+    let inverse = last.as_ref().map(|f| f.inverse_diagonal(n));
+    let largest = direction.iter().fold(0.0f64, |m, d| m.max(d.abs()));
+    let failed = machine.stopped || machine.interrupted;
+    let finding = |k: usize| {
+        if dependencies.iter().any(|set| set.contains(&k)) {
+            Finding::Undetermined
+        } else if drifting && !failed && direction[k].abs() > 1e-3 * largest {
+            Finding::Infinite
+        } else {
+            Finding::Found
+        }
+    };
+    let no_errors = if failed {
+        Some("the fit has not ended".to_string())
+    } else if drifting {
+        Some("the optimum lies on the boundary".into())
+    } else if !dense {
+        Some(format!("there are more than {DENSE} coefficients"))
+    } else {
+        None
+    };
+    let coefficients = (0..n).map(|k| {
+        let finding = finding(k);
+        let value = match finding {
+            Finding::Infinite => -f64::INFINITY.copysign(direction[k]),
+            // adding 0 makes a negative zero positive
+            _ => -natural[k] * temperature + 0.0,
+        };
+        let spread = inverse.as_ref().map(|v| temperature * v[k].sqrt());
+        let spread = spread.filter(|_| finding == Finding::Found && no_errors.is_none());
+        Coefficient { name: learning.coefficients[k].clone(), value, spread, finding }
+    });
+    machine.learned = Some(Learned {
+        coefficients: coefficients.collect(),
+        rank: n - dependencies.len(),
+        dependencies: dependencies
+            .iter()
+            .map(|set| set.iter().map(|k| learning.coefficients[*k].clone()).collect())
+            .collect(),
+        no_errors,
+        pseudo_likelihood: None,
+    });
+    Ok(())
+}
+
+/// ln Z(φ) − φ·⟨F⟩, with the tree calibrated at φ.
+fn calibrate(
+    machine: &mut Machine,
+    learning: &Learning,
+    statistics: &Statistics,
+    natural: &[f64],
+) -> Result<f64, Vec<Diagnostic>> {
+    statistics.set(machine, natural);
+    for step in &learning.steps {
+        machine.step(step)?;
+    }
+    let log_z: f64 = machine.log_mass.iter().copied().collect::<Compensated>().value();
+    Ok(log_z - dot(natural, &statistics.targets))
+}
+
+/// Goes along a direction; false when no step lowers the objective, in which case nothing has moved.
+fn step(
+    machine: &mut Machine,
+    learning: &Learning,
+    statistics: &Statistics,
+    (natural, value): (&mut Vec<f64>, &mut f64),
+    (direction, decrement): (&[f64], f64),
+) -> Result<bool, Vec<Diagnostic>> {
+    let mut length = 1.0;
+    for _ in 0..HALVINGS {
+        let trial: Vec<f64> = natural.iter().zip(direction).map(|(p, d)| p + length * d).collect();
+        let found = calibrate(machine, learning, statistics, &trial);
+        // so near the optimum that the objective no longer tells
+        let near = decrement < 1e-10 && length == 1.0;
+        if let Ok(found) = found
+            && (found <= *value - 1e-4 * length * decrement || near)
+            && found.is_finite()
+        {
+            (*natural, *value) = (trial, found);
+            return Ok(true);
+        }
+        length *= 0.5;
+    }
+    calibrate(machine, learning, statistics, natural)?;
+    Ok(false)
+}
+
+/// Solves the Newton equations by conjugate gradients, scaled by the size of each statistic.
+fn conjugate(machine: &Machine, statistics: &Statistics, right: &[f64]) -> Vec<f64> {
+    let inverse: Vec<f64> =
+        statistics.scales.iter().map(|s| if *s > 0.0 { 1.0 / (s * s) } else { 0.0 }).collect();
+    let size = |r: &[f64]| -> f64 { r.iter().zip(&inverse).map(|(r, i)| r * r * i).sum() };
+    let mut solution = vec![0.0; right.len()];
+    let mut residual = right.to_vec();
+    let mut direction: Vec<f64> = residual.iter().zip(&inverse).map(|(r, i)| r * i).collect();
+    let start = size(&residual);
+    let mut now = start;
+    for _ in 0..500 {
+        if now <= 1e-16 * start || now <= 0.0 {
+            break;
+        }
+        let image = product(machine, statistics, &direction);
+        let curvature = dot(&direction, &image);
+        if !(curvature > 0.0 && curvature.is_finite()) {
+            break;
+        }
+        let step = now / curvature;
+        solution.iter_mut().zip(&direction).for_each(|(s, d)| *s += step * d);
+        residual.iter_mut().zip(&image).for_each(|(r, i)| *r -= step * i);
+        let next = size(&residual);
+        for ((d, r), i) in direction.iter_mut().zip(&residual).zip(&inverse) {
+            *d = r * i + next / now * *d;
+        }
+        now = next;
+    }
+    solution
+}
+
+/// The bound on what is left: R = Q (1 + d·(F − ⟨F⟩)) has the moments of the data, and where it is not negative
+/// KL(P‖Q) − KL(P‖Q*) = KL(Q*‖Q) ≤ KL(R‖Q) ≤ c(m) λ².
+fn certify(machine: &mut Machine, statistics: &Statistics, direction: &[f64], decrement: f64) {
+    machine.certificate.marginal_gap = machine.gap;
+    let resolution = f64::EPSILON * (1.0 + machine.negative_entropy.abs());
+    let fitted = moments(machine, statistics);
+    let change = smallest(machine, statistics, direction) - dot(direction, &fitted);
+    machine.smallest_change = Some(change);
+    if change < -1.0 {
+        machine.certificate.reason = Some(if machine.stopped || machine.interrupted {
+            "the fit is too far from the optimum for a bound".into()
+        } else {
+            "the optimum lies on the boundary, where the bound does not apply".into()
+        });
+        return;
+    }
+    machine.certificate.optimality_gap = Some(relative(change) * decrement.max(0.0) + resolution);
+}

@@ -1,0 +1,251 @@
+//! Models as distributions of their own: with other values of params, at other temperatures, along sweeps.
+
+use super::Session;
+use crate::model::constant;
+use crate::model::declarations::{Declarations, Setting};
+use crate::model::elaborate::KnownModes;
+use crate::model::mode::number_label;
+use crate::model::{Mode, elaborate};
+use crate::plan::summation::{Carry, Summation};
+use crate::report::results::{Curve, critical, evaluate_ensemble, unwrap_model};
+use crate::run::Ensemble;
+use crate::text::ast::{Argument, Binary, Call, Expr, ExprKind, Ident, Sweep};
+use crate::text::{Code, Diagnostic, Span, format_expression, suggest};
+
+/// A sweep has at most this many points.
+const MOST_POINTS: f64 = 100_000.0;
+
+/// What divides the energy, where names of params are expected.
+const TEMPERATURE: &str = "temperature";
+
+impl Session {
+    /// A model, or a template with its arguments, with params set to other values.
+    pub(super) fn ensemble_of(&self, call: &Call, settings: &[(Ident, f64)]) -> Result<Ensemble, Diagnostic> {
+        // arguments and params are constants, so that the same words mean the same model
+        let mut key = format_expression(self.sources.slice(call.span));
+        if !settings.is_empty() {
+            let list = settings.iter().map(|(n, x)| format!("{} = {}", n.name, number_label(*x)));
+            key = format!("{key} with ({})", list.collect::<Vec<_>>().join(", "));
+        }
+        if let Some(known) = self.ensembles.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let ensemble = self.new_ensemble(call, settings)?;
+        self.ensembles.borrow_mut().insert(key, ensemble.clone());
+        Ok(ensemble)
+    }
+
+    /// The exact sums the program asks for: those of each sweep, then those of each model in a result, with
+    /// the total, whose cost is its own. A sum out of reach is left out; it has been reported.
+    pub fn sums(&self) -> Vec<(String, Vec<Summation>)> {
+        let none = crate::model::Scope::empty();
+        let plans = |ensemble: &Ensemble| -> Vec<Summation> {
+            let wanted = [Carry::Moments, Carry::Total];
+            wanted.iter().filter_map(|carry| ensemble.plan(*carry, &none).ok()).collect()
+        };
+        let mut sums: Vec<(String, Vec<Summation>)> = self
+            .sweeps
+            .values()
+            .filter_map(|curve| {
+                let largest = curve.ensembles.last()?;
+                let title = format!(
+                    "sweep {} of {} over {}, {} points",
+                    curve.name,
+                    curve.model,
+                    curve.over,
+                    curve.points.len()
+                );
+                Some((title, plans(largest)))
+            })
+            .collect();
+        let ensembles = self.ensembles.borrow();
+        let mut models: Vec<(&String, &Ensemble)> = ensembles.iter().collect();
+        models.sort_by_key(|(name, _)| *name);
+        sums.extend(models.into_iter().map(|(name, ensemble)| (format!("model {name}"), plans(ensemble))));
+        sums
+    }
+
+    fn new_ensemble(&self, call: &Call, settings: &[(Ident, f64)]) -> Result<Ensemble, Diagnostic> {
+        let entry = self.declarations.model(&call.name.name, call.name.span)?;
+        let mut call = call.clone();
+        let mut temperature = None;
+        let mut params: Vec<Setting> = Vec::new();
+        for (name, x) in settings {
+            let value = Expr { kind: ExprKind::Number(*x), span: name.span };
+            let formal = entry.declaration.params.iter().flatten().any(|p| p.name.name == name.name);
+            if formal {
+                call.arguments.retain(|a| a.name.as_ref().is_none_or(|n| n.name != name.name));
+                call.arguments.push(Argument { name: Some(name.clone()), value });
+            } else if self.declarations.params.contains_key(&name.name) {
+                params.retain(|(other, _)| *other != name.name);
+                params.push((name.name.clone(), value));
+            } else if name.name == TEMPERATURE {
+                temperature = Some((*x, name.span));
+            } else {
+                return Err(self.nothing_to_set(name, entry.declaration.params.as_deref()));
+            }
+        }
+        let (model, found) = if params.is_empty() {
+            elaborate(&self.declarations, &self.known, entry, Some(&call), None)
+        } else {
+            let (declarations, known) = self.with_params(params)?;
+            let entry = declarations.model(&call.name.name, call.name.span)?.clone();
+            elaborate(&declarations, &known, &entry, Some(&call), None)
+        };
+        let Some(mut model) = model else {
+            let wrong = found.into_iter().find(Diagnostic::is_error);
+            return Err(wrong.unwrap_or_else(|| {
+                Diagnostic::new(Code::MBA901, "a model without a reason").at(call.span, "asked for here")
+            }));
+        };
+        if let Some((t, span)) = temperature {
+            check_temperature(t, span)?;
+            model.temperature = t;
+        }
+        Ensemble::new(std::sync::Arc::new(model), self.options.memory, call.span).map_err(|d| *d)
+    }
+
+    /// The declarations with other values of params, and the modes as they are then.
+    fn with_params(&self, params: Vec<Setting>) -> Result<(Declarations, KnownModes), Diagnostic> {
+        let mut settings: Vec<Setting> = self.settings.clone();
+        settings.retain(|(name, _)| params.iter().all(|(other, _)| other != name));
+        settings.extend(params);
+        let tables = self.declarations.tables.clone();
+        let (declarations, found) =
+            Declarations::collect_with(self.units.iter().map(|u| &*u.program), &settings, tables);
+        if let Some(wrong) = found.into_iter().find(Diagnostic::is_error) {
+            return Err(wrong);
+        }
+        let mut known = KnownModes::new();
+        for entry in declarations.modes.values() {
+            for member in entry.members() {
+                let levels = entry.levels.clone();
+                let levels = levels.or_else(|| self.known.get(&member).map(|m| m.levels.clone()));
+                if let Some(levels) = levels {
+                    known.insert(member.clone(), Mode { name: member, levels, order: entry.order });
+                }
+            }
+        }
+        Ok((declarations, known))
+    }
+
+    fn nothing_to_set(&self, name: &Ident, formal: Option<&[crate::text::ast::TemplateParam]>) -> Diagnostic {
+        let mut names: Vec<&str> = self.declarations.params.keys().map(String::as_str).collect();
+        names.extend(formal.unwrap_or_default().iter().map(|p| p.name.name.as_str()));
+        names.push(TEMPERATURE);
+        let diagnostic = Diagnostic::new(Code::MBA334, format!("there is no param `{}` to set", name.name));
+        match suggest::nearest(&name.name, names.iter().copied()) {
+            Some(near) => diagnostic
+                .at(name.span, format!("did you mean `{near}`?"))
+                .help(format!("write `{near}`"))
+                .replace(name.span, near, format!("write `{near}`")),
+            None => diagnostic
+                .at(name.span, "set here")
+                .help(format!("what can be set is {}", suggest::list(&names))),
+        }
+    }
+
+    /// Lays a sweep out, and checks that its sums are within reach.
+    pub(super) fn check_sweep(&mut self, sweep: &Sweep, span: Span, diagnostics: &mut Vec<Diagnostic>) {
+        let name = match (&sweep.name, &sweep.model.kind) {
+            (Some(name), _) => name.clone(),
+            (None, ExprKind::Name(model)) => Ident { name: model.clone(), span: sweep.model.span },
+            _ => {
+                diagnostics.push(
+                    Diagnostic::new(Code::MBA333, "this sweep needs a name")
+                        .at(span, "of which its results are asked")
+                        .help("end it with `as melt`"),
+                );
+                return;
+            }
+        };
+        let taken = self.planned.iter().find(|p| p.name == name.name).map(|p| p.span);
+        if taken.is_some() || self.sweeps.contains_key(&name.name) {
+            let mut diagnostic =
+                Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
+                    .at(name.span, "the second one")
+                    .help("end the sweep with `as` and another name");
+            if let Some(first) = taken {
+                diagnostic = diagnostic.at(first, "the first one");
+            }
+            diagnostics.push(diagnostic);
+            return;
+        }
+        match self.curve_of(sweep, name.name.clone()) {
+            Ok(curve) => {
+                let carry = Carry::Moments;
+                let none = crate::model::Scope::empty();
+                // the points of a param may differ in size: the last and the first are tried
+                for ensemble in curve.ensembles.first().into_iter().chain(curve.ensembles.last()) {
+                    if let Err(diagnostic) = ensemble.plan(carry, &none) {
+                        if !diagnostics.contains(&diagnostic) {
+                            diagnostics.push(*diagnostic);
+                        }
+                        return;
+                    }
+                }
+                self.sweeps.insert(name.name, curve);
+            }
+            Err(diagnostic) => diagnostics.push(diagnostic),
+        }
+    }
+
+    fn curve_of(&self, sweep: &Sweep, name: String) -> Result<Curve, Diagnostic> {
+        let points = self.points(sweep)?;
+        let over = sweep.over.name.clone();
+        let param = self.declarations.params.contains_key(&over);
+        if over == TEMPERATURE && !param {
+            for t in [points.first(), points.last()].into_iter().flatten() {
+                check_temperature(*t, sweep.range.span)?;
+            }
+            let ensemble = evaluate_ensemble(&sweep.model, self)?.at(points.clone());
+            let marks = critical(&ensemble.model);
+            let model = ensemble.model.name.clone();
+            return Ok(Curve { name, over, points, ensembles: vec![ensemble], model, marks });
+        }
+        let (call, mut settings) = unwrap_model(&sweep.model, self)?;
+        let place = settings.len();
+        settings.push((sweep.over.clone(), 0.0));
+        let mut ensembles = Vec::with_capacity(points.len());
+        for x in &points {
+            settings[place].1 = *x;
+            ensembles.push(self.new_ensemble(&call, &settings)?);
+        }
+        let model = ensembles.first().map_or_else(String::new, |e| e.model.name.clone());
+        Ok(Curve { name, over, points, ensembles, model, marks: Vec::new() })
+    }
+
+    fn points(&self, sweep: &Sweep) -> Result<Vec<f64>, Diagnostic> {
+        let names = self.declarations.names();
+        let ExprKind::Binary(Binary::Range, low, high) = &sweep.range.kind else {
+            return Err(Diagnostic::new(Code::MBA333, "a sweep runs through a range")
+                .at(sweep.range.span, "not a range")
+                .help("write `in 1.0 .. 4.0 by 0.05`; both ends are included"));
+        };
+        let (low, high) = (constant::number(low, &names)?, constant::number(high, &names)?);
+        let step = constant::number(&sweep.step, &names)?;
+        if !(step > 0.0 && step.is_finite()) {
+            return Err(Diagnostic::new(Code::MBA333, "the step of a sweep is a positive number")
+                .at(sweep.step.span, format!("it is {step}"))
+                .help("write the range from its lower to its upper end, and a positive step"));
+        }
+        // a last point that rounding has pushed just outside belongs to the range
+        let count = ((high - low) / step * (1.0 + 1e-12) + 1e-9).floor() + 1.0;
+        if !(1.0..=MOST_POINTS).contains(&count) {
+            let why = if count < 1.0 { "no points".to_string() } else { format!("{count:.0} points") };
+            return Err(Diagnostic::new(Code::MBA333, format!("a sweep of {why}"))
+                .at(sweep.range.span, "from here")
+                .help(format!("a sweep has from 1 to {MOST_POINTS:.0} points")));
+        }
+        Ok((0..count as usize).map(|k| low + k as f64 * step).collect())
+    }
+}
+
+fn check_temperature(t: f64, span: Span) -> Result<(), Diagnostic> {
+    if t > 0.0 && t.is_finite() {
+        return Ok(());
+    }
+    Err(Diagnostic::new(Code::MBA305, format!("temperature is {}", number_label(t)))
+        .at(span, "must be positive and finite")
+        .help("write a positive number; `most_probable` is the limit T → 0"))
+}

@@ -1,0 +1,721 @@
+//! Exact sums over models with known energies, against enumeration, formulas and identities.
+
+mod program_support;
+
+use program_support::*;
+
+const ISING: &str = "
+param L = 4, J = 1.0, Tc = 2 / ln(1 + sqrt(2))
+model ising {
+    mode s[L, L]: {-1, +1}
+    for (a, b) in neighbours(s, periodic: true) { [a b] = -J * a * b }
+}
+";
+
+fn numbers(text: &str, labels: &[&str]) -> Vec<f64> {
+    let shown = labels.join(", ");
+    let (_, recorder) = healthy(&format!("{text}\nshow {shown}\n"), &Files::default());
+    labels.iter().map(|l| recorder.number(l)).collect()
+}
+
+fn close(found: f64, wanted: f64, within: f64) {
+    assert!((found - wanted).abs() <= within, "{found} is not {wanted}, off by {:e}", found - wanted);
+}
+
+/// The codes of everything that is reported.
+fn codes(text: &str, files: &Files) -> Vec<String> {
+    let (_, found, recorder) = run(text, files);
+    let mut codes: Vec<String> = found.iter().map(|d| d.code.to_string()).collect();
+    codes.extend(recorder.codes.iter().map(ToString::to_string));
+    codes
+}
+
+// -------------------------------------------------------------------- enumeration
+
+/// Every cell of modes of these sizes.
+fn cells(sizes: &[usize]) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new()];
+    for size in sizes {
+        all = all
+            .into_iter()
+            .flat_map(|cell| (0..*size).map(move |k| cell.iter().copied().chain([k]).collect::<Vec<_>>()))
+            .collect();
+    }
+    all
+}
+
+#[test]
+fn a_crooked_model_agrees_with_enumeration() {
+    let text = "
+mode a: {-1, 0.5, 2}, b: 2, c: {-1, +1}, d: 4, e: 2
+model m {
+    [a b] = 0.3 * a - 0.7 * a * b
+    [c b] = if b == 1 and c == -1 { 0.9 } else { -0.2 * c }
+    [a d c] = sin(a + 2 * d) * c
+    [d] = 0.1 * d ^ 2
+    [e d] = max(e, d) / 3
+    temperature 0.7
+}
+";
+    let level = |cell: &[usize]| {
+        let (a, c) = ([-1.0, 0.5, 2.0][cell[0]], [-1.0, 1.0][cell[2]]);
+        (a, cell[1] as f64, c, cell[3] as f64, cell[4] as f64)
+    };
+    let energy = |cell: &[usize]| {
+        let (a, b, c, d, e) = level(cell);
+        let second = if b == 1.0 && c == -1.0 { 0.9 } else { -0.2 * c };
+        let f: f64 = 0.3 * a - 0.7 * a * b + second + (a + 2.0 * d).sin() * c;
+        f + 0.1 * d * d + f64::max(e, d) / 3.0
+    };
+    let all = cells(&[3, 2, 2, 4, 2]);
+    let t = 0.7;
+    let weights: Vec<f64> = all.iter().map(|x| (-energy(x) / t).exp()).collect();
+    let z: f64 = weights.iter().sum();
+    let mean = |f: &dyn Fn(&[usize]) -> f64| all.iter().zip(&weights).map(|(x, w)| w * f(x)).sum::<f64>() / z;
+    let e1 = mean(&|x| energy(x));
+    let total = |x: &[usize]| {
+        let (a, b, c, d, e) = level(x);
+        a + b + c + d + e
+    };
+    let m1 = mean(&|x| total(x).abs());
+    let entropy = |keep: &[usize]| {
+        let mut table = std::collections::BTreeMap::new();
+        for (x, w) in all.iter().zip(&weights) {
+            let key: Vec<usize> = keep.iter().map(|k| x[*k]).collect();
+            *table.entry(key).or_insert(0.0) += w / z;
+        }
+        table.values().map(|p: &f64| -p * p.ln()).sum::<f64>()
+    };
+    let ad = |x: &[usize]| level(x).0 * level(x).3;
+    let found = numbers(
+        text,
+        &[
+            "m.log_z",
+            "m.energy",
+            "m.heat_capacity",
+            "m.entropy",
+            "m.magnetization",
+            "m.susceptibility",
+            "m.mean(a * d + 2 * c)",
+            "m.variance(a + b + c)",
+            "m.covariance(a, d)",
+            "m.covariance(a + b, c + d)",
+            "m.mutual_information(a, d | c)",
+            "m.o_information(a, c, d)",
+            "m.probability(a: 2, d: 3)",
+            "m.most_probable.energy",
+            "m.free_energy",
+        ],
+    );
+    let abc = |x: &[usize]| level(x).0 + level(x).1 + level(x).2;
+    let wanted = [
+        z.ln(),
+        e1,
+        mean(&|x| (energy(x) - e1).powi(2)) / (t * t),
+        entropy(&[0, 1, 2, 3, 4]),
+        m1 / 5.0,
+        mean(&|x| (total(x).abs() - m1).powi(2)) / (5.0 * t),
+        mean(&|x| ad(x) + 2.0 * level(x).2),
+        mean(&|x| abc(x).powi(2)) - mean(&|x| abc(x)).powi(2),
+        mean(&|x| ad(x)) - mean(&|x| level(x).0) * mean(&|x| level(x).3),
+        mean(&|x| (level(x).0 + level(x).1) * (level(x).2 + level(x).3))
+            - mean(&|x| level(x).0 + level(x).1) * mean(&|x| level(x).2 + level(x).3),
+        entropy(&[0, 2]) + entropy(&[3, 2]) - entropy(&[0, 2, 3]) - entropy(&[2]),
+        entropy(&[0, 2, 3]) + entropy(&[0]) + entropy(&[2]) + entropy(&[3])
+            - entropy(&[0, 2])
+            - entropy(&[0, 3])
+            - entropy(&[2, 3]),
+        mean(&|x| f64::from(u8::from(x[0] == 2 && x[3] == 3))),
+        all.iter().map(|x| energy(x)).fold(f64::INFINITY, f64::min),
+        -t * z.ln(),
+    ];
+    for (found, wanted) in found.iter().zip(wanted) {
+        close(*found, wanted, 1e-12);
+    }
+}
+
+#[test]
+fn forbidden_cells_and_given_levels_agree_with_enumeration() {
+    let text = "
+mode a: 3, b: 3, c: 2
+model m {
+    [a b] = 0.4 * a * b
+    [b c] = if c == 1 { b } else { -0.3 }
+    forbid a == b
+    forbid a + b + c > 4
+}
+";
+    let all = cells(&[3, 3, 2]);
+    let energy = |x: &[usize]| {
+        let (a, b) = (x[0] as f64, x[1] as f64);
+        0.4 * a * b + if x[2] == 1 { b } else { -0.3 }
+    };
+    let open = |x: &&Vec<usize>| x[0] != x[1] && x.iter().sum::<usize>() <= 4;
+    let z: f64 = all.iter().filter(open).map(|x| (-energy(x)).exp()).sum();
+    let z1: f64 = all.iter().filter(open).filter(|x| x[2] == 1).map(|x| (-energy(x)).exp()).sum();
+    let found = numbers(text, &["m.log_z", "m.given(c: 1).log_z", "m.probability(c: 1)", "m.energy"]);
+    close(found[0], z.ln(), 1e-13);
+    close(found[1], z1.ln(), 1e-13);
+    close(found[2], z1 / z, 1e-13);
+    let e: f64 = all.iter().filter(open).map(|x| energy(x) * (-energy(x)).exp()).sum::<f64>() / z;
+    close(found[3], e, 1e-13);
+    let given = format!(
+        "{text}model n {{ [a b] = 0.4 * a * b\n [b c] = if c == 1 {{ b }} else {{ -0.3 }}\n given c = 1\n forbid a + b + c > 4\n forbid a == b }}\n"
+    );
+    close(numbers(&given, &["n.log_z"])[0], z1.ln(), 1e-13);
+}
+
+// -------------------------------------------------------------------- published values and formulas
+
+#[test]
+fn the_four_by_four_magnet_at_its_critical_point() {
+    let critical = "(ising with (L = 4, temperature = Tc))";
+    let labels: Vec<String> = ["log_z / 16", "energy / 16", "heat_capacity / 16", "magnetization"]
+        .iter()
+        .map(|f| format!("{critical}.{f}"))
+        .collect();
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let found = numbers(ISING, &labels);
+    let wanted = [0.9701197162, -1.5656237876, 0.7832668259, 0.8438604448];
+    for (found, wanted) in found.iter().zip(wanted) {
+        close(*found, wanted, 6e-11);
+    }
+}
+
+/// ln Z of the periodic n × m Ising lattice (Kaufman 1949).
+fn kaufman(n: usize, m: usize, beta: f64) -> f64 {
+    let k = beta;
+    let c = (2.0 * k).cosh() / (2.0 * k).tanh();
+    let gamma = |q: usize| {
+        if q == 0 {
+            return 2.0 * k + k.tanh().ln();
+        }
+        (c - (std::f64::consts::PI * q as f64 / n as f64).cos()).acosh()
+    };
+    let half = m as f64 / 2.0;
+    let mut terms = Vec::new();
+    for (odd, hyperbolic) in
+        [(1, f64::cosh as fn(f64) -> f64), (1, f64::sinh), (0, f64::cosh), (0, f64::sinh)]
+    {
+        let product: f64 = (0..n).map(|r| 2.0 * hyperbolic(half * gamma(2 * r + odd))).product();
+        terms.push(product);
+    }
+    let area = (n * m) as f64;
+    -(2.0f64.ln()) + area / 2.0 * (2.0 * (2.0 * k).sinh()).ln() + terms.iter().sum::<f64>().ln()
+}
+
+#[test]
+fn periodic_lattices_follow_kaufman() {
+    for (l, t) in [(4, 2.0), (6, 2.5), (6, 1.5), (7, 3.3)] {
+        let found = numbers(ISING, &[&format!("(ising with (L = {l}, temperature = {t:?})).log_z")]);
+        close(found[0], kaufman(l, l, 1.0 / t), 1e-10);
+    }
+}
+
+/// ln Z of an open lattice with couplings, by the determinant of Kac and Ward over directed bonds.
+fn kac_ward(rows: usize, columns: usize, coupling: &dyn Fn(usize, usize) -> f64) -> f64 {
+    use std::f64::consts::PI;
+    let near = |v: usize| {
+        let (i, j) = (v / columns, v % columns);
+        let mut list = Vec::new();
+        if j + 1 < columns {
+            list.push((v + 1, 0.0));
+        }
+        if i + 1 < rows {
+            list.push((v + columns, PI / 2.0));
+        }
+        if j > 0 {
+            list.push((v - 1, PI));
+        }
+        if i > 0 {
+            list.push((v - columns, -PI / 2.0));
+        }
+        list
+    };
+    let bonds: Vec<(usize, usize, f64)> =
+        (0..rows * columns).flat_map(|v| near(v).into_iter().map(move |(u, angle)| (v, u, angle))).collect();
+    let n = bonds.len();
+    // 1 − Λ, complex numbers as pairs
+    let mut matrix = vec![(0.0f64, 0.0f64); n * n];
+    for (row, (v, u, from)) in bonds.iter().enumerate() {
+        matrix[row * n + row] = (1.0, 0.0);
+        let weight = coupling(*v.min(u), *v.max(u)).tanh();
+        for (column, (start, end, to)) in bonds.iter().enumerate() {
+            if start == u && end != v {
+                let mut turn = to - from;
+                while turn > PI {
+                    turn -= 2.0 * PI;
+                }
+                while turn <= -PI {
+                    turn += 2.0 * PI;
+                }
+                matrix[row * n + column] = (-weight * (turn / 2.0).cos(), -weight * (turn / 2.0).sin());
+            }
+        }
+    }
+    let mut log_determinant = 0.0;
+    for k in 0..n {
+        let size = |x: (f64, f64)| x.0.hypot(x.1);
+        let pivot =
+            (k..n).max_by(|a, b| size(matrix[a * n + k]).total_cmp(&size(matrix[b * n + k]))).unwrap();
+        for column in 0..n {
+            matrix.swap(k * n + column, pivot * n + column);
+        }
+        let p = matrix[k * n + k];
+        log_determinant += size(p).ln();
+        let norm = p.0 * p.0 + p.1 * p.1;
+        for row in k + 1..n {
+            let x = matrix[row * n + k];
+            if x == (0.0, 0.0) {
+                continue;
+            }
+            let f = ((x.0 * p.0 + x.1 * p.1) / norm, (x.1 * p.0 - x.0 * p.1) / norm);
+            for column in k..n {
+                let y = matrix[k * n + column];
+                let slot = &mut matrix[row * n + column];
+                *slot = (slot.0 - f.0 * y.0 + f.1 * y.1, slot.1 - f.0 * y.1 - f.1 * y.0);
+            }
+        }
+    }
+    let mut total = (rows * columns) as f64 * 2.0f64.ln() + log_determinant / 2.0;
+    for v in 0..rows * columns {
+        total +=
+            near(v).iter().filter(|(u, _)| *u > v).map(|(u, _)| coupling(v, *u).cosh().ln()).sum::<f64>();
+    }
+    total
+}
+
+#[test]
+fn open_lattices_with_random_couplings_follow_kac_and_ward() {
+    let mut random = 12345u64;
+    let (rows, columns) = (6, 9);
+    let mut list = Vec::new();
+    for v in 0..rows * columns {
+        for u in [v + 1, v + columns] {
+            let inside = if u == v + 1 { u % columns != 0 } else { u < rows * columns };
+            if inside {
+                random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                list.push((v, u, (random >> 40) as f64 / (1u64 << 23) as f64 - 1.0));
+            }
+        }
+    }
+    let table: String = list.iter().map(|(a, b, x)| format!("{a},{b},{x:?}\n")).collect();
+    let mut files = Files::default();
+    files.there.insert("edges.csv".into(), format!("a,b,J\n{table}").into_bytes());
+    let text = format!(
+        "mode s[{rows}, {columns}]: {{-1, +1}}
+model glass {{ for (a, b, J) in edges(s, table(\"edges.csv\")) {{ [a b] = -J * a * b }}
+    temperature 0.8 }}
+show glass.log_z
+"
+    );
+    let (_, recorder) = healthy(&text, &files);
+    let coupling = |a: usize, b: usize| {
+        list.iter().find(|(x, y, _)| (*x, *y) == (a, b)).map_or(0.0, |(_, _, j)| j / 0.8)
+    };
+    close(recorder.number("glass.log_z"), kac_ward(rows, columns, &coupling), 1e-10);
+}
+
+#[test]
+fn a_long_narrow_lattice_is_a_transfer_matrix() {
+    let (width, length, t) = (5usize, 40usize, 2.2);
+    let found = numbers(
+        &format!(
+            "mode s[{width}, {length}]: {{-1, +1}}
+model m {{ for (a, b) in neighbours(s) {{ [a b] = -a * b }}
+    temperature {t:?} }}"
+        ),
+        &["m.log_z"],
+    );
+    let spin = |state: usize, k: usize| if state >> k & 1 == 1 { 1.0 } else { -1.0 };
+    let inside = |s: usize| (1..width).map(|k| spin(s, k) * spin(s, k - 1)).sum::<f64>();
+    let between = |s: usize, u: usize| (0..width).map(|k| spin(s, k) * spin(u, k)).sum::<f64>();
+    let states = 1 << width;
+    let mut vector: Vec<f64> = (0..states).map(|s| (inside(s) / t).exp()).collect();
+    let mut scale = 0.0;
+    for _ in 1..length {
+        let next: Vec<f64> = (0..states)
+            .map(|u| {
+                let over: f64 = (0..states).map(|s| vector[s] * (between(s, u) / t).exp()).sum();
+                over * (inside(u) / t).exp()
+            })
+            .collect();
+        let most = next.iter().copied().fold(0.0, f64::max);
+        scale += most.ln();
+        vector = next.into_iter().map(|x| x / most).collect();
+    }
+    close(found[0], scale + vector.iter().sum::<f64>().ln(), 1e-10);
+}
+
+#[test]
+fn the_potts_chain_with_two_couplings() {
+    let chain = |n: usize, q: usize| {
+        format!(
+            "param J1 = 1, J2 = -0.6
+mode s[{n}]: {q}
+model potts {{
+    for i in 0 .. {last} {{
+        [s[i] s[(i + 1) mod {n}]] = if s[i] == s[(i + 1) mod {n}] {{ -J1 }} else {{ 0 }}
+        [s[i] s[(i + 2) mod {n}]] = if s[i] == s[(i + 2) mod {n}] {{ -J2 }} else {{ 0 }}
+    }}
+    temperature 1.25
+}}",
+            last = n - 1
+        )
+    };
+    close(numbers(&chain(8, 3), &["potts.log_z"])[0], 10.2709661384, 6e-11);
+    for (q, wanted) in [(2, 2.537212696076), (3, 3.611171425437), (4, 4.655407357461)] {
+        let longer = numbers(&chain(61, q), &["potts.log_z"])[0];
+        let shorter = numbers(&chain(60, q), &["potts.log_z"])[0];
+        close((longer - shorter).exp(), wanted, 1e-11);
+    }
+}
+
+#[test]
+fn zeros_of_ferromagnets_lie_on_the_unit_circle() {
+    let lattices = [
+        "mode s[2, 3]: {-1, +1}\nmodel m { for (a, b) in neighbours(s) { [a b] = -a * b }\n temperature 3 }",
+        "mode s[7]: {-1, +1}\nmodel m { for (a, b) in pairs(s) { [a b] = -0.2 * a * b } }",
+        "mode s[6]: {-1, +1}\nmodel m { for (a, b) in edges(s, [[0, 1], [1, 2], [2, 0], [2, 3], [3, 4], [3, 5]]) { [a b] = -0.7 * a * b } }",
+    ];
+    for text in lattices {
+        let (_, recorder) = healthy(&format!("{text}\nshow m.total.probability\n"), &Files::default());
+        let polynomial = recorder.numbers("m.total.probability");
+        for (re, im) in roots(&polynomial) {
+            close(re.hypot(im), 1.0, 1e-8);
+        }
+    }
+}
+
+/// All roots of a polynomial, by the iteration of Durand and Kerner.
+fn roots(coefficients: &[f64]) -> Vec<(f64, f64)> {
+    type C = (f64, f64);
+    let times = |a: C, b: C| (a.0 * b.0 - a.1 * b.1, a.0 * b.1 + a.1 * b.0);
+    let over = |a: C, b: C| {
+        let n = b.0 * b.0 + b.1 * b.1;
+        ((a.0 * b.0 + a.1 * b.1) / n, (a.1 * b.0 - a.0 * b.1) / n)
+    };
+    let degree = coefficients.len() - 1;
+    let lead = coefficients[degree];
+    let value = |z: C| {
+        coefficients.iter().rev().fold((0.0, 0.0), |v, c| {
+            let w = times(v, z);
+            (w.0 + c / lead, w.1)
+        })
+    };
+    let mut list: Vec<C> = (0..degree)
+        .map(|k| {
+            let angle = 0.4 + 2.0 * std::f64::consts::PI * k as f64 / degree as f64;
+            (0.9 * angle.cos(), 0.9 * angle.sin())
+        })
+        .collect();
+    for _ in 0..2000 {
+        for k in 0..degree {
+            let mut below = (1.0, 0.0);
+            for (j, other) in list.iter().enumerate() {
+                if j != k {
+                    below = times(below, (list[k].0 - other.0, list[k].1 - other.1));
+                }
+            }
+            let step = over(value(list[k]), below);
+            list[k] = (list[k].0 - step.0, list[k].1 - step.1);
+        }
+    }
+    list
+}
+
+// -------------------------------------------------------------------- identities
+
+#[test]
+fn heat_capacity_is_a_second_difference_of_the_free_energy() {
+    for t in [1.2, 2.3, 5.0] {
+        let h = 1e-3;
+        let at = |t: f64| format!("(ising at {t:?})");
+        let labels = [
+            format!("{}.free_energy", at(t - h)),
+            format!("{}.free_energy", at(t)),
+            format!("{}.free_energy", at(t + h)),
+            format!("{}.heat_capacity", at(t)),
+        ];
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let f = numbers(&ISING.replace("L = 4", "L = 3"), &labels);
+        close(f[3], -t * (f[0] - 2.0 * f[1] + f[2]) / (h * h), 1e-4);
+    }
+}
+
+#[test]
+fn a_sweep_is_the_same_as_its_points() {
+    let text = format!("{ISING}sweep ising over temperature in 0.5 .. 3.1 by 0.13 as melt\n");
+    let (_, recorder) = healthy(
+        &format!(
+            "{text}show melt.energy.energy, melt.susceptibility.susceptibility, melt.energy.temperature\n"
+        ),
+        &Files::default(),
+    );
+    let energies = recorder.numbers("melt.energy.energy");
+    let susceptibilities = recorder.numbers("melt.susceptibility.susceptibility");
+    let points = recorder.numbers("melt.energy.temperature");
+    assert_eq!(points.len(), 21);
+    for k in [0, 7, 20] {
+        let t = points[k];
+        let labels = [format!("(ising at {t:?}).energy"), format!("(ising at {t:?}).susceptibility")];
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let alone = numbers(ISING, &labels);
+        close(energies[k], alone[0], 1e-11);
+        close(susceptibilities[k], alone[1], 1e-11);
+    }
+}
+
+#[test]
+fn a_sweep_over_a_param_is_the_same_as_its_values() {
+    let text =
+        format!("{ISING}sweep (ising with (L = 3, temperature = 2)) over J in 0.5 .. 1.5 by 0.5 as j\n");
+    let (_, recorder) = healthy(&format!("{text}show j.log_z.log_z\n"), &Files::default());
+    let swept = recorder.numbers("j.log_z.log_z");
+    let alone = numbers(ISING, &["(ising with (L = 3, temperature = 2, J = 1.5)).log_z"]);
+    assert_eq!(swept.len(), 3);
+    assert_eq!(swept[2], alone[0]);
+}
+
+#[test]
+fn conditions_commute_and_marginals_stay() {
+    let found = numbers(
+        ISING,
+        &[
+            "ising.given(s[0, 0]: 1).given(s[2, 1]: -1).mean(s[1, 1])",
+            "ising.given(s[2, 1]: -1).given(s[0, 0]: 1).mean(s[1, 1])",
+            "ising.given(s[2, 1]: -1, s[0, 0]: 1).mean(s[1, 1])",
+            "ising.mean(s[1, 1] * s[3, 2])",
+            "ising.marginalise(s[0, 0], s[2, 2], s[2, 3]).mean(s[1, 1] * s[3, 2])",
+            "ising.log_z",
+            "ising.marginalise(s[0, 0], s[2, 2], s[2, 3]).log_z",
+            "ising.marginalise(s[0, 0]).given(s[1, 1]: 1).mean(s[3, 2])",
+            "ising.given(s[1, 1]: 1).marginalise(s[0, 0]).mean(s[3, 2])",
+        ],
+    );
+    assert_eq!(found[0], found[1]);
+    assert_eq!(found[0], found[2]);
+    close(found[3], found[4], 1e-12);
+    close(found[5], found[6], 1e-12);
+    close(found[7], found[8], 1e-12);
+}
+
+#[test]
+fn very_cold_and_very_hot() {
+    let found = numbers(
+        ISING,
+        &[
+            "(ising at 0.001).log_z",
+            "(ising at 0.001).entropy",
+            "(ising at 0.001).heat_capacity",
+            "(ising at 0.001).magnetization",
+            "(ising at 1e9).entropy",
+            "ising.most_probable.energy",
+        ],
+    );
+    close(found[0], 32_000.0 + 2.0f64.ln(), 1e-9);
+    close(found[1], 2.0f64.ln(), 1e-9);
+    close(found[2], 0.0, 1e-12);
+    close(found[3], 1.0, 1e-12);
+    close(found[4], 16.0 * 2.0f64.ln(), 1e-9);
+    close(found[5], -32.0, 0.0);
+}
+
+#[test]
+fn divergences_between_models() {
+    let found = numbers(
+        &ISING.replace("L = 4", "L = 2"),
+        &[
+            "kl(ising at 1.5, ising at 2.5)",
+            "kl(ising, ising)",
+            "(ising at 1.5).energy",
+            "(ising at 1.5).log_z",
+            "(ising at 2.5).log_z",
+        ],
+    );
+    close(found[0], found[2] / 2.5 - found[2] / 1.5 + found[4] - found[3], 1e-12);
+    close(found[1], 0.0, 1e-14);
+}
+
+#[test]
+fn each_pair_of_a_ring_of_two_is_there_once() {
+    let found = numbers(&ISING.replace("L = 4", "L = 2"), &["ising.most_probable.energy"]);
+    close(found[0], -4.0, 0.0);
+}
+
+#[test]
+fn a_fit_has_a_temperature_too() {
+    let text = "
+mode a: 2, b: 3
+data x[a, b] = [[10, 20, 5], [7, 3, 15]]
+model m { [a] [b] }
+fit m to x
+";
+    let found = numbers(
+        text,
+        &[
+            "(m at 1).entropy",
+            "m.entropy",
+            "(m at 1).log_z",
+            "m.log_z",
+            "m.heat_capacity",
+            "(m at 2).probability(a: 1)",
+        ],
+    );
+    close(found[0], found[1], 1e-13);
+    close(found[2], found[3], 1e-13);
+    let p: f64 = 25.0 / 60.0;
+    close(found[5], p.sqrt() / (p.sqrt() + (1.0 - p).sqrt()), 1e-13);
+    let variance = |p: &[f64]| {
+        let m: f64 = p.iter().map(|p| -p * p.ln()).sum();
+        p.iter().map(|p| p * (-p.ln() - m).powi(2)).sum::<f64>()
+    };
+    let wanted = variance(&[p, 1.0 - p]) + variance(&[17.0 / 60.0, 23.0 / 60.0, 20.0 / 60.0]);
+    close(found[4], wanted, 1e-13);
+}
+
+#[test]
+fn temperature_scales_the_energies_of_a_fit_and_nothing_else() {
+    let fitted = |t: &str| {
+        let text = format!(
+            "mode a: 2, b: 3
+data x[a, b] = [[10, 20, 5], [7, 3, 15]]
+model m {{ [a] [b]
+    temperature {t} }}
+fit m to x"
+        );
+        let (session, found, recorder) =
+            run(&format!("{text}\nshow m.probability(a: 1, b: 2), m.energy, m.log_z\n"), &Files::default());
+        drop(session);
+        assert!(found.iter().all(|d| d.code.to_string() == "MBA323"), "{found:?}");
+        ["m.probability(a: 1, b: 2)", "m.energy", "m.log_z"].map(|l| recorder.number(l))
+    };
+    let (one, three) = (fitted("1"), fitted("3"));
+    assert_eq!(one[0], three[0]);
+    close(three[1], 3.0 * one[1], 1e-12);
+    close(three[2], one[2], 1e-12);
+}
+
+#[test]
+fn draws_have_the_means_of_the_model() {
+    let (n, seed) = (20_000, 5);
+    let text = format!(
+        "{ISING}show (ising at 2.5).sample({n}, seed: {seed}).count, (ising at 2.5).mean(s[0, 0] * s[0, 1])\n"
+    );
+    let (_, recorder) = healthy(&text, &Files::default());
+    let counts = recorder.numbers(&format!("(ising at 2.5).sample({n}, seed: {seed}).count"));
+    assert_eq!(counts.iter().sum::<f64>(), n as f64);
+    let text = format!("{ISING}show (ising at 2.5).sample({n}, seed: {seed})\n");
+    let (_, recorder) = healthy(&text, &Files::default());
+    let rows =
+        recorder.value(&format!("(ising at 2.5).sample({n}, seed: {seed})")).as_array().unwrap().clone();
+    let product: f64 = rows
+        .iter()
+        .map(|r| {
+            let of = |k: &str| r[k].as_f64().unwrap();
+            of("s[0, 0]") * of("s[0, 1]") * of("count")
+        })
+        .sum::<f64>()
+        / n as f64;
+    let exact = numbers(ISING, &["(ising at 2.5).mean(s[0, 0] * s[0, 1])"])[0];
+    let error = ((1.0 - exact * exact) / n as f64).sqrt();
+    assert!((product - exact).abs() < 4.5 * error, "{product} against {exact} ± {error}");
+}
+
+// -------------------------------------------------------------------- nonsense
+
+#[test]
+fn nonsense_is_refused() {
+    let spins = "mode s[3]: {-1, +1}\n";
+    for (code, text) in [
+        ("MBA307", "model m { [s[0]] = sqrt(s[0]) }\nshow m.log_z"),
+        ("MBA307", "model m { [s[0]] = 0 / (s[0] + 1) }\nshow m.log_z"),
+        ("MBA305", "model m { [s[0]] = s[0]\n temperature 0 }\nshow m.log_z"),
+        ("MBA305", "model m { [s[0]] = s[0] }\nshow (m at (-2)).log_z"),
+        ("MBA305", "model m { [s[0]] = s[0] }\nsweep m over temperature in 0 .. 1 by 0.5 as w"),
+        (
+            "MBA331",
+            "model m { for (a, b, J) in couplings(s, [[0, 1], [1, 0], [0, 0]]) { [a b] = J } }\nshow m.log_z",
+        ),
+        (
+            "MBA331",
+            "model m { for (a, b, J) in couplings(s, [[0, 1, 0], [2, 0, 0], [0, 0, 0]]) { [a b] = J } }\nshow m.log_z",
+        ),
+        ("MBA330", "model m { [s[0]] }\nshow m.log_z"),
+        ("MBA101", "model m { given s[0] = 7 }\nshow m.log_z"),
+        ("MBA334", "model m { [s[0]] = s[0] }\nshow (m with (L = 3)).log_z"),
+        ("MBA102", "model m { [s[0]] = s[0] }\nshow m.heat_capcity"),
+        ("MBA409", "model m { [s[0]] = s[0] }\nplot m.marginal(s[0]) to \"x.png\""),
+    ] {
+        let found = codes(&format!("{spins}{text}\n"), &Files::default());
+        assert!(found.iter().any(|c| c == code), "{text}: {found:?} and not {code}");
+    }
+    let ring = codes(
+        "mode s[5]: {-1, +1}\nmodel m { for (a, b) in neighbours(s, periodic: true) { [a b] = a * b } }\nshow m.log_z\n",
+        &Files::default(),
+    );
+    assert!(ring.is_empty(), "an odd antiferromagnetic ring is frustrated and fine: {ring:?}");
+}
+
+#[test]
+fn a_lattice_out_of_reach_is_refused_with_its_width() {
+    let text = "mode s[40, 40]: {-1, +1}\nmodel m { for (a, b) in neighbours(s) { [a b] = -a * b } }\nshow m.log_z\n";
+    let (_, found, _) = run(text, &Files::default());
+    let refused = found.iter().find(|d| d.code.to_string() == "MBA540").expect("refused");
+    let said = format!("{} {} {:?}", refused.message, refused.notes.join(" "), refused.help);
+    for word in ["2^", "width", "as declared", "approximation"] {
+        assert!(said.contains(word), "no `{word}` in {said}");
+    }
+}
+
+#[test]
+fn pictures_are_drawn_with_axes_and_the_critical_point() {
+    let files = Files::default();
+    let text = format!(
+        "{ISING}sweep ising over temperature in 2 .. 2.6 by 0.1 as melt
+plot melt.heat_capacity, melt.magnetization to \"melt.svg\"
+plot ising.marginal(s[0, 0], s[0, 1])
+plot ising.marginal(s[0, 0])
+"
+    );
+    let (_, recorder) = healthy(&text, &files);
+    drop(recorder);
+    let written = files.written.lock().unwrap();
+    let melt = String::from_utf8(written["melt.svg"].clone()).unwrap();
+    for word in ["<svg", "temperature (units of energy)", "heat capacity (nats)", "2.269185", "magnetization"]
+    {
+        assert!(melt.contains(word), "no `{word}` in the picture");
+    }
+    assert_eq!(written.len(), 3);
+}
+
+#[test]
+fn energies_come_from_files() {
+    let mut files = Files::default();
+    files.there.insert("E.csv".into(), b"0, 1, 2\n3, 4, 5.5\n".to_vec());
+    let text = "
+mode a: 2, b: 3
+model m { [b a] = table(\"E.csv\")[a, b] }
+model n { [a b] = table(\"E.csv\") }
+show m.log_z, n.log_z, m.most_probable.energy
+";
+    let (_, recorder) = healthy(text, &files);
+    let z: f64 = [0.0, 1.0, 2.0, 3.0, 4.0, 5.5f64].iter().map(|e| (-e).exp()).sum();
+    close(recorder.number("m.log_z"), z.ln(), 1e-14);
+    close(recorder.number("n.log_z"), z.ln(), 1e-14);
+    let wrong = codes("mode a: 2, b: 3\nmodel n { [b a] = table(\"E.csv\") }\nshow n.log_z\n", &files);
+    assert!(wrong.contains(&"MBA331".to_string()), "{wrong:?}");
+}
+
+#[test]
+fn the_example_of_the_magnet_holds() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/magnet.mba");
+    let text = std::fs::read_to_string(path).expect("the example");
+    let files = Files::default();
+    let (_, recorder) = healthy(&text, &files);
+    assert_eq!(recorder.tests.len(), 1);
+    assert!(recorder.tests.iter().all(|(_, failures)| failures.is_empty()), "{:?}", recorder.tests);
+    assert!(files.written.lock().unwrap().contains_key("melt.svg"));
+    close(recorder.number("(ising at 1).given(s[0, 0]: 1).mean(s[2, 2])"), 1.0, 0.01);
+    assert!(recorder.number("(ising at 4).given(s[0, 0]: 1).mean(s[2, 2])") < 0.4);
+}
