@@ -288,6 +288,7 @@ fn too_little_memory_is_refused_at_once_with_the_way_out() {
 fn what_is_not_supported_is_named() {
     let mut m = model(&[2, 2], &[&[0, 1]]);
     m.latent = Scope::from([1]);
+    m.algebra = mba::model::Algebra::Tsallis(0.5);
     let profile = Profile { stored: 4, sparse: false, element_bytes: 8, mapped: false, masks: Vec::new() };
     let refused = compile(&m, &profile, &Options::default()).expect_err("unsupported");
     assert_eq!(refused.len(), 2);
