@@ -495,7 +495,7 @@ fn a_masked_fit_is_resumed_to_the_same_bits() {
     // what is held out is part of what is fitted
     std::fs::remove_file(room.path().join("c.npz")).unwrap();
     half_way(&room);
-    room.file("t.mba", &masked.replace("seed 2", "seed 3"));
+    room.file("t.mba", masked.replace("seed 2", "seed 3"));
     let other = room.mba(&["run", "t.mba", "--resume", "c.npz"]);
     other.ends_with(3).says(&["MBA531", "the data `x` have changed"]);
 }
