@@ -48,6 +48,7 @@ pub fn answer(input: &[u8]) -> Option<Result<Tensor, Vec<Diagnostic>>> {
             SUM => Counting::Sum("n".into(), Span::default()),
             _ => Counting::Default,
         },
+        masks: Vec::new(),
         drop_na: how & DROP_NA != 0,
     };
     let files = One(bytes);

@@ -78,6 +78,8 @@ impl Session {
             tensor,
             model,
             schedule: None,
+            prior: None,
+            hold_out: None,
             control,
             span,
         });

@@ -698,5 +698,6 @@ pub(crate) fn assemble(
         storage: Arc::new(storage),
         total,
         counts,
+        mask: None,
     })
 }
