@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::bind::{Bound, Origin, Sampling};
 use super::checkpoint::{Begin, Checkpoint};
 use super::lean;
-use super::saved::Loaded;
 use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
@@ -177,14 +176,7 @@ impl Session {
                         }
                     }
                 }
-                StatementKind::Load { path, name }
-                    if matches!(self.loaded_kind(&name.name), Some(Loaded::Balance | Loaded::Estimate)) =>
-                {
-                    if chosen {
-                        self.run_load_other(path, name, statement.span, sink, &mut outcome);
-                    }
-                }
-                StatementKind::Load { path, .. } => {
+                StatementKind::Load { path, name } if self.loads_fit(&name.name) => {
                     if let Some(fit) = planned.next() {
                         done.push(fit.clone());
                         self.planned = done.clone();
@@ -194,6 +186,9 @@ impl Session {
                     }
                 }
                 _ if !chosen => {}
+                StatementKind::Load { path, name } => {
+                    self.run_load_other(path, name, statement.span, sink, &mut outcome);
+                }
                 StatementKind::Balance(_) | StatementKind::Estimate(_)
                     if self.ended(&mut ended, position, &checkpoint, sink, &mut outcome) => {}
                 StatementKind::Balance(_) => {

@@ -94,6 +94,11 @@ impl Session {
         }
     }
 
+    /// Whether what is loaded under a name takes the place of a fit.
+    pub(super) fn loads_fit(&self, name: &str) -> bool {
+        !matches!(self.loaded_kind(name), Some(Loaded::Balance | Loaded::Estimate))
+    }
+
     /// The names of estimates that are loaded.
     pub(super) fn loaded_estimates(&self) -> impl Iterator<Item = &String> {
         self.saved.keys().filter(|name| self.loaded_kind(name) == Some(Loaded::Estimate))

@@ -167,8 +167,7 @@ fn result(wanted: &str, session: &Session) -> Option<String> {
             .iter()
             .any(|(kind, name)| *kind == super::extend::Kind::Result && name == wanted)
     };
-    let statements = || session.units.iter().flat_map(|u| &u.program.statements);
-    let statement = statements().filter(is).next_back().or_else(|| statements().find(is))?;
+    let statement = session.units.iter().flat_map(|u| &u.program.statements).rfind(is)?;
     let rows = |list: &mut dyn Iterator<Item = (String, &str)>| -> String {
         list.map(|(name, about)| format!("| `{wanted}.{name}` | {} |\n", about.replace('|', "\\|"))).collect()
     };
