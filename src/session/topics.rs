@@ -83,6 +83,7 @@ pub fn find(wanted: &str, session: Option<&Session>) -> Result<Topic, Option<Str
         .or_else(|| registered(wanted))
         .or_else(|| module(wanted))
         .or_else(|| row(wanted))
+        .or_else(|| option(wanted))
         .or_else(|| keyword(wanted));
     found.ok_or_else(|| {
         let mut names: Vec<String> =
@@ -243,12 +244,14 @@ fn registered(wanted: &str) -> Option<Topic> {
     let by = |name: &str| format!("by {name}");
     METHODS_OF_FITTING.iter().filter(|m| here(m.name)).for_each(|m| add(&by(m.name), m.about, "fits"));
     estimators().iter().filter(|(n, _)| here(n)).for_each(|(n, about)| add(&by(n), about, "estimates"));
-    let option = |n: &str| format!("{{ {n} … }}");
-    estimate_options()
-        .iter()
-        .filter(|(n, _)| here(n))
-        .for_each(|(n, about)| add(&option(n), about, "estimates"));
     (!lines.is_empty()).then(|| Topic { name: name.to_string(), text: lines.join("\n\n") + "\n" })
+}
+
+/// An option of estimates; those that fits have too are found there.
+fn option(wanted: &str) -> Option<Topic> {
+    let (name, about) = estimate_options().iter().find(|(name, _)| *name == wanted)?;
+    let text = format!("`{{ {name} … }}`: {about} (see `estimates`)\n");
+    Some(Topic { name: (*name).to_string(), text })
 }
 
 /// A module of the library, or a template of one.
