@@ -109,34 +109,48 @@ impl Multiply<'_> {
                 let (right, _) = S::as_simd_f64s(right);
                 let (right, _) = right.as_chunks::<WIDE>();
                 let from = panel * wide;
-                let mut sums = [[simd.splat_f64s(0.0); WIDE]; R];
                 let steps = left.chunks(stride).filter_map(|l| l.first_chunk::<R>()).zip(right);
-                if columns - from > lanes {
-                    for (x, b) in steps {
-                        for r in 0..R {
-                            let x = simd.splat_f64s(x[r]);
-                            for w in 0..WIDE {
-                                sums[r][w] = simd.mul_add_e_f64s(x, b[w], sums[r][w]);
-                            }
-                        }
-                    }
+                let sums = if columns - from > lanes {
+                    tile::<S, R, WIDE>(simd, steps)
                 } else {
-                    for (x, b) in steps {
-                        for r in 0..R {
-                            sums[r][0] = simd.mul_add_e_f64s(simd.splat_f64s(x[r]), b[0], sums[r][0]);
-                        }
-                    }
-                }
-                for (row, sums) in out.chunks_exact_mut(columns).zip(&sums) {
-                    for (cells, sum) in row[from..].chunks_mut(lanes).zip(sums) {
+                    tile::<S, R, 1>(simd, steps)
+                };
+                // whole loops over constants, so that the tile never needs an address
+                let mut rows = out.chunks_exact_mut(columns);
+                for sums in sums {
+                    let Some(row) = rows.next() else { break };
+                    let mut cells = row[from..].chunks_mut(lanes);
+                    for sum in sums {
+                        let Some(cells) = cells.next() else { break };
                         let kept = if *add { simd.partial_load_f64s(cells) } else { simd.splat_f64s(0.0) };
-                        simd.partial_store_f64s(cells, simd.add_f64s(kept, *sum));
+                        simd.partial_store_f64s(cells, simd.add_f64s(kept, sum));
                     }
                 }
             }
         }
         row + count * R
     }
+}
+
+/// The sums of one tile, of which `W` vectors a row are wanted.
+#[inline(always)]
+fn tile<'a, S: Simd, const R: usize, const W: usize>(
+    simd: S,
+    steps: impl Iterator<Item = (&'a [f64; R], &'a [S::f64s; WIDE])>,
+) -> [[S::f64s; WIDE]; R]
+where
+    S::f64s: 'a,
+{
+    let mut sums = [[simd.splat_f64s(0.0); WIDE]; R];
+    for (x, b) in steps {
+        for r in 0..R {
+            let x = simd.splat_f64s(x[r]);
+            for w in 0..W {
+                sums[r][w] = simd.mul_add_e_f64s(x, b[w], sums[r][w]);
+            }
+        }
+    }
+    sums
 }
 
 #[cfg(test)]
