@@ -1,6 +1,7 @@
 //! From a schedule and data to a result. Deterministic: the same bits for any number of threads.
 
 mod anderson;
+mod batch;
 pub mod approximate;
 pub mod balance;
 mod certificate;

@@ -52,6 +52,55 @@ impl pulp::WithSimd for Pack<'_> {
     }
 }
 
+/// A packed right matrix with each row of its summed index multiplied by a number; with `also` another one, of the
+/// same shape and with numbers of its own, is added.
+pub(super) fn scale_packed(packed: &[f64], by: &[f64], also: Option<(&[f64], &[f64])>, onto: &mut Vec<f64>) {
+    onto.resize(packed.len(), 0.0);
+    pulp::Arch::new().dispatch(ScalePacked { packed, by, also, onto });
+}
+
+struct ScalePacked<'a> {
+    packed: &'a [f64],
+    by: &'a [f64],
+    also: Option<(&'a [f64], &'a [f64])>,
+    onto: &'a mut [f64],
+}
+
+impl pulp::WithSimd for ScalePacked<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { packed, by, also, onto } = self;
+        let (packed, _) = S::as_simd_f64s(packed);
+        let (onto, _) = S::as_mut_simd_f64s(onto);
+        let (packed, _) = packed.as_chunks::<WIDE>();
+        let (onto, _) = onto.as_chunks_mut::<WIDE>();
+        let panels = onto.chunks_exact_mut(by.len().max(1)).zip(packed.chunks_exact(by.len().max(1)));
+        match also {
+            None => {
+                for (onto, packed) in panels {
+                    for ((o, p), x) in onto.iter_mut().zip(packed).zip(by) {
+                        let x = simd.splat_f64s(*x);
+                        (0..WIDE).for_each(|w| o[w] = simd.mul_f64s(p[w], x));
+                    }
+                }
+            }
+            Some((other, of_other)) => {
+                let (other, _) = S::as_simd_f64s(other);
+                let (other, _) = other.as_chunks::<WIDE>();
+                for ((onto, packed), other) in panels.zip(other.chunks_exact(by.len().max(1))) {
+                    let numbers = by.iter().zip(of_other);
+                    for (((o, p), q), (x, y)) in onto.iter_mut().zip(packed).zip(other).zip(numbers) {
+                        let (x, y) = (simd.splat_f64s(*x), simd.splat_f64s(*y));
+                        (0..WIDE).for_each(|w| o[w] = simd.mul_add_e_f64s(q[w], y, simd.mul_f64s(p[w], x)));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// `onto ← leftᵀ · right`, or `onto ← onto + leftᵀ · right` with `add`. The left matrix has a row of
 /// [`stride`] cells for each value of the summed index, the right one is [`pack`]ed, and the result is row-major
 /// with `columns` cells a row. 2 · rows · columns · over operations.
