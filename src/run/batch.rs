@@ -69,8 +69,7 @@ impl Batch {
     fn by(mode: usize, summed: bool, product: &Product, buffers: &[Buffer], large: usize) -> Option<Self> {
         let shape = &product.shape;
         let size = |m: usize| product.cells(&Scope::from([m]), buffers) as usize;
-        let sizes =
-            |s: &Scope| s.iter().filter(|m| *m != mode).map(|m| (m, size(m))).collect::<Vec<_>>();
+        let sizes = |s: &Scope| s.iter().filter(|m| *m != mode).map(|m| (m, size(m))).collect::<Vec<_>>();
         let count = |axes: &[(usize, usize)]| axes.iter().map(|(_, n)| *n).product::<usize>();
         let (rows, columns, over) = (sizes(&shape.rows), sizes(&shape.columns), sizes(&shape.over));
         let worth = if summed { count(&over) } else { count(&rows) };
@@ -128,26 +127,27 @@ impl Batch {
     ) {
         self.prepare(factors, directions, room);
         let Room { left, right, parts, .. } = room;
-        let work = |levels: std::ops::Range<usize>, onto: &mut [f64], changes: &mut [f64], part: &mut Part| {
-            for (k, level) in levels.enumerate() {
-                if self.summed {
-                    self.level(level, factors, directions, left, right, part);
-                    let [sums, sums_of_changes] = &mut part.sums;
-                    let [cells, cells_of_changes] = &part.cells;
-                    add(sums, cells, k == 0);
-                    if directions.is_some() {
-                        add(sums_of_changes, cells_of_changes, k == 0);
-                    }
-                } else {
-                    self.level(level, factors, directions, left, right, part);
-                    let own = k * self.rows * self.columns..(k + 1) * self.rows * self.columns;
-                    onto[own.clone()].copy_from_slice(&part.cells[0]);
-                    if directions.is_some() {
-                        changes[own].copy_from_slice(&part.cells[1]);
+        let work =
+            |levels: std::ops::Range<usize>, onto: &mut [f64], changes: &mut [f64], part: &mut Part| {
+                for (k, level) in levels.enumerate() {
+                    if self.summed {
+                        self.level(level, factors, directions, left, right, part);
+                        let [sums, sums_of_changes] = &mut part.sums;
+                        let [cells, cells_of_changes] = &part.cells;
+                        add(sums, cells, k == 0);
+                        if directions.is_some() {
+                            add(sums_of_changes, cells_of_changes, k == 0);
+                        }
+                    } else {
+                        self.level(level, factors, directions, left, right, part);
+                        let own = k * self.rows * self.columns..(k + 1) * self.rows * self.columns;
+                        onto[own.clone()].copy_from_slice(&part.cells[0]);
+                        if directions.is_some() {
+                            changes[own].copy_from_slice(&part.cells[1]);
+                        }
                     }
                 }
-            }
-        };
+            };
         let count = parts.len();
         let range = |k: usize| k * self.levels / count..(k + 1) * self.levels / count;
         let each = |k: usize| if self.summed { 0 } else { range(k).len() * self.rows * self.columns };
@@ -261,12 +261,7 @@ impl Batch {
 }
 
 /// The product of some factors over the cells of a matrix, or with directions its change.
-fn fill(
-    matrix: &mut [f64],
-    own: &[(usize, Projection)],
-    factors: &[&[f64]],
-    directions: Option<&[&[f64]]>,
-) {
+fn fill(matrix: &mut [f64], own: &[(usize, Projection)], factors: &[&[f64]], directions: Option<&[&[f64]]>) {
     let none = if directions.is_some() { 0.0 } else { 1.0 };
     match own {
         [] => matrix.fill(none),

@@ -1,9 +1,9 @@
 //! From a schedule and data to a result. Deterministic: the same bits for any number of threads.
 
 mod anderson;
-mod batch;
 pub mod approximate;
 pub mod balance;
+mod batch;
 mod certificate;
 mod contract;
 pub mod control;
