@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::kernel::combine_one;
 use super::multiply::{multiply, pack, scale_packed, stride};
 use super::projection::Projection;
+use super::vector::vectorised;
 use crate::model::Scope;
 use crate::model::table::strides;
 use crate::plan::cost::PARTS;
@@ -53,7 +54,6 @@ struct Part {
     right: [Vec<f64>; 2],
     cells: [Vec<f64>; 2],
     sums: [Vec<f64>; 2],
-    weighted: Vec<f64>,
 }
 
 impl Batch {
@@ -127,30 +127,32 @@ impl Batch {
     ) {
         self.prepare(factors, directions, room);
         let Room { left, right, parts, .. } = room;
+        let cells = self.rows * self.columns;
+        let (left, right) = (&*left, &*right);
         let work =
             |levels: std::ops::Range<usize>, onto: &mut [f64], changes: &mut [f64], part: &mut Part| {
                 for (k, level) in levels.enumerate() {
                     if self.summed {
-                        self.level(level, factors, directions, left, right, part);
-                        let [sums, sums_of_changes] = &mut part.sums;
-                        let [cells, cells_of_changes] = &part.cells;
-                        add(sums, cells, k == 0);
+                        let [mut own, mut own_changes] = std::mem::take(&mut part.cells);
+                        let cells = [own.as_mut_slice(), own_changes.as_mut_slice()];
+                        self.level(level, factors, directions, [left, right], cells, part);
+                        add(&mut part.sums[0], &own, k == 0);
                         if directions.is_some() {
-                            add(sums_of_changes, cells_of_changes, k == 0);
+                            times(&mut own_changes, &own);
+                            add(&mut part.sums[1], &own_changes, k == 0);
                         }
+                        part.cells = [own, own_changes];
                     } else {
-                        self.level(level, factors, directions, left, right, part);
-                        let own = k * self.rows * self.columns..(k + 1) * self.rows * self.columns;
-                        onto[own.clone()].copy_from_slice(&part.cells[0]);
-                        if directions.is_some() {
-                            changes[own].copy_from_slice(&part.cells[1]);
-                        }
+                        let place = k * cells..(k + 1) * cells;
+                        let own_changes = changes.get_mut(place.clone()).unwrap_or_default();
+                        let cells = [&mut onto[place], own_changes];
+                        self.level(level, factors, directions, [left, right], cells, part);
                     }
                 }
             };
         let count = parts.len();
         let range = |k: usize| k * self.levels / count..(k + 1) * self.levels / count;
-        let each = |k: usize| if self.summed { 0 } else { range(k).len() * self.rows * self.columns };
+        let each = |k: usize| if self.summed { 0 } else { range(k).len() * cells };
         let mut cut = Vec::with_capacity(if self.large { count } else { 0 });
         let (mut rest, mut rest_changes) = (&mut *onto, &mut *changes);
         for (k, part) in parts.iter_mut().enumerate() {
@@ -172,9 +174,9 @@ impl Batch {
                     add(changes, &part.sums[1], k == 0);
                 }
             }
-        }
-        if directions.is_some() {
-            changes.iter_mut().zip(onto.iter()).for_each(|(c, o)| *c = if *o > 0.0 { *c / o } else { 0.0 });
+            if directions.is_some() {
+                over(changes, onto);
+            }
         }
         for (f, way) in &self.last {
             combine_one(way, onto, factors[*f], |l, s| l * s);
@@ -184,18 +186,17 @@ impl Batch {
         }
     }
 
-    /// One level: its cells, and with directions their changes.
+    /// One level: its cells, and with directions their relative changes.
     fn level(
         &self,
         level: usize,
         factors: &[&[f64]],
         directions: Option<&[&[f64]]>,
-        left: &[Vec<f64>; 2],
-        right: &[Vec<f64>; 2],
+        [left, right]: [&[Vec<f64>; 2]; 2],
+        [cells, changes]: [&mut [f64]; 2],
         part: &mut Part,
     ) {
-        let Part { diagonal: [own, change], right: [scaled, scaled_change], cells, weighted, .. } = part;
-        let [cells, cell_changes] = cells;
+        let Part { diagonal: [own, change], right: [scaled, scaled_change], .. } = part;
         own.fill(1.0);
         for (f, step, way) in &self.diagonal {
             combine_one(way, own, &factors[*f][level * step..], |l, s| l * s);
@@ -207,24 +208,17 @@ impl Batch {
             for (f, step, way) in &self.diagonal {
                 combine_one(way, change, &directions[*f][level * step..], |l, s| l + s);
             }
-            change.iter_mut().zip(own.iter()).for_each(|(c, o)| *c *= o);
+            times(change, own);
             scale_packed(&right[1], own, Some((&right[0], change)), scaled_change);
-            multiply(&left[1], scaled, cell_changes, self.columns, self.over, false);
-            multiply(&left[0], scaled_change, cell_changes, self.columns, self.over, true);
+            multiply(&left[1], scaled, changes, self.columns, self.over, false);
+            multiply(&left[0], scaled_change, changes, self.columns, self.over, true);
+            over(changes, cells);
+            for (f, step, way) in &self.after {
+                combine_one(way, changes, &directions[*f][level * step..], |l, s| l + s);
+            }
         }
         for (f, step, way) in &self.after {
             combine_one(way, cells, &factors[*f][level * step..], |l, s| l * s);
-        }
-        if let Some(directions) = directions {
-            // (x f)' = x' f + x f f'/f, and the cells are x Π f already
-            for (f, step, way) in &self.after {
-                combine_one(way, cell_changes, &factors[*f][level * step..], |l, s| l * s);
-            }
-            for (f, step, way) in &self.after {
-                weighted.copy_from_slice(cells);
-                combine_one(way, weighted, &directions[*f][level * step..], |l, s| l * s);
-                cell_changes.iter_mut().zip(weighted.iter()).for_each(|(c, w)| *c += w);
-            }
         }
     }
 
@@ -252,10 +246,9 @@ impl Batch {
             for k in 0..=changes {
                 part.diagonal[k].resize(self.over, 0.0);
                 part.right[k].resize(right[0].len(), 0.0);
-                part.cells[k].resize(cells, 0.0);
+                part.cells[k].resize(if self.summed { cells } else { 0 }, 0.0);
                 part.sums[k].resize(if self.summed { cells } else { 0 }, 0.0);
             }
-            part.weighted.resize(cells * changes, 0.0);
         }
     }
 }
@@ -282,10 +275,27 @@ fn fill(matrix: &mut [f64], own: &[(usize, Projection)], factors: &[&[f64]], dir
     }
 }
 
-fn add(onto: &mut [f64], cells: &[f64], first: bool) {
-    if first {
-        onto.copy_from_slice(cells);
-    } else {
-        onto.iter_mut().zip(cells).for_each(|(o, c)| *o += c);
+vectorised! {
+    /// `onto ← onto + cells`, or `onto ← cells` at first.
+    add(onto: &'a mut [f64], cells: &'a [f64], first: bool) -> () {
+        if first {
+            onto.copy_from_slice(cells);
+        } else {
+            onto.iter_mut().zip(cells).for_each(|(o, c)| *o += c);
+        }
+    }
+}
+
+vectorised! {
+    /// `changes ← changes · cells`.
+    times(changes: &'a mut [f64], cells: &'a [f64]) -> () {
+        changes.iter_mut().zip(cells).for_each(|(c, o)| *c *= o);
+    }
+}
+
+vectorised! {
+    /// `changes ← changes / cells`, and 0 where there is nothing to be relative to.
+    over(changes: &'a mut [f64], cells: &'a [f64]) -> () {
+        changes.iter_mut().zip(cells).for_each(|(c, o)| *c = if *o > 0.0 { *c / o } else { 0.0 });
     }
 }

@@ -21,7 +21,7 @@ mod machine;
 pub mod marginal;
 pub mod masked;
 pub mod monte_carlo;
-mod multiply;
+pub mod multiply;
 mod newton;
 pub mod projection;
 pub mod records;

@@ -16,13 +16,13 @@ const REST: usize = 4;
 
 /// Cells between two rows of a left matrix, for as many columns as `rows`: whole lines of the cache, and an
 /// odd number of them, so that a column does not fall on a few places of the cache.
-pub(super) fn stride(rows: usize) -> usize {
+pub fn stride(rows: usize) -> usize {
     (rows.div_ceil(8) | 1) * 8
 }
 
 /// Packs a right matrix of `columns` × `over` cells into panels of as many columns as a tile holds. The
 /// columns that fill the last panel are zero.
-pub(super) fn pack(matrix: &[f64], over: usize, onto: &mut Vec<f64>) {
+pub fn pack(matrix: &[f64], over: usize, onto: &mut Vec<f64>) {
     pulp::Arch::new().dispatch(Pack { matrix, over, onto });
 }
 
@@ -104,14 +104,7 @@ impl pulp::WithSimd for ScalePacked<'_> {
 /// `onto ← leftᵀ · right`, or `onto ← onto + leftᵀ · right` with `add`. The left matrix has a row of
 /// [`stride`] cells for each value of the summed index, the right one is [`pack`]ed, and the result is row-major
 /// with `columns` cells a row. 2 · rows · columns · over operations.
-pub(super) fn multiply(
-    left: &[f64],
-    right: &[f64],
-    onto: &mut [f64],
-    columns: usize,
-    over: usize,
-    add: bool,
-) {
+pub fn multiply(left: &[f64], right: &[f64], onto: &mut [f64], columns: usize, over: usize, add: bool) {
     if columns > 0 && over > 0 {
         pulp::Arch::new().dispatch(Multiply { left, right, onto, columns, over, add });
     }
