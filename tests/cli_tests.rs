@@ -200,6 +200,61 @@ fn an_interaction_that_does_not_move_is_not_named() {
 }
 
 #[test]
+fn every_kind_of_result_has_snapshots() {
+    let room = Room::new();
+    let program = "param J = 1.0\n\
+        mode s[2, 2]: {-1, +1}\n\
+        model m over s { for (a, b) in neighbours(s, periodic: true) { [a b] = -J * a * b } }\n\
+        sweep m over temperature in 1.0 .. 2.0 by 0.5 as melt\n\
+        estimate m by bethe as e\n\
+        estimate m by gibbs as g { sweeps 300 }\n\
+        mode a: 2, b: 2\n\
+        data x[a, b] = [[3, 4], [5, 6]]\n\
+        data r[a] = [1, 2]\n\
+        data c[b] = [2, 1]\n\
+        balance x to margins(r, c) as B\n\
+        test \"all\" {\n\
+            snapshot melt\n\
+            snapshot e\n\
+            snapshot g within 1e-9 + 1%\n\
+            snapshot m\n\
+            snapshot g.marginal(s[0, 0])\n\
+            snapshot B\n\
+        }\n";
+    room.file("t.mba", program);
+    room.mba(&["test", "--accept-new"]).ends_with(0);
+    let kept = room.read("t.mba.snap");
+    for line in [
+        "log_z = ",
+        "energy.mean = ",
+        "energy.error = ",
+        "row 1 = [",
+        "balanced at a 0 = [",
+        "marginal [b] = ",
+    ] {
+        assert!(kept.contains(&format!("\n{line}")), "no `{line}` in\n{kept}");
+    }
+    // how it was found is nobody's business
+    assert!(!kept.contains("\nsweeps") && !kept.contains("\nresidual"), "{kept}");
+    for threads in ["1", "2"] {
+        room.mba(&["test", "--check", "--threads", threads]).ends_with(0);
+    }
+    room.file("t.mba", program.replace("J = 1.0", "J = 1.1").replace("[5, 6]", "[5, 7]"));
+    let ran = room.mba(&["test", "--check"]).ends_with(1);
+    for words in [
+        "`melt` has moved",
+        "`e` has moved",
+        "note: energy.mean: ",
+        "`m` has moved",
+        "`B` has moved",
+        "row 1 moved",
+    ] {
+        assert!(ran.out.contains(words), "no `{words}` in\n{}", ran.out);
+    }
+    assert_eq!(room.read("t.mba.snap"), kept);
+}
+
+#[test]
 fn kinds_of_failures_are_kept_apart() {
     let room = Room::new();
     room.file("good.mba", GOOD);

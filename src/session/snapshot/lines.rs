@@ -92,9 +92,7 @@ pub(super) fn of_value(value: &Value, whole: bool) -> Vec<Line> {
     match value {
         Value::Array(array) => of_array("value", array, whole),
         Value::Table(rows) => of_rows(rows),
-        Value::Record(parts) => {
-            parts.iter().map(|(name, part)| Line::new(name.clone(), json(part), Rule::Close)).collect()
-        }
+        Value::Record(parts) => of_parts("", parts),
         // a text of several lines is kept line by line
         Value::Text(text) if text.contains('\n') => {
             let lines: String = text.trim_end().lines().map(|l| format!("{}\n", l.trim_end())).collect();
@@ -102,6 +100,15 @@ pub(super) fn of_value(value: &Value, whole: bool) -> Vec<Line> {
         }
         other => vec![Line::new("value", json(other), Rule::Close)],
     }
+}
+
+/// The parts of a record, those of records inside it by both names: `energy.error`.
+fn of_parts(prefix: &str, parts: &[(String, Value)]) -> Vec<Line> {
+    let line = |(name, part): &(String, Value)| match part {
+        Value::Record(inner) => of_parts(&format!("{prefix}{name}."), inner),
+        other => vec![Line::new(format!("{prefix}{name}"), json(other), Rule::Close)],
+    };
+    parts.iter().flat_map(line).collect()
 }
 
 fn of_array(name: &str, array: &Array, whole: bool) -> Vec<Line> {

@@ -97,7 +97,17 @@ pub fn lines_of(expr: &Expr, session: &Session, whole: bool) -> Result<Vec<Line>
     {
         return Ok(fit::lines_of_balance(result, whole));
     }
-    Ok(lines::of_value(&results::evaluate(expr, session)?, whole))
+    let lines = lines::of_value(&results::evaluate(expr, session)?, whole);
+    if let ExprKind::Name(name) = &expr.kind
+        && session.estimates.contains_key(name)
+    {
+        // how far its sweeps went is not what it means
+        return Ok(lines
+            .into_iter()
+            .filter(|l| !["sweeps", "residual"].contains(&l.name.as_str()))
+            .collect());
+    }
+    Ok(lines)
 }
 
 /// The tolerance of a snapshot statement.
