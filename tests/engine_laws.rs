@@ -239,7 +239,9 @@ fn acceleration_finds_the_same_optimum_sooner() {
     let (model, tensor) = (model(&shape, &PAIRS), tensor(&shape, &x));
     let run = |acceleration| fit_with(&model, &tensor, Control { acceleration, ..Control::default() });
     let (plain, fast) = (run(false), run(true));
-    assert!(fast.iterations < plain.iterations, "{} {}", fast.iterations, plain.iterations);
+    // four- to six-fold on hard inputs; half is the least that is worth having
+    assert!(2 * fast.iterations <= plain.iterations, "{} {}", fast.iterations, plain.iterations);
+    assert!(fast.counters.operations < plain.counters.operations);
     assert!((plain.kl - fast.kl).abs() < 1e-12);
 }
 
@@ -343,12 +345,10 @@ fn thirty_binary_modes_take_little_time_and_memory() {
     let mut scopes: Vec<Vec<usize>> = (0..n - 1).map(|d| vec![d, d + 1]).collect();
     scopes.extend([vec![0, 5], vec![3, 9], vec![12, 20], vec![22, 29]]);
     let m = model(&shape, &refs(&scopes));
-    let begin = std::time::Instant::now();
     let fit = fit_with(&m, &x, Control::default());
-    let seconds = begin.elapsed().as_secs_f64();
     assert_eq!(fit.status, Status::Converged);
     assert!(fit.certificate.optimality_gap.is_some_and(|g| g < 1e-12), "{:?}", fit.certificate);
-    assert!(seconds < 120.0, "{seconds} s");
+    assert!(fit.counters.operations < 1e8, "{} operations", fit.counters.operations);
     assert!(fit.counters.peak < 64e6 && fit.schedule.peak < 64e6);
     assert!(fit.counters.peak <= fit.schedule.peak, "{} {}", fit.counters.peak, fit.schedule.peak);
     assert_eq!(fit.support_cells(), BigUint::from(1u64 << 30));

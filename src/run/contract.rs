@@ -58,6 +58,16 @@ pub(super) struct Room {
     parts: Vec<[Vec<f64>; 2]>,
 }
 
+impl Room {
+    /// So many pairs of vectors, kept from call to call.
+    pub fn parts(&mut self, count: usize) -> &mut [[Vec<f64>; 2]] {
+        if self.parts.len() < count {
+            self.parts.resize_with(count, Default::default);
+        }
+        self.parts.get_mut(..count).unwrap_or_default()
+    }
+}
+
 impl Plan {
     pub fn new(product: &Product, buffers: &[Buffer]) -> Self {
         let shape = &product.shape;

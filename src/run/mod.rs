@@ -2,6 +2,7 @@
 
 mod anderson;
 pub mod approximate;
+mod aside;
 pub mod balance;
 mod certificate;
 mod contract;
@@ -26,6 +27,7 @@ pub mod records;
 pub mod sample;
 mod state;
 mod statistic;
+mod stream;
 pub mod sum;
 pub mod summation;
 pub mod support;

@@ -375,4 +375,8 @@ impl Observer for Keeper<'_, '_> {
         }
         self.inner.between(last, save);
     }
+
+    fn keeps(&self) -> bool {
+        true
+    }
 }
