@@ -147,11 +147,10 @@ fn atoms_side_by_side_give_the_bits_of_one_after_the_other() {
     let run = |threads: usize, keeps: bool| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         let mut watch = Watch { keeps, ..Watch::default() };
-        let fit = pool.install(|| {
+        pool.install(|| {
             let fit = execute(&schedule, &m, &x, &Control::default(), &mut watch);
             (fit.expect("a fit"), watch.told)
-        });
-        fit
+        })
     };
     let (one, told) = run(1, true);
     assert!(one.certificate.marginal_gap <= 1e-9);

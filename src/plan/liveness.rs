@@ -1,7 +1,7 @@
 //! Which tables are alive when, and the peak of what they take.
 
 use super::options::Profile;
-use super::passes::together;
+use super::partition::together;
 use super::schedule::{Buffer, BufferId, Instruction, Match, Place, Role, Step};
 
 /// Fills in what each step frees and what is alive while it runs; returns the peak in bytes. A table

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::control::{Flow, Observer, Stop, Sweep};
 use super::machine::Machine;
-use crate::plan::passes::touched;
+use crate::plan::partition::touched;
 use crate::plan::schedule::BufferId;
 use crate::text::Diagnostic;
 

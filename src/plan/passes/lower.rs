@@ -9,12 +9,12 @@ use super::super::draft::{Atom, Draft, Move};
 use super::super::liveness::live;
 use super::super::method::Solver;
 use super::super::options::Profile;
+use super::super::partition::partition;
 use super::super::schedule::{
     Buffer, BufferId, Factored, Instruction, Iteration, Joint, Learning, Match, Place, Product, Role,
     Schedule, Shape, Step, Unite,
 };
 use super::factor::{Source, factors};
-use super::partition::partition;
 
 /// Writes the program down: statistics, one block per atom, the join of each component, and what is
 /// reported. Linear in the size of the draft.

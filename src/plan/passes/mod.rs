@@ -6,7 +6,6 @@ pub mod factor;
 mod fuse;
 mod lower;
 mod order;
-mod partition;
 mod reduce;
 mod separate;
 mod split;
@@ -14,7 +13,6 @@ mod split;
 use super::draft::Draft;
 
 pub use lower::{conditional, lower};
-pub use partition::{together, touched};
 
 /// A named step from one draft to the next.
 pub struct Pass {

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::cost::PARTS;
-use super::super::schedule::{Buffer, BufferId, Instruction, Step};
+use super::cost::PARTS;
+use super::schedule::{Buffer, BufferId, Instruction, Step};
 
 /// Cells of a table from which kernels cut it up for threads themselves.
 const LARGE: f64 = 262_144.0;
