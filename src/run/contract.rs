@@ -341,7 +341,7 @@ mod tests {
         let onto = BufferId(buffers.len());
         buffers.push(buffer(kept));
         let scope = |modes: &[usize]| modes.iter().copied().collect::<Scope>();
-        let shape = Shape { rows: scope(rows), columns: scope(columns), over: scope(over) };
+        let shape = Shape { rows: scope(rows), columns: scope(columns), over: scope(over), streamed: false };
         let product = Product { onto, factors, shape };
         let by_level = Plan::new(&product, &buffers);
         let by_slice = Plan { batch: None, ..Plan::new(&product, &buffers) };
