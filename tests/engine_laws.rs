@@ -350,7 +350,9 @@ fn thirty_binary_modes_take_little_time_and_memory() {
     let fit = fit_with(&m, &x, Control::default());
     assert_eq!(fit.status, Status::Converged);
     assert!(fit.certificate.optimality_gap.is_some_and(|g| g < 1e-12), "{:?}", fit.certificate);
-    assert!(fit.counters.operations < 1e8, "{} operations", fit.counters.operations);
+    // a sweep costs what the cliques do, not what the 2³⁰ cells would
+    assert!(fit.iterations < 60, "{} sweeps", fit.iterations);
+    assert!(fit.counters.operations < 1e7, "{:e} operations", fit.counters.operations);
     assert!(fit.counters.peak < 64e6 && fit.schedule.peak < 64e6);
     assert!(fit.counters.peak <= fit.schedule.peak, "{} {}", fit.counters.peak, fit.schedule.peak);
     assert_eq!(fit.support_cells(), BigUint::from(1u64 << 30));
