@@ -58,7 +58,13 @@ pub(crate) fn columns<T: Element>(all: &[T], rows: Rows, sizes: &[usize]) -> Opt
                     column.iter_mut().zip(cells).for_each(|(i, x)| *i = x.index());
                     let most = column.iter().fold(0, |most, i| most.max(*i));
                     let both = prints.iter_mut().zip(&*column);
-                    if exact {
+                    if mode == 0 {
+                        // written before it is read: memory that is fresh is handed out once
+                        both.for_each(|(print, i)| {
+                            let i = u64::from(*i);
+                            *print = if exact { i } else { i.wrapping_mul(MIX).rotate_left(29) };
+                        });
+                    } else if exact {
                         both.for_each(|(print, i)| {
                             *print = print.checked_shl(width).unwrap_or(0) | u64::from(*i)
                         });

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use super::kernel::scale;
 use super::machine::Machine;
 use super::state::{Misfit, Resumable, State};
-use super::sum::{Compensated, sum};
-use super::vector::{exp_all, ln_all, weighted_dot};
+use super::sum::sum;
+use super::vector::{add_scaled, exp_all, ln_all, plain_dot, subtract_from, weighted_dot};
 use crate::plan::cost::extrapolation;
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Match};
 use crate::text::Diagnostic;
@@ -110,7 +110,7 @@ impl<'a> Anderson<'a> {
         logs.clear();
         logs.extend_from_slice(image);
         if !back {
-            logs.iter_mut().zip(step).for_each(|(l, d)| *l += d);
+            add_scaled(&mut logs, 1.0, step);
         }
         let mut rest = logs.as_slice();
         for f in factors {
@@ -159,9 +159,9 @@ impl<'a> Anderson<'a> {
             return Ok(());
         }
         let mass = self.place(machine, iteration, &image, &step, false)?;
-        let linear: Compensated = self.weights.iter().zip(&step).map(|(p, d)| p * d).collect();
+        let linear = plain_dot(&self.weights, &step);
         // F rises by (mass − 1) − ⟨P, step⟩: a sweep leaves a mass of one
-        if mass.is_finite() && mass - 1.0 <= linear.value() {
+        if mass.is_finite() && mass - 1.0 <= linear {
             self.last = Some((image, residual));
         } else {
             self.place(machine, iteration, &image, &step, true)?;
@@ -191,8 +191,8 @@ impl<'a> Anderson<'a> {
             self.gram.rotate_left(1);
             self.gram.iter_mut().for_each(|row| row.rotate_left(1));
         }
-        image_before.iter_mut().zip(image).for_each(|(b, x)| *b = x - *b);
-        residual_before.iter_mut().zip(residual).for_each(|(b, x)| *b = x - *b);
+        subtract_from(&mut image_before, image);
+        subtract_from(&mut residual_before, residual);
         self.residuals.push_back(residual_before);
         self.images.push_back(image_before);
         let last = self.residuals.len() - 1;
@@ -220,7 +220,7 @@ impl<'a> Anderson<'a> {
         step.clear();
         step.resize(residual.len(), 0.0);
         for (image, g) in self.images.iter().zip(gamma) {
-            step.iter_mut().zip(image).for_each(|(s, d)| *s -= g * d);
+            add_scaled(step, -g, image);
         }
         true
     }
@@ -271,7 +271,8 @@ impl Resumable for Anderson<'_> {
 
 fn difference(a: &[f64], b: &[f64], out: &mut Vec<f64>) {
     out.clear();
-    out.extend(a.iter().zip(b).map(|(a, b)| a - b));
+    out.extend_from_slice(b);
+    subtract_from(out, a);
 }
 
 /// Adds `sign · step` to the potentials and scales the beliefs to match.

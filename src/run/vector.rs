@@ -176,6 +176,35 @@ vectorised! {
 }
 
 vectorised! {
+    /// Σ a b, in lanes.
+    plain_dot(a: &'a [f64], b: &'a [f64]) -> f64 {
+        let mut sums = [0.0; LANES];
+        let (a, x) = a.as_chunks::<LANES>();
+        let (b, y) = b.as_chunks::<LANES>();
+        for (a, b) in a.iter().zip(b) {
+            for i in 0..LANES {
+                sums[i] = a[i].mul_add(b[i], sums[i]);
+            }
+        }
+        lanes(&sums) + x.iter().zip(y).fold(0.0, |s, (a, b)| s + a * b)
+    }
+}
+
+vectorised! {
+    /// `onto ← onto + by · other`.
+    add_scaled(onto: &'a mut [f64], by: f64, other: &'a [f64]) -> () {
+        onto.iter_mut().zip(other).for_each(|(o, x)| *o += by * x);
+    }
+}
+
+vectorised! {
+    /// `onto ← other − onto`.
+    subtract_from(onto: &'a mut [f64], other: &'a [f64]) -> () {
+        onto.iter_mut().zip(other).for_each(|(o, x)| *o = x - *o);
+    }
+}
+
+vectorised! {
     /// The largest of some numbers that are not negative; 0 for none.
     largest(values: &'a [f64]) -> f64 {
         let mut most = [0.0; LANES];
@@ -249,6 +278,11 @@ mod tests {
             let want: f64 = x.iter().enumerate().map(|(i, x)| x * i as f64).sum();
             let places: Vec<f64> = (0..n).map(|i| i as f64).collect();
             assert_eq!(weighted_dot(&vec![1.0; n], &x, &places), want);
+            assert_eq!(plain_dot(&x, &places), want);
+            let mut onto = places.clone();
+            subtract_from(&mut onto, &x);
+            add_scaled(&mut onto, 2.0, &places);
+            assert!(onto.iter().zip(&x).zip(&places).all(|((o, x), p)| *o == x + p));
         }
     }
 
