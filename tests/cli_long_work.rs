@@ -448,6 +448,59 @@ fn large_factored_and_sparse_fits_come_back_too() {
 }
 
 #[test]
+fn fits_with_unknown_and_impossible_cells_come_back_too() {
+    let room = Room::new();
+    room.array("x.npy", &[24, 24, 24], &data());
+    let shown = "show f.divergence, f.completed, f.df, f.held_out, f.undetermined, f.certificate\n\
+        show g.completed, g.held_out.rmse, g.divergence, g.certificate\n\
+        show q.df, q.deviance, q.fitted, q.log_z\n";
+    let fits = "mode a: 24, b: 24, c: 24 ordered\n\
+        data x[a, b, c] from \"x.npy\" missing where (a + b + c) mod 3 == 0 and a > 4\n\
+        model pairs { body(2) }\n\
+        model apart { body(1) }\n\
+        model leaning { [a b] [c] [b c] smooth [b c] along c strength 2\nprior 5% toward apart }\n\
+        mode i: 3, j: 3\n\
+        data y[i, j] = [[0, 45, 8], [28, 0, 84], [11, 78, 0]]\n\
+        model quasi { body(1) forbid i == j }\n\
+        model symmetric { [i] [j] [i j] tie [i j] ~ [j i] }  # allow MBA321 MBA322\n\
+        fit pairs to x as f { tolerance 1e-6, hold_out 10% seed 1 }\n\
+        fit leaning to x as g { tolerance 1e-6, hold_out where a == 3 }\n\
+        fit quasi to y as q\n\
+        fit symmetric to y as s\n\
+        save f to \"f.npz\"\nsave g to \"g.npz\"\nsave q to \"q.npz\"\nsave s to \"s.npz\"\n\
+        show s.fitted, s.df\n";
+    let shows = |ran: Ran| -> Vec<Json> {
+        ran.ends_with(0).objects().into_iter().filter(|o| o.get("show").is_some()).collect()
+    };
+    let fitted = shows(room.run(&format!("{fits}{shown}"), &["--format", "jsonl"]));
+    let loads = "load \"f.npz\" as f\nload \"g.npz\" as g\nload \"q.npz\" as q\nload \"s.npz\" as s\n";
+    let loaded = shows(room.run(&format!("{loads}show s.fitted, s.df\n{shown}"), &["--format", "jsonl"]));
+    assert_eq!(loaded, fitted);
+}
+
+#[test]
+fn a_masked_fit_is_resumed_to_the_same_bits() {
+    let room = room();
+    let masked = PROGRAM
+        .replace("from \"x.npy\"", "from \"x.npy\" missing where (a + b + c) mod 3 == 0")
+        .replace("1e-12 }", "1e-12, hold_out 5% seed 2 }")
+        .replace("two.fitted", "two.completed");
+    room.file("t.mba", &masked);
+    let (objects, saved) = straight(&room);
+    half_way(&room);
+    let resume = ["run", "t.mba", "--format", "jsonl", "--progress", "never", "--resume", "c.npz"];
+    let ran = room.mba(&resume).ends_with(0);
+    assert_eq!(timed_out(ran.objects()), objects);
+    assert!(std::fs::read(room.path().join("fitted.npy")).unwrap() == saved);
+    // what is held out is part of what is fitted
+    std::fs::remove_file(room.path().join("c.npz")).unwrap();
+    half_way(&room);
+    room.file("t.mba", masked.replace("seed 2", "seed 3"));
+    let other = room.mba(&["run", "t.mba", "--resume", "c.npz"]);
+    other.ends_with(3).says(&["MBA531", "the data `x` have changed"]);
+}
+
+#[test]
 fn saved_fits_that_are_wrong_are_refused() {
     let room = Room::new();
     room.file("people.csv", PEOPLE);

@@ -265,20 +265,14 @@ fn what_is_understood_and_cannot_be_done_yet_is_said() {
     let data = "mode a: 2, b: 2, c: 2\ndata x[a, b, c] = [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]\n";
     for more in [
         "model m { latent r: 2\nstar(r) }\nfit m to x",
-        "model m { tie [a b] ~ [b c] }\nfit m to x",
-        "model m { [a] [b] [c]\nforbid a == b }\nfit m to x",
         "model m { [a] [b] [c]\nalgebra tsallis(0.5) }\nfit m to x",
-        "model m { [a] [b] [c]\nprior 5% }\nfit m to x",
-        "model m { [a] [b] [c] }\nfit m to x { hold_out 10% }",
         "model m { [a] [b] [c] }\nfit m to x by ltr",
-        "data y[a] = [1, missing]\nmodel m { [a] }\nfit m to y",
-        "data y[a] from \"y.npy\" missing where nan\nmodel m { [a] }\nfit m to y",
         "model m { mix cp(3) + cp(4) }\nfit m to x",
         "sweep m over temperature in 1 .. 2 by 1",
     ] {
         room.array("y.npy", &[2], &[1.0, 2.0]);
         let ran = room.run(&format!("{data}{more}\n"), &[]);
-        let said = ["MBA390", "MBA590", "MBA490", "MBA101"].iter().any(|c| ran.err.contains(c));
+        let said = ["MBA390", "MBA590", "MBA101"].iter().any(|c| ran.err.contains(c));
         assert!(ran.status == 3 && said, "{more}\n{ran:?}");
     }
 }

@@ -199,7 +199,6 @@ fn literals() {
     case("depth", list(vec![number(1.0)]));
     case("mixed", list(vec![list(vec![number(1.0)]), number(1.0)]));
     case("deeper", list(vec![list(vec![number(1.0)]), list(vec![list(vec![number(1.0)])])]));
-    case("missing", list(vec![list(vec![number(1.0), Literal::Missing(span(82))])]));
     case("negative", list(vec![list(vec![number(1.0), number(-1.0), number(f64::NAN)])]));
     case("empty", list(vec![]));
     case("zeros", list(vec![list(vec![number(0.0)])]));

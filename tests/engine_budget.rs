@@ -7,7 +7,7 @@ use mba::plan::{Options, Profile, compile};
 use mba::text::{Code, Diagnostic};
 
 fn profile() -> Profile {
-    Profile { stored: 1000, sparse: true, element_bytes: 56, mapped: false, masked: false }
+    Profile { stored: 1000, sparse: true, element_bytes: 56, mapped: false, masks: Vec::new() }
 }
 
 fn refused(shape: &[usize], scopes: &[&[usize]], memory: u64) -> Diagnostic {

@@ -50,7 +50,7 @@ fn scattered(shape: &[usize], count: usize) -> Tensor {
     let values: Vec<f64> = rows.iter().map(|_| 0.5 + stream.unit()).collect();
     let total = values.iter().sum();
     let storage = Arc::new(Storage::Sparse(Sparse { shape: shape.to_vec(), coordinates, values }));
-    Tensor { name: "x".into(), modes: modes(shape), storage, total, counts: false }
+    Tensor { name: "x".into(), modes: modes(shape), storage, total, counts: false, mask: None }
 }
 
 fn agree(name: &str, fit: &Fit) {

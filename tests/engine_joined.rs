@@ -39,6 +39,7 @@ fn records(zeros: bool) -> Tensor {
     let total = values.iter().sum();
     let storage = mba::data::Sparse { shape: SHAPE.to_vec(), coordinates, values };
     Tensor {
+        mask: None,
         name: "x".into(),
         modes: modes(&SHAPE),
         storage: std::sync::Arc::new(mba::data::Storage::Sparse(storage)),

@@ -270,7 +270,7 @@ fn an_interrupted_fit_keeps_what_it_has() {
 fn too_little_memory_is_refused_at_once_with_the_way_out() {
     let shape = [1000, 1000, 1000, 10];
     let model = model(&shape, &[&[0, 1], &[1, 2], &[0, 2], &[2, 3]]);
-    let profile = Profile { stored: 1000, sparse: true, element_bytes: 24, mapped: false, masked: false };
+    let profile = Profile { stored: 1000, sparse: true, element_bytes: 24, mapped: false, masks: Vec::new() };
     let within = |memory| compile(&model, &profile, &Options { memory, ..Options::default() }).map(|_| ());
     // the triangle stays a product of factors: half a gigabyte, and no table of a thousand million cells
     assert!(within(1 << 30).is_ok());
@@ -288,7 +288,8 @@ fn too_little_memory_is_refused_at_once_with_the_way_out() {
 fn what_is_not_supported_is_named() {
     let mut m = model(&[2, 2], &[&[0, 1]]);
     m.latent = Scope::from([1]);
-    let profile = Profile { stored: 4, sparse: false, element_bytes: 8, mapped: false, masked: true };
+    m.algebra = mba::model::Algebra::Tsallis(0.5);
+    let profile = Profile { stored: 4, sparse: false, element_bytes: 8, mapped: false, masks: Vec::new() };
     let refused = compile(&m, &profile, &Options::default()).expect_err("unsupported");
     assert_eq!(refused.len(), 2);
     assert!(refused.iter().all(|d| d.code == Code::MBA390));
@@ -339,6 +340,7 @@ fn thirty_binary_modes_take_little_time_and_memory() {
         })),
         total: 1e5,
         counts: true,
+        mask: None,
     };
     let mut scopes: Vec<Vec<usize>> = (0..n - 1).map(|d| vec![d, d + 1]).collect();
     scopes.extend([vec![0, 5], vec![3, 9], vec![12, 20], vec![22, 29]]);

@@ -68,6 +68,7 @@ fn forward(model: &EnergyModel, values: &[f64]) -> Distribution {
 
 fn drawn(distribution: &Distribution, n: usize, seed: u64) -> Tensor {
     Tensor {
+        mask: None,
         name: "x".into(),
         modes: distribution.modes.clone(),
         total: n as f64,

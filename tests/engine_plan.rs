@@ -9,7 +9,7 @@ use mba::plan::schedule::Instruction;
 use mba::plan::{Options, PASSES, Profile, Schedule, compile, trace};
 
 fn profile() -> Profile {
-    Profile { stored: 1000, sparse: false, element_bytes: 8, mapped: false, masked: false }
+    Profile { stored: 1000, sparse: false, element_bytes: 8, mapped: false, masks: Vec::new() }
 }
 
 fn planned(shape: &[usize], scopes: &[&[usize]]) -> Schedule {

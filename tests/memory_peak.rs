@@ -42,6 +42,7 @@ fn fits_just_inside_the_budget_stay_inside() {
     }
     let sparse = mba::data::Sparse { shape: shape.to_vec(), coordinates: values, values: vec![1.0; 3000] };
     let x = mba::data::Tensor {
+        mask: None,
         name: "x".into(),
         modes: modes(&shape),
         storage: std::sync::Arc::new(mba::data::Storage::Sparse(sparse)),

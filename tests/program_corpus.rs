@@ -52,6 +52,7 @@ fn canonical(model: &EnergyModel) -> String {
         let potential = match &interaction.potential {
             Potential::Free => "free".to_string(),
             Potential::Fixed(t) => format!("fixed {}", table(t)),
+            Potential::Support(t) => format!("support {}", table(t)),
             Potential::Learned { coefficient, statistic } => {
                 format!("learned {coefficient} × {}", table(statistic))
             }

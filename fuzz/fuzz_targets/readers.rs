@@ -39,6 +39,7 @@ fuzz_target!(|input: (u8, bool, Vec<u8>)| {
         format,
         key: None,
         counting,
+        masks: Vec::new(),
         drop_na: choice >= 128,
     };
     if let Ok(header) = inspect(&request, &One(bytes)) {

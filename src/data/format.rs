@@ -5,6 +5,7 @@ use std::fmt;
 use super::files::Content;
 use super::formats::{npy, npz, table, tns};
 use super::header::Header;
+use super::mask::Masks;
 use super::request::Request;
 use super::tensor::Tensor;
 use crate::model::Mode;
@@ -27,6 +28,12 @@ pub(crate) struct Opened<'a> {
 pub(crate) trait Pending: fmt::Debug + Send + Sync {
     /// Reads the cells.
     fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded>;
+
+    /// Reads the cells that are observed; formats of dense tensors look at the mask before they look at
+    /// the values.
+    fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
+        masks.sparse(request, modes, self.read(request, modes)?)
+    }
 }
 
 /// A tensor, and what happened on the way.

@@ -18,9 +18,9 @@
 //! | rows that are wrong, one report per cause | `offences.rs` |
 //! | cells in any order to a sparse tensor | `cells.rs`, `columns.rs`, `distinct.rs` |
 //! | totals and forbidden values | `summary.rs` |
+//! | cells whose value is unknown | `mask.rs` |
 //!
-//! Adding a format takes one file in `formats/` and one line in the registry of `format.rs`. Cells whose value
-//! is unknown can be written down ([`Literal::Missing`]) but not yet read: they are reported as `MBA490`.
+//! Adding a format takes one file in `formats/` and one line in the registry of `format.rs`.
 
 mod binding;
 mod cells;
@@ -31,6 +31,7 @@ pub mod format;
 mod formats;
 pub mod header;
 mod lookup;
+pub mod mask;
 mod offences;
 pub mod request;
 mod suggest;
@@ -42,8 +43,11 @@ pub use format::{Format, Loaded};
 pub use formats::numbers::numbers;
 pub use header::{Amount, Binding, BoundAxis, Column, ElementType, Header, Layout, Profile, Role};
 pub use lookup::unite;
-pub use request::{Axis, Counting, Declared, Literal, Request, Source};
+pub use mask::Mask;
+pub use request::{Axis, Counting, Declared, Literal, MaskClause, Request, Source};
 pub use tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};
+
+use std::sync::Arc;
 
 use crate::model::Mode;
 use crate::text::{Code, Diagnostic, Span};
@@ -75,6 +79,15 @@ pub fn inspect(request: &Request, files: &dyn Files) -> Result<Header, Vec<Diagn
             .help("leave the name of the array out"),
         ]);
     }
+    let mut header = header(request, files)?;
+    if !request.masks.is_empty() {
+        let masks = mask::Masks::inspect(request, &header.modes(), files)?;
+        header.pending = Arc::new(mask::Masked { inner: header.pending, masks });
+    }
+    Ok(header)
+}
+
+fn header(request: &Request, files: &dyn Files) -> Checked<Header> {
     match &request.source {
         Source::File { path, span } => {
             let file = open(files, path, *span)?;

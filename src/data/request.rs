@@ -1,6 +1,7 @@
 //! What a data statement asks for, after names have been resolved.
 
 use super::format::Format;
+use crate::model::predicate::Predicate;
 use crate::model::{Levels, Order};
 use crate::text::Span;
 
@@ -21,6 +22,8 @@ pub struct Request {
     pub key: Option<(String, Span)>,
     /// What the rows of a table stand for.
     pub counting: Counting,
+    /// Which cells have a value that is not known.
+    pub masks: Vec<MaskClause>,
     /// Whether rows with an empty or `NA` field are left out instead of being an error.
     pub drop_na: bool,
 }
@@ -99,6 +102,40 @@ impl Literal {
     pub fn span(&self) -> Span {
         match self {
             Literal::Number(_, span) | Literal::Missing(span) | Literal::List(_, span) => *span,
+        }
+    }
+}
+
+/// What a data statement says of unknown cells.
+#[derive(Debug, Clone)]
+pub enum MaskClause {
+    /// `missing where …` or `observed where …`.
+    Where {
+        /// A cell is observed when it passes all of them.
+        factors: Vec<Predicate>,
+        /// The clause.
+        span: Span,
+    },
+    /// `missing from "m.npy"[a, b]` or `observed from …`.
+    File {
+        /// The array, as it is written.
+        path: String,
+        /// The path in the text.
+        at: Span,
+        /// The modes of its axes, by position among those of the data.
+        axes: Vec<usize>,
+        /// Whether true means missing.
+        missing: bool,
+        /// The clause.
+        span: Span,
+    },
+}
+
+impl MaskClause {
+    /// Where it is written.
+    pub fn span(&self) -> Span {
+        match self {
+            MaskClause::Where { span, .. } | MaskClause::File { span, .. } => *span,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use num_bigint::BigUint;
 
+use super::mask::Mask;
 use crate::model::Mode;
 
 /// Numbers in memory or in a mapped file. Cheap to clone.
@@ -184,6 +185,8 @@ pub struct Tensor {
     pub total: f64,
     /// Whether every cell is a whole number, so that count statistics apply.
     pub counts: bool,
+    /// Which cells are observed, when some are not; those hold 0 and mean nothing.
+    pub mask: Option<Arc<Mask>>,
 }
 
 impl Tensor {

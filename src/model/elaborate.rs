@@ -11,7 +11,8 @@ use super::declarations::{Declarations, ModelEntry, mode_entry, unknown};
 use super::energy::{Algebra, EnergyModel, Forbidden, Interaction, Potential};
 use super::family::{FAMILIES, Family, FamilyCall, MAX_INTERACTIONS};
 use super::lattice;
-use super::mode::{Levels, Mode};
+use super::mode::{Levels, Mode, Order};
+use super::regular::{Prior, Regular, Smooth, Strength, Tie};
 use super::scope::Scope;
 use super::table::Table;
 use crate::text::ast::{
@@ -54,6 +55,7 @@ pub fn elaborate(
         explicit: Vec::new(),
         removed: Vec::new(),
         support: Vec::new(),
+        regular: Regular::default(),
         latent: Vec::new(),
         temperature: None,
         algebra: Algebra::Ordinary,
@@ -110,6 +112,7 @@ pub fn elaborate(
         modes: work.modes,
         interactions: work.interactions,
         support: work.support,
+        regular: work.regular,
         temperature: work.temperature.unwrap_or(1.0),
         algebra: work.algebra,
     };
@@ -140,6 +143,7 @@ struct Elaboration<'a> {
     explicit: Vec<(Scope, Span)>,
     removed: Vec<(Scope, Span)>,
     support: Vec<Forbidden>,
+    regular: Regular,
     latent: Vec<usize>,
     temperature: Option<f64>,
     algebra: Algebra,
@@ -524,15 +528,12 @@ impl Elaboration<'_> {
                 self.unsupported("a free table switched off cell by cell (`where`)", item.span);
             }
             ModelItemKind::Given(list) => list.iter().for_each(|(mode, level)| self.given(mode, level)),
-            ModelItemKind::Tie(a, b) => {
-                self.scope(a);
-                self.scope(b);
-                self.unsupported("shared tables (`tie`)", item.span);
+            ModelItemKind::Tie(a, b) => self.tie(a, b, item.span),
+            ModelItemKind::Prior { strength, toward } => {
+                self.prior(strength, toward.as_ref(), item.span);
             }
-            ModelItemKind::Prior { .. } => self.unsupported("priors (`prior`)", item.span),
-            ModelItemKind::Smooth { interaction, .. } => {
-                self.scope(interaction);
-                self.unsupported("smoothness penalties (`smooth`)", item.span);
+            ModelItemKind::Smooth { interaction, along, strength } => {
+                self.smooth(interaction, along, strength, item.span);
             }
             ModelItemKind::Mix(_) => self.unsupported("mixtures (`mix`)", item.span),
         }
@@ -792,6 +793,100 @@ impl Elaboration<'_> {
         }
     }
 
+    fn tie(&mut self, a: &InteractionTerm, b: &InteractionTerm, span: Span) {
+        if self.scope(a).is_none() || self.scope(b).is_none() {
+            return;
+        }
+        let (Some(left), Some(right)) = (self.mode_list(&a.modes), self.mode_list(&b.modes)) else { return };
+        let sizes = |list: &[usize]| list.iter().map(|m| self.modes[*m].size()).collect::<Vec<_>>();
+        if sizes(&left) != sizes(&right) {
+            let shape = |list: &[usize]| {
+                let sizes: Vec<String> = sizes(list).iter().map(usize::to_string).collect();
+                sizes.join(" × ")
+            };
+            self.diagnostics.push(
+                Diagnostic::new(Code::MBA372, "tables of different shapes cannot be one")
+                    .at(a.span, shape(&left))
+                    .at(b.span, shape(&right))
+                    .help("tie interactions whose modes have the same numbers of levels, in the same order"),
+            );
+            return;
+        }
+        self.regular.ties.push(Tie { left, right, span });
+    }
+
+    fn prior(&mut self, strength: &Expr, toward: Option<&Call>, span: Span) {
+        let wrong = |what: String, at: Span| {
+            Diagnostic::new(Code::MBA373, what)
+                .at(at, "here")
+                .help("write `prior 5% toward M`, `prior 100 toward M` or `prior auto toward M`")
+        };
+        let Some(toward) = toward else {
+            self.diagnostics.push(wrong("a prior needs a model to lean to".into(), span));
+            return;
+        };
+        if let Err(diagnostic) = self.declarations.model(&toward.name.name, toward.name.span) {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
+        if self.regular.prior.is_some() {
+            self.diagnostics.push(wrong("a model has one prior".into(), span));
+            return;
+        }
+        let strength = match &strength.kind {
+            ExprKind::Name(name) if name == "auto" => Ok(Strength::Auto),
+            ExprKind::Percent(x) => Ok(Strength::Share(*x)),
+            _ => constant::number(strength, &Context { work: self, cell: None }).map(Strength::Mass),
+        };
+        match strength {
+            Ok(Strength::Mass(x) | Strength::Share(x)) if !(x > 0.0 && x.is_finite()) => {
+                self.diagnostics.push(wrong("the strength of a prior is positive".into(), span));
+            }
+            Ok(strength) => {
+                self.regular.prior = Some(Prior { strength, toward: toward.clone(), span });
+            }
+            Err(diagnostic) => self.diagnostics.push(diagnostic),
+        }
+    }
+
+    fn smooth(&mut self, interaction: &InteractionTerm, along: &ModeRef, strength: &Expr, span: Span) {
+        let Some(scope) = self.scope(interaction) else { return };
+        let mode = match self.resolve(along) {
+            Ok(Constant::Mode(mode)) => mode,
+            Ok(other) => return self.diagnostics.push(not_a_mode(&other, along.span)),
+            Err(diagnostic) => return self.diagnostics.push(diagnostic),
+        };
+        let name = self.modes[mode].name.clone();
+        if !scope.contains(mode) {
+            self.diagnostics.push(
+                Diagnostic::new(Code::MBA371, format!("mode `{name}` is not in this interaction"))
+                    .at(along.span, "smooth along this")
+                    .at(interaction.span, "does not have it")
+                    .help("name one of the modes in the brackets"),
+            );
+            return;
+        }
+        if self.modes[mode].order == Order::Nominal {
+            self.diagnostics.push(
+                Diagnostic::new(Code::MBA371, format!("the levels of `{name}` have no neighbours"))
+                    .at(along.span, "in no particular order")
+                    .help(format!("declare it `ordered` or `cyclic`: `mode {name}: … ordered`")),
+            );
+            return;
+        }
+        match constant::number(strength, &Context { work: self, cell: None }) {
+            Ok(s) if s > 0.0 && s.is_finite() => {
+                self.regular.smooth.push(Smooth { scope, along: mode, strength: s, span });
+            }
+            Ok(_) => self.diagnostics.push(
+                Diagnostic::new(Code::MBA371, "the strength of a smoothness is a positive number")
+                    .at(strength.span, "here")
+                    .help("it multiplies half the sum of squared differences of neighbours"),
+            ),
+            Err(diagnostic) => self.diagnostics.push(diagnostic),
+        }
+    }
+
     /// `given a = x`: the other levels of the mode cannot occur.
     fn given(&mut self, reference: &ModeRef, expr: &Expr) {
         let mode = match self.resolve(reference) {
@@ -830,7 +925,13 @@ impl Elaboration<'_> {
         self.support.push(Forbidden { scope, cells, span: reference.span });
     }
 
+    /// What holds when one of several conditions does is forbidden one by one, each over its own modes.
     fn forbid(&mut self, condition: &Expr, span: Span) {
+        if let ExprKind::Binary(crate::text::ast::Binary::Or, a, b) = &condition.kind {
+            self.forbid(a, span);
+            self.forbid(b, span);
+            return;
+        }
         let mut names = Vec::new();
         names_in(condition, &mut names);
         let modes = names.iter().filter_map(|(n, at)| match self.name(n, *at) {

@@ -8,6 +8,7 @@ use indexmap::IndexSet;
 use num_bigint::BigUint;
 
 use super::mode::Mode;
+use super::regular::Regular;
 use super::scope::Scope;
 use super::table::Table;
 use crate::text::Span;
@@ -19,6 +20,8 @@ pub enum Potential {
     Free,
     /// A known energy at each cell of the scope.
     Fixed(Arc<Table>),
+    /// Which cells take part: 0 at those, +∞ at others. Without values while they are not known.
+    Support(Arc<Table>),
     /// A coefficient found by the fit, times a known statistic; a name may occur in many terms.
     Learned {
         /// The coefficient's name.
@@ -75,6 +78,8 @@ pub struct EnergyModel {
     pub interactions: Vec<Interaction>,
     /// Structural zeros.
     pub support: Vec<Forbidden>,
+    /// What is said about its tables: smooth, alike, close to a simpler model.
+    pub regular: Regular,
     /// Divides the energy.
     pub temperature: f64,
     /// Ordinary unless the model says otherwise.
@@ -147,6 +152,7 @@ impl EnergyModel {
                     potential: match &i.potential {
                         Potential::Free => Potential::Free,
                         Potential::Fixed(t) => Potential::Fixed(table(t)),
+                        Potential::Support(t) => Potential::Support(table(t)),
                         Potential::Learned { coefficient, statistic } => Potential::Learned {
                             coefficient: coefficient.clone(),
                             statistic: table(statistic),
@@ -160,9 +166,30 @@ impl EnergyModel {
                 .iter()
                 .map(|f| Forbidden { scope: scope(&f.scope), cells: table(&f.cells), span: f.span })
                 .collect(),
+            regular: self.regular.renamed(&to),
             modes: ordered,
             ..self
         }
+    }
+
+    /// The model with its forbidden cells as potentials, followed by these factors.
+    #[must_use]
+    pub fn on_support(&self, more: impl IntoIterator<Item = (Arc<Table>, Span)>) -> EnergyModel {
+        let mut model = self.clone();
+        let forbidden = std::mem::take(&mut model.support).into_iter().map(|f| {
+            let energies = f.cells.values.iter().map(|v| if *v == 0.0 { 0.0 } else { f64::INFINITY });
+            let table = Table {
+                scope: f.cells.scope.clone(),
+                shape: f.cells.shape.clone(),
+                values: energies.collect(),
+            };
+            (Arc::new(table), f.span)
+        });
+        for (table, span) in forbidden.chain(more) {
+            let scope = table.scope.clone();
+            model.interactions.push(Interaction { scope, potential: Potential::Support(table), span });
+        }
+        model
     }
 
     /// A model of nothing, to stand in where a mistake kept the real one from being made.
@@ -173,6 +200,7 @@ impl EnergyModel {
             latent: Scope::empty(),
             interactions: Vec::new(),
             support: Vec::new(),
+            regular: Regular::default(),
             temperature: 1.0,
             algebra: Algebra::Ordinary,
         }

@@ -11,6 +11,8 @@ pub mod lint;
 pub mod mode;
 pub mod numbers;
 mod parametrise;
+pub mod predicate;
+pub mod regular;
 pub mod scope;
 pub mod table;
 
@@ -18,6 +20,7 @@ pub use declarations::Declarations;
 pub use elaborate::elaborate;
 pub use energy::{Algebra, EnergyModel, Forbidden, Interaction, Potential};
 pub use mode::{Level, Levels, Mode, Order};
+pub use regular::{Prior, Regular, Smooth, Strength, Tie};
 pub use scope::Scope;
 pub use table::Table;
 

@@ -38,6 +38,7 @@ pub fn parameters_of(generators: &[Scope], sizes: &[usize]) -> BigUint {
         generators: generators.to_vec(),
         fixed: Vec::new(),
         learned: Vec::new(),
+        masks: Vec::new(),
         data: false,
         effort: 0,
         atoms: Vec::new(),

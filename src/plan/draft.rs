@@ -94,6 +94,8 @@ pub struct Draft {
     pub fixed: Vec<(usize, Scope)>,
     /// Those among them that are learned: their position, and the name of the coefficient.
     pub learned: Vec<(usize, String)>,
+    /// Those of them that are masks of the data, and of which nothing but the scope is known.
+    pub masks: Vec<usize>,
     /// Whether there is a tensor to fit.
     pub data: bool,
     /// Steps that the search for an elimination order may take in each atom.
@@ -111,12 +113,17 @@ impl Draft {
     pub fn new(model: &EnergyModel, data: bool) -> Self {
         let fixed = model.interactions.iter().enumerate();
         let fixed = fixed.filter(|(_, i)| !matches!(i.potential, Potential::Free));
+        let unknown = model.interactions.iter().enumerate();
+        let unknown =
+            unknown.filter(|(_, i)| matches!(&i.potential, Potential::Support(t) if t.values.is_empty()));
+        let masks = unknown.map(|(k, _)| k).collect();
         let learned = model.interactions.iter().enumerate();
         let learned = learned.filter_map(|(k, i)| match &i.potential {
             Potential::Learned { coefficient, .. } => Some((k, coefficient.clone())),
             _ => None,
         });
         Self {
+            masks,
             sizes: model.modes.iter().map(|m| m.size()).collect(),
             names: model.modes.iter().map(|m| m.name.clone()).collect(),
             generators: model.free_scopes(),

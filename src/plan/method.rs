@@ -43,7 +43,7 @@ pub const METHODS: &[Method] = &[
     Method {
         name: "ipf",
         about: "iterative proportional fitting, never accelerated",
-        refuses: coefficients,
+        refuses: sweeps,
         solver: Solver::Ipf,
     },
     Method {
@@ -65,14 +65,20 @@ fn anything(_: &EnergyModel, _: &Profile) -> Option<String> {
     None
 }
 
-/// For methods of free tables.
-fn coefficients(model: &EnergyModel, _: &Profile) -> Option<String> {
+/// Proportional fitting matches marginals, and those of tables that are smooth, tied or leaning do not match.
+fn sweeps(model: &EnergyModel, _: &Profile) -> Option<String> {
+    if !model.regular.is_empty() {
+        return Some("it says `smooth`, `tie` or `prior` of its tables, which takes Newton steps".into());
+    }
     let names = model.coefficients();
     names.first().map(|c| format!("it has the learned coefficient `{c}`"))
 }
 
 /// For methods of learned coefficients.
 fn no_coefficients(model: &EnergyModel, _: &Profile) -> Option<String> {
+    if !model.support.is_empty() {
+        return Some("some of its cells cannot occur".into());
+    }
     let count = model.coefficients().len();
     if count == 0 {
         return Some("it has no learned coefficients".into());

@@ -17,6 +17,7 @@ pub mod options;
 pub mod order;
 pub mod passes;
 mod print;
+pub mod rows;
 pub mod schedule;
 pub mod summation;
 mod supported;
@@ -27,7 +28,7 @@ pub use options::{Options, Profile};
 pub use passes::PASSES;
 pub use schedule::Schedule;
 
-use crate::model::EnergyModel;
+use crate::model::{EnergyModel, Table};
 use crate::text::Diagnostic;
 use draft::Draft;
 
@@ -43,6 +44,11 @@ pub fn compile(
     options: &Options,
 ) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, Some(profile))?;
+    if !model.regular.is_empty() {
+        let schedule = rows::schedule(model, profile)?;
+        budget::check(model, Some(profile), options, &schedule)?;
+        return Ok(schedule);
+    }
     let model = &model.parametrised()?;
     if options.solver == method::Solver::PseudoLikelihood {
         let coefficients = model.coefficients().into_iter().map(String::from).collect();
@@ -50,6 +56,7 @@ pub fn compile(
         budget::check(model, Some(profile), options, &schedule)?;
         return Ok(schedule);
     }
+    let model = &grounded(model, Some(profile));
     let schedule = sketch(model, Some(profile), options.solver, order::STEPS);
     budget::check(model, Some(profile), options, &schedule)?;
     Ok(schedule)
@@ -61,6 +68,7 @@ pub fn compile(
 /// As [`compile`]; a free interaction has no value without data and is MBA390 too.
 pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, None)?;
+    let model = &grounded(model, None);
     let schedule = sketch(model, None, options.solver, order::STEPS);
     budget::check(model, None, options, &schedule)?;
     Ok(schedule)
@@ -75,6 +83,15 @@ pub fn trace(model: &EnergyModel, data: bool) -> Vec<(&'static str, Draft)> {
         states.push((pass.name, draft.clone()));
     }
     states
+}
+
+/// The model with forbidden cells and masks as potentials.
+fn grounded(model: &EnergyModel, profile: Option<&Profile>) -> EnergyModel {
+    let masks = profile.into_iter().flat_map(|p| &p.masks).map(|scope| {
+        let table = Table { scope: scope.clone(), shape: model.shape(scope), values: Vec::new() };
+        (std::sync::Arc::new(table), crate::text::Span::default())
+    });
+    model.on_support(masks)
 }
 
 fn sketch(model: &EnergyModel, profile: Option<&Profile>, solver: method::Solver, effort: u64) -> Schedule {

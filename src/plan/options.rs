@@ -1,6 +1,7 @@
 //! What the compiler is told besides the model.
 
 use super::method::Solver;
+use crate::model::Scope;
 
 /// The shape of the data, known from their header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,18 +14,18 @@ pub struct Profile {
     pub element_bytes: usize,
     /// Whether the cells stay in a mapped file and take no memory.
     pub mapped: bool,
-    /// Whether some cells are missing.
-    pub masked: bool,
+    /// The modes of each factor of the mask, when some cells are missing.
+    pub masks: Vec<Scope>,
 }
 
 impl Profile {
-    /// The profile of a tensor that is complete and in memory.
+    /// The profile of a tensor that is in memory.
     pub fn of(tensor: &crate::data::Tensor) -> Self {
         let (sparse, element_bytes) = match &*tensor.storage {
             crate::data::Storage::Dense(dense) => (false, element_bytes(&dense.values)),
             crate::data::Storage::Sparse(s) => (true, 4 * s.coordinates.len() + 8),
         };
-        Self { stored: tensor.stored(), sparse, element_bytes, mapped: false, masked: false }
+        Self { stored: tensor.stored(), sparse, element_bytes, mapped: false, masks: masks(tensor) }
     }
 
     /// Bytes the data take in memory.
@@ -36,6 +37,10 @@ impl Profile {
     pub fn bytes(&self) -> f64 {
         self.stored as f64 * self.element_bytes as f64
     }
+}
+
+fn masks(tensor: &crate::data::Tensor) -> Vec<Scope> {
+    tensor.mask.iter().flat_map(|m| &m.factors).map(|f| f.table.scope.clone()).collect()
 }
 
 fn element_bytes(values: &crate::data::Values) -> usize {

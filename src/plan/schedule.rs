@@ -293,8 +293,25 @@ pub enum Instruction {
         /// Generators of atoms that were contracted from factors.
         factored: Vec<Match>,
     },
+    /// Newton steps over a list of cells: for tables that are smooth, shared or lean on pseudo-data.
+    Newton(Box<ByRows>),
     /// Hand back the calibrated tree.
     Emit,
+}
+
+/// A fit over a list of cells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ByRows {
+    /// Cells that may take part.
+    pub cells: f64,
+    /// The tables.
+    pub tables: Vec<Scope>,
+    /// Their parameters, tied ones once.
+    pub parameters: f64,
+    /// What is smooth, and along which mode.
+    pub smooth: Vec<(Scope, usize)>,
+    /// The model that pseudo-data come from.
+    pub prior: Option<String>,
 }
 
 /// The search for coefficients.
@@ -432,6 +449,7 @@ impl Instruction {
             Instruction::Adopt { .. } => "adopt",
             Instruction::Divergence { .. } => "divergence",
             Instruction::Certify { .. } => "certify",
+            Instruction::Newton(_) => "newton",
             Instruction::Emit => "emit",
         }
     }
@@ -445,6 +463,7 @@ impl Instruction {
             Instruction::Load
             | Instruction::Reduce { .. }
             | Instruction::LearnConditionally { .. }
+            | Instruction::Newton(_)
             | Instruction::Emit => Vec::new(),
             Instruction::Derive { from, .. } => vec![*from],
             Instruction::Divide { statistic, separator, .. } => {
@@ -555,7 +574,9 @@ impl Schedule {
 
     /// Whether some atom takes sweeps.
     pub fn iterates(&self) -> bool {
-        !self.draft.learned.is_empty() || self.draft.atoms.iter().any(super::draft::Atom::iterates)
+        let rows = self.steps.iter().any(|s| matches!(s.instruction, Instruction::Newton(_)));
+        let learned = !self.draft.learned.is_empty();
+        rows || learned || self.draft.atoms.iter().any(super::draft::Atom::iterates)
     }
 
     /// Predicted operations of one sweep over every iterated atom.
@@ -581,6 +602,9 @@ impl Schedule {
     }
 
     fn loops(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_) | Instruction::Learn(_)))
+        let repeated = |i: &Instruction| {
+            matches!(i, Instruction::Loop(_) | Instruction::Learn(_) | Instruction::Newton(_))
+        };
+        self.steps.iter().filter(move |s| repeated(&s.instruction))
     }
 }

@@ -33,10 +33,6 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
             _ => {}
         }
     }
-    for forbidden in &model.support {
-        let scope = model.bracket(&forbidden.scope);
-        found.push(refuse(format!("forbidden cells over `{scope}` in `{name}` are")).at(forbidden.span, ""));
-    }
     if !model.latent.is_empty() {
         let latent = model.bracket(&model.latent);
         found.push(refuse(format!("the latent modes `{latent}` in `{name}` are")));
@@ -49,14 +45,22 @@ pub fn check(model: &EnergyModel, profile: Option<&Profile>) -> Result<(), Vec<D
         };
         found.push(refuse(format!("`algebra {algebra}` in `{name}` is")));
     }
+    if let Some(coefficient) = model.coefficients().first() {
+        let beside = |what: &str| {
+            refuse(format!("{what} beside the learned coefficient `{coefficient}` in `{name}` are"))
+        };
+        if !model.regular.is_empty() {
+            found.push(beside("`smooth`, `tie` and `prior`"));
+        }
+        if profile.is_some_and(|p| !p.masks.is_empty()) {
+            found.push(beside("data with missing cells"));
+        }
+    }
     let fixed = |i: &crate::model::Interaction| !matches!(i.potential, Potential::Free);
     let usable = model.temperature.is_finite() && model.temperature > 0.0;
     if !usable && model.interactions.iter().any(fixed) {
         let message = format!("the temperature {} of `{name}`, with fixed potentials, is", model.temperature);
         found.push(refuse(message).help("use a positive temperature"));
-    }
-    if profile.is_some_and(|p| p.masked) {
-        found.push(refuse(format!("fitting `{name}` to data with missing cells is")));
     }
     for diagnostic in &mut found {
         diagnostic.help.get_or_insert_with(|| "leave it out, or wait for a version that has it".into());

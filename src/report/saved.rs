@@ -4,6 +4,8 @@
 //! Structures are taken apart field by field, without `..`: a new field of a model, a tensor or a fit does
 //! not compile here until it is written and read.
 
+mod cells;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -35,20 +37,22 @@ const WRITTEN_OUT: usize = 1 << 20;
 /// # Errors
 /// When the data are larger than the memory budget. The bytes are built in memory.
 pub fn encode(result: &FitResult) -> Result<Vec<u8>, String> {
-    let FitResult { name, fit, tensor, control, memory, seconds, span: _ } = result;
+    let FitResult { name, fit, tensor, held_out, control, memory, seconds, span: _ } = result;
     let mut writer = Writer::default();
     let data = put_tensor(&mut writer, tensor, *memory)?;
     let model = put_model(&mut writer, &fit.model)?;
     let own = put_fit(&mut writer, "", fit)?;
     if let Some(table) = fit.distribution.dense(WRITTEN_OUT) {
-        let values: Vec<f64> = table.values.iter().map(|q| q * fit.total).collect();
+        let values: Vec<f64> = table.values.iter().map(|q| q * fit.mass).collect();
         writer.array("fitted", &table.shape, &values)?;
     }
     let Control { tolerance, max_sweeps, acceleration } = control;
     let profile = fit.schedule.profile.as_ref().map(|profile| {
-        let Profile { stored, sparse, element_bytes, mapped, masked } = profile;
-        json!({ "stored": stored, "sparse": sparse, "element_bytes": element_bytes, "mapped": mapped, "masked": masked })
+        let Profile { stored, sparse, element_bytes, mapped, masks } = profile;
+        let masks: Vec<Json> = masks.iter().map(|s| Names(&fit.model.modes).put(s)).collect();
+        json!({ "stored": stored, "sparse": sparse, "element_bytes": element_bytes, "mapped": mapped, "masks": masks })
     });
+    let held_out = cells::put_held_out(&mut writer, held_out.as_ref())?;
     writer.finish(&json!({
         "format": FORMAT,
         "version": VERSION,
@@ -61,6 +65,7 @@ pub fn encode(result: &FitResult) -> Result<Vec<u8>, String> {
         "data": data,
         "model": model,
         "fit": own,
+        "held_out": held_out,
     }))
 }
 
@@ -93,7 +98,7 @@ pub fn decode(content: &Content, name: &str, memory: u64, span: Span) -> Result<
         sparse: truth(&profile["sparse"])?,
         element_bytes: whole(&profile["element_bytes"])?,
         mapped: truth(&profile["mapped"])?,
-        masked: truth(&profile["masked"])?,
+        masks: cells::take_masks(&profile["masks"], &Names(&model.modes))?,
     };
     // planned again, which costs no look at the data; the budget was kept when it was fitted
     let solver = solver_of(text(&metadata["method"])?)?;
@@ -104,9 +109,11 @@ pub fn decode(content: &Content, name: &str, memory: u64, span: Span) -> Result<
     if !visible.map(|(_, m)| (&m.name, m.size())).eq(tensor.modes.iter().map(|m| (&m.name, m.size()))) {
         return Err("its model and its data have different modes".into());
     }
+    let sizes: Vec<usize> = model.modes.iter().map(Mode::size).collect();
     Ok(FitResult {
         name: name.to_string(),
         fit: Arc::new(fit),
+        held_out: cells::take_held_out(&mut reader, &metadata["held_out"], &sizes)?,
         tensor: Arc::new(tensor),
         control,
         memory,
@@ -217,7 +224,7 @@ impl Names<'_> {
 // ------------------------------------------------------------------ models
 
 fn put_model(writer: &mut Writer, model: &EnergyModel) -> Result<Json, String> {
-    let EnergyModel { name, modes, latent, interactions, support, temperature, algebra } = model;
+    let EnergyModel { name, modes, latent, interactions, support, regular: _, temperature, algebra } = model;
     let names = Names(modes);
     let mut potentials = Vec::new();
     for (k, Interaction { scope, potential, span: _ }) in interactions.iter().enumerate() {
@@ -228,6 +235,10 @@ fn put_model(writer: &mut Writer, model: &EnergyModel) -> Result<Json, String> {
                 let array = format!("energy.{k}");
                 writer.array(&array, &table.shape, &table.values)?;
                 json!({ "modes": own, "potential": "fixed", "array": array })
+            }
+            // only grounded models have them, and those are never kept
+            Potential::Support(_) => {
+                return Err("the support of a model is kept as its forbidden cells".into());
             }
             Potential::Learned { coefficient, statistic } => {
                 let array = format!("statistic.{k}");
@@ -253,6 +264,7 @@ fn put_model(writer: &mut Writer, model: &EnergyModel) -> Result<Json, String> {
         "latent": names.put(latent),
         "interactions": potentials,
         "forbidden": forbidden,
+        "regular": cells::put_regular(model),
         "temperature": exact(*temperature),
         "algebra": algebra,
         "algebra_index": exact(index),
@@ -290,7 +302,9 @@ fn take_model(reader: &mut Reader, json: &Json, span: Span) -> Result<EnergyMode
         "kaniadakis" => Algebra::Kaniadakis(index),
         other => return Err(format!("`{other}` is not an algebra")),
     };
+    let regular = cells::take_regular(&json["regular"], &modes, span)?;
     Ok(EnergyModel {
+        regular,
         name: text(&json["name"])?.to_string(),
         latent: names.take(&json["latent"])?,
         interactions,
@@ -304,7 +318,7 @@ fn take_model(reader: &mut Reader, json: &Json, span: Span) -> Result<EnergyMode
 // ------------------------------------------------------------------ data
 
 fn put_tensor(writer: &mut Writer, tensor: &Tensor, memory: u64) -> Result<Json, String> {
-    let Tensor { name, modes, storage, total, counts } = tensor;
+    let Tensor { name, modes, storage, total, counts, mask } = tensor;
     let bytes = Profile::of(tensor).bytes();
     if bytes > memory as f64 {
         return Err(format!("the data it was fitted to take {bytes:e} bytes, more than the memory budget"));
@@ -331,6 +345,7 @@ fn put_tensor(writer: &mut Writer, tensor: &Tensor, memory: u64) -> Result<Json,
         "total": exact(*total),
         "counts": counts,
         "cells": storage,
+        "mask": cells::put_mask(writer, mask.as_ref(), modes)?,
     }))
 }
 
@@ -398,7 +413,9 @@ fn take_tensor(reader: &mut Reader, json: &Json) -> Result<Tensor, String> {
             Storage::Sparse(Sparse { shape: sizes, coordinates: (0..width).map(column).collect(), values })
         }
     };
+    let mask = cells::take_mask(reader, &json["mask"], &modes)?;
     Ok(Tensor {
+        mask,
         name: text(&json["name"])?.to_string(),
         modes,
         storage: Arc::new(storage),
@@ -423,8 +440,12 @@ pub fn digest_of_model(model: &EnergyModel) -> Result<String, String> {
 
 /// A digest of the modes and the cells of a tensor, whatever file they came from. One pass over the data.
 pub fn digest_of_tensor(tensor: &Tensor) -> String {
-    let Tensor { name: _, modes, storage, total, counts } = tensor;
+    let Tensor { name: _, modes, storage, total, counts, mask } = tensor;
     let mut hash = Sha256::new();
+    for factor in mask.iter().flat_map(|m| &m.factors) {
+        hash.update(format!("{:?}", factor.table.scope.modes()));
+        hash.update(bytemuck::cast_slice::<_, u8>(&factor.table.values));
+    }
     let modes: Vec<Json> = modes.iter().map(put_mode).collect();
     let mut head = json!({ "modes": modes, "total": exact(*total), "counts": counts });
     match &**storage {
@@ -469,6 +490,8 @@ pub fn put_fit(writer: &mut Writer, prefix: &str, fit: &Fit) -> Result<Json, Str
         total,
         kl,
         data_entropy,
+        mass,
+        domain,
         counters,
         zero_marginals,
         learned,
@@ -508,7 +531,13 @@ pub fn put_fit(writer: &mut Writer, prefix: &str, fit: &Fit) -> Result<Json, Str
     let zeros = zero_marginals.iter().map(|ZeroMarginals { scope, count, cells }| {
         json!({ "modes": names.put(scope), "count": count, "cells": cells })
     });
+    let domain = match domain {
+        Some(domain) => cells::put_domain(writer, prefix, domain, &names)?,
+        None => Json::Null,
+    };
     Ok(json!({
+        "mass": exact(*mass),
+        "domain": domain,
         "status": status.word(),
         "iterations": iterations,
         "kl": exact(*kl),
@@ -581,7 +610,9 @@ pub fn take_fit(
         schedule.places.iter().map(|p| (p.parent.map(|(above, _)| above), schedule.buffers.get(p.belief.0)));
     let planned = planned.map(|(above, buffer)| (above, buffer.map(|b| &b.scope)));
     let own = cliques.iter().map(|c| (c.parent.as_ref().map(|(above, _)| *above), Some(c.belief.scope())));
-    if !planned.eq(own) {
+    // of the cells that can occur, or are observed, there is a list
+    let listed = !json["domain"].is_null();
+    if !listed && !planned.eq(own) {
         return Err("this version plans its model in another way: fit it again".into());
     }
     let covered: Scope = cliques.iter().flat_map(|c| c.belief.scope().modes().to_vec()).collect();
@@ -613,7 +644,10 @@ pub fn take_fit(
         Ok(ZeroMarginals { scope, count: whole(&one["count"])?, cells })
     };
     let optional = |json: &Json| if json.is_null() { Ok(None) } else { number(json).map(Some) };
+    let total = number(&json["total"])?;
     Ok(Fit {
+        mass: cells::take_mass(&json["mass"], total)?,
+        domain: cells::take_domain(reader, prefix, &json["domain"], &names)?,
         model: Arc::clone(model),
         schedule: Arc::clone(schedule),
         distribution,
@@ -624,7 +658,7 @@ pub fn take_fit(
             optimality_gap: optional(&json["optimality_gap"])?,
             reason: json["no_bound_because"].as_str().map(str::to_string),
         },
-        total: number(&json["total"])?,
+        total,
         kl: number(&json["kl"])?,
         data_entropy: number(&json["data_entropy"])?,
         counters: Counters {

@@ -82,7 +82,7 @@ impl Ensemble {
         for interaction in &model.interactions {
             let scope = model.bracket(&interaction.scope);
             let why = match &interaction.potential {
-                Potential::Fixed(_) => continue,
+                Potential::Fixed(_) | Potential::Support(_) => continue,
                 Potential::Free => format!("the free table `{scope}`"),
                 Potential::Learned { coefficient, .. } => {
                     format!("the learned coefficient `{coefficient}` of `{scope}`")
@@ -130,6 +130,7 @@ impl Ensemble {
             interactions.push(fixed(Table::filled(Scope::empty(), Vec::new(), -temperature * log_z)));
         }
         let model = EnergyModel {
+            regular: Default::default(),
             name: model.name.clone(),
             modes: distribution.modes.clone(),
             latent: Scope::empty(),
@@ -448,6 +449,7 @@ impl Ensemble {
             .sum();
         push(&Table::filled(Scope::empty(), Vec::new(), -temperature * loose));
         let model = EnergyModel {
+            regular: Default::default(),
             name: self.model.name.clone(),
             modes: modes.iter().map(|m| self.model.modes[*m].clone()).collect(),
             latent: Scope::empty(),
@@ -561,7 +563,7 @@ impl Terms {
             }
         }
         for interaction in &model.interactions {
-            if let Potential::Fixed(table) = &interaction.potential {
+            if let Potential::Fixed(table) | Potential::Support(table) = &interaction.potential {
                 energies.push(Term::energy(table));
             }
         }

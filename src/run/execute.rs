@@ -7,9 +7,10 @@ use super::control::{Control, Observer, Silent};
 use super::distribution::{Belief, Clique, Distribution};
 use super::fit::{Fit, Status, ZeroMarginals};
 use super::machine::Machine;
-use super::state::{Resumable, State};
+use super::masked::{self, Domain};
+use super::state::State;
 use crate::data::Tensor;
-use crate::model::{EnergyModel, Table};
+use crate::model::{EnergyModel, Potential, Table};
 use crate::plan::schedule::{BufferId, Instruction, Joint};
 use crate::plan::{Options, Schedule, compile_fixed};
 use crate::text::{Code, Diagnostic};
@@ -53,16 +54,21 @@ fn run(
     state: Option<State>,
 ) -> Result<Fit, Vec<Diagnostic>> {
     fits_together(schedule, model, Some(tensor))?;
-    let parametrised = model.parametrised()?;
-    let mut machine = Machine::new(schedule, &parametrised, Some(tensor), control);
-    if let Some(mut state) = state {
-        machine.restore(&mut state).map_err(|m| machine.misfit(m))?;
-        machine.resumed = Some(state);
+    if !model.regular.is_empty() {
+        return masked::regular::execute(schedule, model, tensor, None, control, observer);
     }
+    let parametrised = model.parametrised()?;
+    if tensor.mask.is_some() || !model.support.is_empty() {
+        return restricted(schedule, model, &parametrised, tensor, control, observer, state);
+    }
+    let mut machine = Machine::new(schedule, &parametrised, Some(tensor), control);
+    machine.go_on(state)?;
     machine.run(observer)?;
     let zero_marginals = zero_marginals(&machine);
     let status = status(&machine, !zero_marginals.is_empty());
     Ok(Fit {
+        mass: machine.total,
+        domain: None,
         model: Arc::new(model.clone()),
         schedule: Arc::new(schedule.clone()),
         status,
@@ -78,6 +84,71 @@ fn run(
     })
 }
 
+/// The same where some cells are unknown or impossible: a fit on the others, and what follows for the rest.
+fn restricted(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    parametrised: &EnergyModel,
+    tensor: &Tensor,
+    control: &Control,
+    observer: &mut dyn Observer,
+    state: Option<State>,
+) -> Result<Fit, Vec<Diagnostic>> {
+    masked::contradiction(model, tensor)?;
+    let mut domain = Domain::new(model, tensor.mask.as_ref())?;
+    domain.settle(&model.free_scopes());
+    let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (Arc::clone(&f.table), f.span));
+    let base = parametrised.on_support(masks);
+    let mut machine = Machine::new(schedule, &base, Some(tensor), control);
+    machine.go_on(state)?;
+    machine.run(observer)?;
+    let statistics = machine.schedule.matches.iter().map(|m| {
+        let buffer = &machine.schedule.buffers[m.statistic.0];
+        (buffer.scope.clone(), buffer.shape.clone(), machine.tables[m.statistic.0].clone())
+    });
+    let mut zero_marginals = domain.seen_zeros(&statistics.collect::<Vec<_>>());
+    zero_marginals.dedup_by(|a, b| a.scope == b.scope);
+    let status = status(&machine, !zero_marginals.is_empty());
+    let (iterations, certificate) = (machine.sweeps, machine.certificate.clone());
+    let (total, kl, data_entropy) = (machine.total, machine.kl, -machine.negative_entropy);
+    let counters = machine.counters;
+    let learned = machine.learned.take().map(Arc::new);
+    let restricted = distribution(machine);
+    if tensor.mask.is_some() && has_zeros(tensor, &domain) {
+        domain.at_boundary(model, &restricted);
+    }
+    let (distribution, growth) =
+        if tensor.mask.is_some() { masked::extend(model, &restricted, &domain)? } else { (restricted, 1.0) };
+    Ok(Fit {
+        model: Arc::new(model.clone()),
+        schedule: Arc::new(schedule.clone()),
+        status,
+        iterations,
+        certificate,
+        total,
+        mass: total * growth,
+        kl,
+        data_entropy,
+        counters,
+        zero_marginals,
+        distribution,
+        learned,
+        domain: Some(Arc::new(domain)),
+    })
+}
+
+/// Whether some observed cell is zero.
+fn has_zeros(tensor: &Tensor, domain: &Domain) -> bool {
+    use crate::data::Element;
+    let positive = match &*tensor.storage {
+        crate::data::Storage::Sparse(sparse) => sparse.values.iter().filter(|x| **x > 0.0).count(),
+        crate::data::Storage::Dense(dense) => {
+            crate::with_values!(&dense.values, x => x.iter().filter(|x| x.to_f64() > 0.0).count())
+        }
+    };
+    domain.count(masked::Knowledge::Observed) > positive.into()
+}
+
 impl Distribution {
     /// The distribution of a model that has no free tables: exp(−E/T)/Z, by one pass up and down its tree.
     ///
@@ -86,7 +157,8 @@ impl Distribution {
     pub fn from_fixed(model: &EnergyModel, options: &Options) -> Result<Self, Vec<Diagnostic>> {
         let schedule = compile_fixed(model, options)?;
         fits_together(&schedule, model, None)?;
-        let mut machine = Machine::new(&schedule, model, None, &Control::default());
+        let base = model.on_support([]);
+        let mut machine = Machine::new(&schedule, &base, None, &Control::default());
         machine.run(&mut Silent)?;
         Ok(distribution(machine))
     }
@@ -229,7 +301,11 @@ fn distribution(mut machine: Machine) -> Distribution {
         })
         .collect();
     let potentials = schedule.matches.iter().map(|m| table(m.potential)).collect();
-    let energies = (0..machine.model.interactions.len()).filter_map(|k| machine.energy(k));
+    let support = |k: &usize| {
+        matches!(machine.model.interactions.get(*k).map(|i| &i.potential), Some(Potential::Support(_)))
+    };
+    let known = (0..machine.model.interactions.len()).filter(|k| !support(k));
+    let energies = known.filter_map(|k| machine.energy(k));
     let energies: Vec<Arc<Table>> = energies.collect();
     Distribution {
         modes: machine.model.modes.clone(),

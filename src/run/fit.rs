@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::distribution::Distribution;
 use super::learned::Learned;
+use super::masked::Domain;
 use crate::model::{EnergyModel, Scope};
 use crate::plan::Schedule;
 use crate::plan::cost::Unit;
@@ -97,6 +98,10 @@ pub struct Fit {
     pub kl: f64,
     /// Entropy of the data in nats per unit mass.
     pub data_entropy: f64,
+    /// Sum of the fitted tensor over all possible cells: the total, unless some are missing.
+    pub mass: f64,
+    /// Which cells are observed, possible and determined, when not all are.
+    pub domain: Option<Arc<Domain>>,
     /// Work done; what was predicted is in the schedule.
     pub counters: Counters,
     /// Generators with cells that have no mass in the data.

@@ -39,7 +39,7 @@ impl Landscape {
         let mut fixed: Vec<&Arc<Table>> = Vec::new();
         for interaction in &model.interactions {
             match &interaction.potential {
-                Potential::Fixed(table) => fixed.push(table),
+                Potential::Fixed(table) | Potential::Support(table) => fixed.push(table),
                 Potential::Free => return Err(format!("free table `{}`", model.bracket(&interaction.scope))),
                 Potential::Learned { coefficient, .. } => return Err(format!("coefficient `{coefficient}`")),
             }

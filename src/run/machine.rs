@@ -160,7 +160,8 @@ impl<'a> Machine<'a> {
         }
         self.note(step.scratch as usize);
         match &step.instruction {
-            Instruction::Load | Instruction::Emit => {}
+            // Newton steps over cells are no matter of tables: `masked::regular` makes them
+            Instruction::Load | Instruction::Newton(_) | Instruction::Emit => {}
             Instruction::Reduce { tables } => self.reduce(tables)?,
             Instruction::Derive { from, to } => self.sum_to(*from, *to),
             Instruction::Divide { statistic, separator, potential } => {
@@ -365,7 +366,7 @@ impl<'a> Machine<'a> {
     /// The table of a fixed potential, or of a learned one at the coefficients of now.
     pub fn energy(&self, interaction: usize) -> Option<Arc<Table>> {
         match &self.model.interactions.get(interaction)?.potential {
-            Potential::Fixed(table) => Some(Arc::clone(table)),
+            Potential::Fixed(table) | Potential::Support(table) => Some(Arc::clone(table)),
             Potential::Learned { .. } => self.energies.get(&interaction).cloned(),
             Potential::Free => None,
         }
@@ -491,7 +492,11 @@ impl<'a> Machine<'a> {
         for m in pairs {
             add(-dot(&self.tables[m.statistic.0], &self.tables[m.potential.0]), &mut size);
         }
-        for (k, id) in fixed {
+        // where the data have mass, the support has no energy
+        let energies = fixed.iter().filter(|(k, _)| {
+            !matches!(self.model.interactions.get(*k).map(|i| &i.potential), Some(Potential::Support(_)))
+        });
+        for (k, id) in energies {
             if let Some(energy) = self.energy(*k) {
                 add(dot(&self.tables[id.0], &energy.values) / self.model.temperature, &mut size);
             }
@@ -519,6 +524,20 @@ impl<'a> Machine<'a> {
             diagnostic = diagnostic.at(interaction.span, "this energy is infinite or too large");
         }
         diagnostic
+    }
+}
+
+impl Machine<'_> {
+    /// Takes up where a kept state ends.
+    ///
+    /// # Errors
+    /// MBA532 when the state is not one of this schedule.
+    pub fn go_on(&mut self, state: Option<State>) -> Result<(), Vec<Diagnostic>> {
+        if let Some(mut state) = state {
+            self.restore(&mut state).map_err(|m| self.misfit(m))?;
+            self.resumed = Some(state);
+        }
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ pub mod landscape;
 pub mod learned;
 mod machine;
 pub mod marginal;
+pub mod masked;
 pub mod monte_carlo;
 mod multiply;
 mod newton;

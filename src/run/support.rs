@@ -134,7 +134,7 @@ impl Fit {
     }
 }
 
-fn each_cell(projection: &Projection, mut visit: impl FnMut(usize, usize)) {
+pub(super) fn each_cell(projection: &Projection, mut visit: impl FnMut(usize, usize)) {
     let (length, stride) = projection.inner();
     projection.runs(|from, onto| (0..length).for_each(|k| visit(from + k, onto + k * stride)));
 }

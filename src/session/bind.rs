@@ -6,11 +6,11 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 
 use super::Host;
-use crate::data::{self, Axis, Counting, Declared, Format, Header, Literal, Request, Source};
+use crate::data::{self, Axis, Counting, Declared, Format, Header, Literal, MaskClause, Request, Source};
 use crate::model::constant::{self, Constant, Names};
 use crate::model::declarations::{Declarations, TensorEntry};
 use crate::model::elaborate::KnownModes;
-use crate::model::{Levels, Mode};
+use crate::model::{Levels, Mode, predicate};
 use crate::text::ast::{self, Argument, DataClause, DataSource, Expr, ExprKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
@@ -71,6 +71,13 @@ pub fn bind(
         if let DataSource::Value(expr) = &entry.declaration.source
             && let Some(sampling) = sampling(expr, declarations)
         {
+            let masks = entry.declaration.clauses.first().map(|c| match c {
+                DataClause::MaskFile { span, .. } | DataClause::MaskWhere { span, .. } => *span,
+                _ => entry.span,
+            });
+            if let Some(span) = masks {
+                diagnostics.push(crate::model::unsupported("missing cells of a sample", span));
+            }
             match sampling {
                 Ok(sampling) => {
                     for mode in modes.iter().filter(|m| m.declared == Declared::FromData && !m.wrong) {
@@ -230,6 +237,7 @@ fn request(
         format: None,
         key: None,
         counting: Counting::Default,
+        masks: Vec::new(),
         drop_na: false,
     };
     let mut counted = false;
@@ -261,16 +269,67 @@ fn request(
                     .help("`drop na` leaves out rows with an empty or `NA` field")
                     .replace(word.span, "na", "write `na`"),
             ),
-            DataClause::MaskFile { span, .. } | DataClause::MaskWhere { span, .. } => {
-                diagnostics.push(
-                    Diagnostic::new(Code::MBA490, "missing cells are not supported by this version")
-                        .at(*span, "understood, but it cannot be computed yet")
-                        .help("leave out what is missing, or fill it in"),
-                );
+            DataClause::MaskFile { missing, path, axes, span } => {
+                let own = request.axes.iter().map(|a| a.mode.as_str()).collect::<Vec<_>>();
+                match mask_axes(axes, &own, declarations) {
+                    Ok(axes) => request.masks.push(MaskClause::File {
+                        path: place(&path.value),
+                        at: path.span,
+                        axes,
+                        missing: *missing,
+                        span: *span,
+                    }),
+                    Err(list) => diagnostics.extend(list),
+                }
+            }
+            DataClause::MaskWhere { missing, condition, span } => {
+                let own: Vec<&str> = request.axes.iter().map(|a| a.mode.as_str()).collect();
+                match predicate::factors(condition, !missing, &own, &declarations.names()) {
+                    Ok(factors) => request.masks.push(MaskClause::Where { factors, span: *span }),
+                    Err(diagnostic) => diagnostics.push(diagnostic),
+                }
             }
         }
     }
     if diagnostics.is_empty() { Ok(request) } else { Err(diagnostics) }
+}
+
+/// The modes of a mask's axes, by position among those of the data; all of them when none are listed.
+fn mask_axes(
+    axes: &[ast::Axis],
+    own: &[&str],
+    declarations: &Declarations,
+) -> Result<Vec<usize>, Vec<Diagnostic>> {
+    if axes.is_empty() {
+        return Ok((0..own.len()).collect());
+    }
+    let mut found = Vec::new();
+    let mut diagnostics = Vec::new();
+    for axis in axes {
+        let entry = match declarations.mode(&axis.mode.name, axis.mode.span) {
+            Ok(entry) => entry,
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic);
+                continue;
+            }
+        };
+        for member in entry.members() {
+            match own.iter().position(|m| *m == member) {
+                Some(mode) if found.contains(&mode) => diagnostics.push(
+                    Diagnostic::new(Code::MBA103, format!("mode `{member}` is listed twice"))
+                        .at(axis.mode.span, "listed again")
+                        .help("list each mode once"),
+                ),
+                Some(mode) => found.push(mode),
+                None => diagnostics.push(
+                    Diagnostic::new(Code::MBA224, format!("mode `{member}` is not one of these data"))
+                        .at(axis.mode.span, format!("the data are over {}", suggest::list(own)))
+                        .help("list the modes of the mask's own axes"),
+                ),
+            }
+        }
+    }
+    if diagnostics.is_empty() { Ok(found) } else { Err(diagnostics) }
 }
 
 fn literal(expr: &Expr, names: &dyn Names) -> Result<Literal, Diagnostic> {
@@ -354,8 +413,8 @@ fn sample_call(
 }
 
 /// The files of a host, whose paths have already been placed.
-struct Beside<'a> {
-    host: &'a dyn Host,
+pub(super) struct Beside<'a> {
+    pub host: &'a dyn Host,
 }
 
 impl data::Files for Beside<'_> {

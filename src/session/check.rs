@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, pictures, testing};
+use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, hold_out, pictures, testing};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
@@ -180,6 +180,8 @@ impl Session {
             model: Arc::new(EnergyModel::empty()),
             schedule: None,
             control,
+            hold_out: None,
+            prior: None,
             span,
         };
         let entry = self.declarations.model(&fit.model.name.name, fit.model.name.span).cloned();
@@ -191,6 +193,15 @@ impl Session {
                 Err(diagnostic) => diagnostics.push(diagnostic),
             }
             planned.tensor = target.name.clone();
+        }
+        if let (Some(tensor), Some(option)) =
+            (&tensor, fit.options.iter().rev().find(|o| o.name.name == "hold_out"))
+        {
+            let base = self.units.first().map_or("", |u| u.path.as_str());
+            match hold_out::read(option, &tensor.modes, &self.declarations, base) {
+                Ok(hold_out) => planned.hold_out = Some(Arc::new(hold_out)),
+                Err(diagnostic) => diagnostics.push(diagnostic),
+            }
         }
         match (entry, tensor) {
             (Err(diagnostic), _) => diagnostics.push(diagnostic),
@@ -217,7 +228,15 @@ impl Session {
                     } else {
                         diagnostics.extend(lint::lint(&model, &entry.declaration));
                         let model = model.in_order_of(&tensor.modes);
-                        planned.schedule = self.plan(&model, &tensor, fit.method.as_ref(), span, diagnostics);
+                        planned.prior = match self.lean(&model, &tensor.modes) {
+                            Ok(prior) => prior.map(Arc::new),
+                            Err(list) => {
+                                diagnostics.extend(list);
+                                None
+                            }
+                        };
+                        planned.schedule =
+                            self.plan(&model, &tensor, &planned, fit.method.as_ref(), span, diagnostics);
                         planned.model = Arc::new(model);
                     }
                 }
@@ -247,20 +266,21 @@ impl Session {
         &self,
         model: &EnergyModel,
         tensor: &Bound,
+        planned: &PlannedFit,
         method: Option<&Ident>,
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
-        let profile = match &tensor.origin {
-            Origin::Stored(_, header) => {
+        let mut profile = match &tensor.origin {
+            Origin::Stored(request, header) => {
                 let profile = header.profile;
                 let coordinates = if profile.dense { 0 } else { 4 * tensor.modes.len() };
                 plan::Profile {
                     stored: profile.stored.bound(),
                     sparse: !profile.dense,
                     element_bytes: profile.value_bytes + coordinates,
-                    mapped: profile.mapped,
-                    masked: false,
+                    mapped: profile.mapped && request.masks.is_empty(),
+                    masks: crate::data::mask::scopes(request),
                 }
             }
             Origin::Sampled(sampling) => plan::Profile {
@@ -268,9 +288,15 @@ impl Session {
                 sparse: true,
                 element_bytes: 8 + 4 * tensor.modes.len(),
                 mapped: false,
-                masked: false,
+                masks: Vec::new(),
             },
         };
+        if let Some(hold_out) = &planned.hold_out {
+            let modes = tensor.modes.len();
+            profile.masks.extend(hold_out.scopes(modes));
+            profile.masks = crate::data::mask::merged(profile.masks, modes);
+            profile.mapped = false;
+        }
         let mut options = plan::Options { memory: self.options.memory, ..plan::Options::default() };
         if let Some(named) = method {
             // a name that does not exist has been reported with the options of the fit

@@ -55,8 +55,12 @@ impl Key {
     fn of(planned: &PlannedFit, seed: u64) -> Result<Key, String> {
         // more sweeps are no reason to begin again
         let Control { tolerance, max_sweeps: _, acceleration } = planned.control;
+        let mut model = saved::digest_of_model(&planned.model)?;
+        if let Some(prior) = &planned.prior {
+            model = format!("{model} {}", prior.digest()?);
+        }
         Ok(Key {
-            model: saved::digest_of_model(&planned.model)?,
+            model,
             data: String::new(),
             plan: planned.schedule.as_ref().map_or_else(String::new, |s| saved::digest_of_schedule(s)),
             options: json!({ "tolerance": exact(tolerance), "acceleration": acceleration, "seed": seed }),
@@ -193,7 +197,7 @@ impl<'a> Checkpoint<'a> {
 
     /// What to do with a fit whose data have been read; the data are compared now.
     pub fn begin(&mut self, planned: &PlannedFit, tensor: &Tensor) -> Result<Begin, Diagnostic> {
-        let data = self.digest(tensor);
+        let data = self.digest(planned, tensor);
         let Some(kept) = self.fits.get(&planned.name) else { return Ok(Begin::Afresh) };
         if kept.key.data != data {
             let reason = format!("the data `{}` have changed since", planned.tensor);
@@ -205,8 +209,13 @@ impl<'a> Checkpoint<'a> {
         })
     }
 
-    fn digest(&mut self, tensor: &Tensor) -> String {
-        let own = self.data.entry(tensor.name.clone());
+    fn digest(&mut self, planned: &PlannedFit, tensor: &Tensor) -> String {
+        // what a fit holds out makes the data its own; no name has a space
+        let own = match planned.hold_out {
+            None => tensor.name.clone(),
+            Some(_) => format!("{} {}", tensor.name, planned.name),
+        };
+        let own = self.data.entry(own);
         own.or_insert_with(|| saved::digest_of_tensor(tensor)).clone()
     }
 
@@ -220,7 +229,7 @@ impl<'a> Checkpoint<'a> {
     ) -> Result<Keeper<'a, 'b>, Diagnostic> {
         let mut key = Key::of(planned, self.seed)
             .map_err(|reason| Diagnostic::new(Code::MBA533, "this fit cannot be kept").note(reason))?;
-        key.data = self.digest(tensor);
+        key.data = self.digest(planned, tensor);
         let started = self.host.seconds() - spent;
         Ok(Keeper { inner, checkpoint: self, name: planned.name.clone(), key, started, sweeps: 0 })
     }

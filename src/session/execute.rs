@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
 use super::checkpoint::{Begin, Checkpoint};
+use super::lean;
 use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
@@ -23,10 +24,11 @@ const OPTIONS: &[(&str, &str)] = &[
     ("tolerance", "the marginal gap at which a fit ends"),
     ("max_sweeps", "the most sweeps it may make"),
     ("seed", "the seed of what is random"),
+    ("hold_out", "cells to keep from the fit and to measure it by"),
 ];
 
 /// Options of the language that belong to methods this version does not have.
-const LATER: &[&str] = &["restarts", "anneal", "hold_out"];
+const LATER: &[&str] = &["restarts", "anneal"];
 
 /// The names of the options of a fit.
 pub(super) fn option_names() -> impl Iterator<Item = &'static str> {
@@ -83,6 +85,10 @@ pub(super) fn apply(
                     .help(format!("the options are {}", list.join(", ")))
             }
         });
+    }
+    // it needs the data, and is read where they are known
+    if name == "hold_out" {
+        return Ok(());
     }
     let [OptionValue::Value(value)] = option.values.as_slice() else {
         return Err(Diagnostic::new(Code::MBA105, format!("`{name}` takes one number"))
@@ -284,6 +290,20 @@ impl Session {
                 return;
             }
         };
+        let mut held_out = None;
+        let tensor = match &planned.hold_out {
+            None => tensor,
+            Some(hold_out) => match hold_out.apply(&tensor, self.options.seed, host) {
+                Ok((rest, held)) => {
+                    held_out = Some(held);
+                    rest
+                }
+                Err(list) => {
+                    list.into_iter().for_each(|d| self.tell(d, sink, outcome));
+                    return;
+                }
+            },
+        };
         let begin = match checkpoint.as_mut().map(|c| c.begin(planned, &tensor)) {
             None => Begin::Afresh,
             Some(Ok(begin)) => begin,
@@ -306,9 +326,16 @@ impl Session {
         let fit = fit.unwrap_or_else(|| {
             let inner = sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
-            let execute = |observer: &mut dyn Observer| match state {
-                None => run::execute(&schedule, &planned.model, &tensor, &planned.control, observer),
-                Some(s) => run::resume(&schedule, &planned.model, &tensor, &planned.control, observer, s),
+            let execute = |observer: &mut dyn Observer| match (state, &planned.prior) {
+                (_, Some(prior)) => {
+                    let (memory, seed) = (self.options.memory, self.options.seed);
+                    let work = lean::Work { control: &planned.control, memory, seed };
+                    prior.fit(&planned.model, &tensor, &work, observer)
+                }
+                (None, None) => run::execute(&schedule, &planned.model, &tensor, &planned.control, observer),
+                (Some(s), None) => {
+                    run::resume(&schedule, &planned.model, &tensor, &planned.control, observer, s)
+                }
             };
             let Some(checkpoint) = checkpoint else { return execute(&mut observer).map(Arc::new) };
             let spent = host.seconds() - started;
@@ -337,6 +364,7 @@ impl Session {
             name: planned.name.clone(),
             fit,
             tensor,
+            held_out,
             control: planned.control,
             memory: self.options.memory,
             seconds: host.seconds() - started,
@@ -389,6 +417,7 @@ impl Session {
                     .into_iter()
                     .map(|note| Diagnostic::new(Code::MBA424, note).at(request.span, "read here"));
                 self.notices.borrow_mut().extend(notices);
+                self.notices.borrow_mut().extend(never_observed(&loaded.tensor));
                 Ok(Arc::new(loaded.tensor))
             }
             Origin::Sampled(sampling) => self.draw(name, bound, sampling).map(Arc::new),
@@ -415,6 +444,7 @@ impl Session {
             modes,
             total: sampling.count as f64,
             counts: true,
+            mask: None,
             storage: Arc::new(Storage::Sparse(sample)),
         })
     }
@@ -476,6 +506,29 @@ fn bases(expr: &Expr, names: &mut Vec<String>) {
         }
         _ => {}
     }
+}
+
+/// Levels of data that no observed cell has.
+fn never_observed(tensor: &Tensor) -> Option<Diagnostic> {
+    const SHOWN: usize = 8;
+    let mask = tensor.mask.as_ref()?;
+    let sizes: Vec<usize> = tensor.modes.iter().map(crate::model::Mode::size).collect();
+    let found = data::mask::never_observed(mask, &sizes);
+    let name = |(m, level): &(usize, usize)| {
+        format!("`{}: {}`", tensor.modes[*m].name, tensor.modes[*m].label(*level))
+    };
+    let shown: Vec<String> = found.iter().take(SHOWN).map(name).collect();
+    let rest = if found.len() > SHOWN { format!(" and {} more", found.len() - SHOWN) } else { String::new() };
+    let span = mask.factors.first()?.span;
+    let are = if found.len() == 1 { "is" } else { "are" };
+    (!found.is_empty()).then(|| {
+        Diagnostic::new(
+            Code::MBA452,
+            format!("{}{rest} {are} never observed in `{}`", shown.join(", "), tensor.name),
+        )
+        .at(span, "hides every cell there")
+        .help("nothing is known of these levels; check the mask, or leave their mode out of the tables")
+    })
 }
 
 /// Fits that are left out because the run was asked to end before them; loads are not.
@@ -565,6 +618,31 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
                 }),
         ),
         _ => {}
+    }
+    if let Some(domain) = fit.domain.as_ref().filter(|d| d.gaps()) {
+        let (count, places) = domain.undetermined(1);
+        let modes = &fit.model.modes;
+        let named: Vec<String> = places
+            .first()
+            .map(|place| {
+                let levels = domain.modes.iter().zip(place);
+                levels.map(|(m, l)| format!("`{}: {}`", modes[m].name, modes[m].label(*l))).collect()
+            })
+            .unwrap_or_default();
+        let more = if count == 1 { String::new() } else { format!(" and {} more", count - 1) };
+        let cells = domain.count(crate::run::masked::Knowledge::Undetermined);
+        let one = cells == num_bigint::BigUint::from(1u32);
+        let cells = if one { "1 missing cell is".into() } else { format!("{cells} missing cells are") };
+        let mut report = Diagnostic::new(
+            Code::MBA563,
+            format!("{cells} not determined by what `{}` observes", result.name),
+        )
+        .at(result.span, format!("among them {}{more}", named.join(", ")))
+        .help("they come back as missing; see `undetermined`, use a smaller model, or add a `prior`");
+        if let Some(why) = &domain.unsettled {
+            report = report.note(format!("not settled: {why}"));
+        }
+        diagnostics.push(report);
     }
     if let Some(learned) = &fit.learned {
         diagnostics.extend(undetermined(result, learned));

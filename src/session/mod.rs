@@ -15,6 +15,8 @@ mod estimate;
 mod execute;
 mod expectations;
 mod extend;
+mod hold_out;
+mod lean;
 mod levels;
 pub mod library;
 mod load;
@@ -218,6 +220,10 @@ pub struct PlannedFit {
     pub model: Arc<EnergyModel>,
     /// The schedule; none when there was no plan to be had.
     pub schedule: Option<Arc<Schedule>>,
+    /// The model that its prior leans to.
+    pub prior: Option<Arc<lean::Lean>>,
+    /// Cells that are kept from it.
+    pub hold_out: Option<Arc<hold_out::HoldOut>>,
     /// Tolerance, sweeps, acceleration.
     pub control: crate::run::Control,
     /// The statement.

@@ -64,6 +64,8 @@ impl Session {
             tensor,
             model,
             schedule: None,
+            prior: None,
+            hold_out: None,
             control,
             span,
         });

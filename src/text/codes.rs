@@ -101,6 +101,11 @@ codes! {
     MBA324 Warning Program "mode in no interaction";
     MBA325 Warning Program "more parameters than cells with data";
     MBA326 Warning Program "dense blow-up";
+    MBA370 Error Program "a table that cannot be smoothed or tied";
+    MBA371 Error Program "impossible smoothness";
+    MBA372 Error Program "tables of different shapes";
+    MBA373 Error Program "impossible prior";
+    MBA374 Error Program "priors that lean on each other";
     MBA350 Error Program "too many free parameters beside learned coefficients";
     MBA351 Error Program "model cannot be estimated";
     MBA336 Error Program "nothing to draw";
@@ -132,7 +137,13 @@ codes! {
     MBA421 Error Outcome "a level was not declared";
     MBA422 Error Outcome "a value lies outside every bin";
     MBA423 Error Outcome "a coordinate is out of range";
-    MBA490 Error Program "missing cells are not supported";
+    MBA450 Error Program "mask has the wrong shape";
+    MBA451 Error Outcome "no cell is observed";
+    MBA452 Warning Outcome "level is never observed";
+    MBA453 Error Outcome "observed cell without a value";
+    MBA454 Error Outcome "mask is neither true nor false";
+    MBA457 Error Outcome "no cell is held out";
+    MBA456 Error Program "condition over too many cells";
     MBA424 Note Outcome "rows left out";
     MBA425 Warning Program "counts that may have been forgotten";
     MBA430 Error Outcome "file cannot be written";
@@ -163,6 +174,9 @@ codes! {
     MBA535 Error Program "checkpoint would be lost";
     MBA536 Error Program "saved fit cannot be read";
     // 6xx: tests
+    MBA560 Error Outcome "data where the model forbids them";
+    MBA562 Error Program "masks over too many modes together";
+    MBA563 Warning Outcome "cells that the data do not determine";
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
     MBA603 Error Outcome "test of a fit that did not converge";

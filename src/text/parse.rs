@@ -308,7 +308,11 @@ impl Builder<'_> {
         let value = inner.next()?;
         if value.as_rule() == Rule::expression {
             let source = DataSource::Value(self.expression(value));
-            return Some(DataDeclaration { name, axes, source, clauses: Vec::new() });
+            let clauses = inner
+                .filter_map(|p| children(p).next())
+                .map(|p| self.data_clause(p))
+                .collect::<Option<Vec<_>>>()?;
+            return Some(DataDeclaration { name, axes, source, clauses });
         }
         let mut parts = children(value);
         let first = parts.next()?;

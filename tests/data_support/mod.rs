@@ -54,6 +54,7 @@ pub fn from_file(path: &str, modes: &[&str]) -> Request {
         format: None,
         key: None,
         counting: Counting::Default,
+        masks: Vec::new(),
         drop_na: false,
     }
 }

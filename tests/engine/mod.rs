@@ -25,6 +25,7 @@ pub fn model(shape: &[usize], scopes: &[&[usize]]) -> EnergyModel {
         latent: Scope::empty(),
         interactions: scopes.iter().enumerate().map(interaction).collect(),
         support: Vec::new(),
+        regular: Default::default(),
         temperature: 1.0,
         algebra: Algebra::Ordinary,
     }
@@ -80,6 +81,7 @@ pub fn dense_of(shape: &[usize], strides: Vec<usize>, values: Values, total: f64
         storage: Arc::new(Storage::Dense(Dense { shape: shape.to_vec(), strides, values })),
         total,
         counts: false,
+        mask: None,
     }
 }
 
@@ -103,6 +105,7 @@ pub fn sparse(shape: &[usize], values: &[f64]) -> Tensor {
         storage: Arc::new(Storage::Sparse(Sparse { shape: shape.to_vec(), coordinates, values: kept })),
         total: values.iter().sum(),
         counts: false,
+        mask: None,
     }
 }
 

@@ -284,6 +284,7 @@ impl Pair {
             return Err(values);
         };
         Ok(Tensor {
+            mask: None,
             name: request.name.clone(),
             modes: modes.to_vec(),
             storage: Arc::new(Storage::Sparse(Sparse { shape, coordinates, values })),

@@ -6,6 +6,7 @@ use super::npy;
 use crate::data::binding;
 use crate::data::format::{Checked, Loaded, Pending};
 use crate::data::header::{Header, Profile};
+use crate::data::mask::Masks;
 use crate::data::request::{Literal, Request};
 use crate::data::suggest::count;
 use crate::data::tensor::{Buffer, Dense, Values};
@@ -31,22 +32,7 @@ pub(crate) fn inspect(request: &Request, literal: &Literal) -> Checked<Header> {
     let axes = binding::to_shape(request, &shape, "the literal", literal.span())?;
     let mut cells = Cells { request, values: Vec::new(), missing: Vec::new(), uneven: Vec::new() };
     cells.collect(literal, &shape);
-    let mut problems = cells.uneven;
-    if let Some(first) = cells.missing.first() {
-        let more = cells.missing.len() - 1;
-        let mut report = Diagnostic::new(Code::MBA490, "missing cells are not supported by this version")
-            .at(*first, "this cell is missing");
-        if more > 0 {
-            report = report.note(format!(
-                "{} missing as well",
-                if more == 1 { "another cell is".into() } else { format!("{more} other cells are") }
-            ));
-        }
-        problems
-            .push(report.help(
-                "give every cell a value; a cell that cannot occur is a matter of the model: `forbid`",
-            ));
-    }
+    let problems = cells.uneven;
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -59,14 +45,20 @@ pub(crate) fn inspect(request: &Request, literal: &Literal) -> Checked<Header> {
         rows: None,
         profile: Profile::dense(cells.values.len(), 8, false),
         notes: Vec::new(),
-        pending: Arc::new(Waiting { shape, cells: cells.values, span: literal.span() }),
+        pending: Arc::new(Waiting {
+            shape,
+            cells: cells.values,
+            missing: cells.missing,
+            span: literal.span(),
+        }),
     })
 }
 
 struct Cells<'a> {
     request: &'a Request,
     values: Vec<(f64, Span)>,
-    missing: Vec<Span>,
+    /// Places of cells without a value, which have nan.
+    missing: Vec<usize>,
     uneven: Vec<Diagnostic>,
 }
 
@@ -75,7 +67,10 @@ impl Cells<'_> {
     fn collect(&mut self, literal: &Literal, shape: &[usize]) {
         match (literal, shape) {
             (Literal::Number(x, span), []) => self.values.push((*x, *span)),
-            (Literal::Missing(span), []) => self.missing.push(*span),
+            (Literal::Missing(span), []) => {
+                self.missing.push(self.values.len());
+                self.values.push((f64::NAN, *span));
+            }
             (Literal::List(items, _), [size, rest @ ..]) if items.len() == *size => {
                 for item in items {
                     self.collect(item, rest);
@@ -119,28 +114,39 @@ impl Cells<'_> {
 struct Waiting {
     shape: Vec<usize>,
     cells: Vec<(f64, Span)>,
+    missing: Vec<usize>,
     span: Span,
 }
 
 impl Pending for Waiting {
     fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
+        if !self.missing.is_empty() {
+            return self.read_masked(request, modes, &Masks::default());
+        }
         binding::check_modes(request, modes, &self.shape, "the literal", self.span)?;
-        // a bad cell is shown where it is written, not as a part of the whole
-        let bad = self.cells.iter().find(|(x, _)| !(*x >= 0.0 && x.is_finite()));
-        let span = bad.map_or(self.span, |(_, span)| *span);
-        let mut strides: Vec<usize> = self
-            .shape
-            .iter()
-            .rev()
-            .scan(1usize, |step, n| {
-                let stride = *step;
-                *step = step.saturating_mul(*n);
-                Some(stride)
-            })
-            .collect();
-        strides.reverse();
+        npy::finish(request, modes, self.dense(), "the literal", self.bad())
+    }
+
+    fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
+        binding::check_modes(request, modes, &self.shape, "the literal", self.span)?;
+        let place = |k: &usize| self.cells.get(*k).map(|(_, span)| (*k, *span));
+        let missing: Vec<(usize, Span)> = self.missing.iter().filter_map(place).collect();
+        masks.dense(request, modes, &self.dense(), &missing, "the literal", self.bad())
+    }
+}
+
+impl Waiting {
+    /// A bad cell is shown where it is written, not as a part of the whole.
+    fn bad(&self) -> Span {
+        let wrong =
+            |(k, (x, _)): &(usize, &(f64, Span))| !(self.missing.contains(k) || *x >= 0.0 && x.is_finite());
+        let bad = self.cells.iter().enumerate().find(wrong).map(|(_, cell)| cell);
+        bad.map_or(self.span, |(_, span)| *span)
+    }
+
+    fn dense(&self) -> Dense {
         let values: Vec<f64> = self.cells.iter().map(|(x, _)| *x).collect();
-        let dense = Dense { shape: self.shape.clone(), strides, values: Values::F64(Buffer::new(values)) };
-        npy::finish(request, modes, dense, "the literal", span)
+        let strides = crate::model::table::strides(&self.shape);
+        Dense { shape: self.shape.clone(), strides, values: Values::F64(Buffer::new(values)) }
     }
 }

@@ -10,6 +10,7 @@ use bytemuck::Pod;
 use crate::data::binding;
 use crate::data::format::{Checked, Loaded, Opened, Pending};
 use crate::data::header::{ElementType, Header, Layout, Profile};
+use crate::data::mask::Masks;
 use crate::data::request::Request;
 use crate::data::suggest::clip;
 use crate::data::summary::summarise;
@@ -429,6 +430,16 @@ impl Pending for Waiting {
         };
         finish(request, modes, dense, &self.what, self.span)
     }
+
+    fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
+        binding::check_modes(request, modes, &self.array.shape, &self.what, self.span)?;
+        let dense = Dense {
+            shape: self.array.shape.clone(),
+            strides: self.array.strides(),
+            values: self.array.values(),
+        };
+        masks.dense(request, modes, &dense, &[], &self.what, self.span)
+    }
 }
 
 /// A tensor of dense values, once they have been looked at.
@@ -465,6 +476,7 @@ pub(crate) fn finish(
             storage: Arc::new(Storage::Dense(dense)),
             total,
             counts,
+            mask: None,
         },
         dropped_rows: 0,
         notes: Vec::new(),

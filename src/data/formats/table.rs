@@ -691,5 +691,6 @@ pub(crate) fn assemble(
         storage: Arc::new(storage),
         total,
         counts,
+        mask: None,
     })
 }

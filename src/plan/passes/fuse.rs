@@ -15,7 +15,9 @@ pub fn fuse(draft: &mut Draft) {
     for atom in &draft.atoms {
         needed.extend(atom.generators.iter().cloned());
         needed.extend(atom.parent.iter().map(|(_, s)| s.clone()));
-        needed.extend(atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k)).cloned());
+        // the data are zero where a mask is
+        let fixed = atom.fixed.iter().filter(|k| !draft.masks.contains(k));
+        needed.extend(fixed.filter_map(|k| draft.fixed_scope(*k)).cloned());
     }
     draft.from_data = maximal(&needed);
     // larger ones first, so that what a table is derived from exists already

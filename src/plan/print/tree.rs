@@ -63,9 +63,15 @@ impl Schedule {
         }
         for (a, atom) in draft.atoms.iter().enumerate().filter(|(_, a)| a.iterates()) {
             write!(out, "├─ iterates: {}", draft.brackets_in_short(&atom.generators))?;
-            if !atom.fixed.is_empty() {
-                let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
-                write!(out, " with known energy {}", draft.brackets_in_short(fixed))?;
+            let (masks, known): (Vec<usize>, Vec<usize>) =
+                atom.fixed.iter().partition(|k| draft.masks.contains(k));
+            let scopes =
+                |list: &[usize]| draft.brackets_in_short(list.iter().filter_map(|k| draft.fixed_scope(*k)));
+            if !known.is_empty() {
+                write!(out, " with known energy {}", scopes(&known))?;
+            }
+            if !masks.is_empty() {
+                write!(out, " on the observed cells of {}", scopes(&masks))?;
             }
             if let Some(method) = METHODS.iter().find(|m| m.solver == self.solver && m.name != "auto") {
                 write!(out, " by {}", method.name)?;
@@ -83,6 +89,21 @@ impl Schedule {
                 let (operations, moved) = (count(step.operations), bytes(step.bytes));
                 writeln!(out, "│  per sweep: {operations} operations, {moved} moved")?;
             }
+        }
+        for step in &self.steps {
+            let Instruction::Newton(rows) = &step.instruction else { continue };
+            let tables = draft.brackets_in_short(&rows.tables);
+            writeln!(out, "├─ Newton steps over {} cells: {tables}", count(rows.cells))?;
+            writeln!(out, "│  {} parameters", count(rows.parameters))?;
+            for (scope, along) in &rows.smooth {
+                let along = draft.names.get(*along).map_or("", String::as_str);
+                writeln!(out, "│  smooth {} along {along}", draft.bracket(scope))?;
+            }
+            if let Some(prior) = &rows.prior {
+                writeln!(out, "│  pseudo-data from {prior}, which is fitted first")?;
+            }
+            let (operations, moved) = (count(step.operations), bytes(step.bytes));
+            writeln!(out, "│  per pass: {operations} operations, {moved} moved")?;
         }
         for step in &self.steps {
             if let Instruction::LearnConditionally { coefficients } = &step.instruction {

@@ -1,18 +1,26 @@
 //! Learned coefficients, as the user named them.
 
 use num_bigint::BigUint;
+use num_traits::Zero;
 
 use super::{FitResult, Given};
 use crate::report::value::{Rows, Value};
+use crate::run::Fit;
 use crate::run::learned::{Coefficient, Finding};
 use crate::text::ast::{Expr, ExprKind};
 use crate::text::{Code, Diagnostic, suggest};
 
 /// How many parameters were found to be free: fewer than were written where some are not determined.
-pub fn free(result: &FitResult) -> BigUint {
-    match &result.fit.learned {
-        Some(learned) => learned.rank.into(),
-        None => crate::plan::parameters(&result.fit.model),
+///
+/// # Errors
+/// Why the dimension of the model on the observed cells is not known.
+pub fn free(fit: &Fit) -> Result<BigUint, String> {
+    match (&fit.learned, &fit.domain) {
+        (Some(learned), _) => Ok(learned.rank.into()),
+        (None, Some(domain)) => {
+            domain.rank.clone().map(|rank| if rank.is_zero() { rank } else { rank - 1u32 })
+        }
+        (None, None) => Ok(crate::plan::parameters(&fit.model)),
     }
 }
 

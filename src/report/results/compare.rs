@@ -61,7 +61,18 @@ fn tests(fit: &FitResult, fits: &[FitResult]) -> Value {
         .filter(|small| is_nested(small, fit))
         .map(|small| {
             let deviance = (deviance_of(small) - deviance_of(fit)).max(0.0);
-            let df = df_of(small) - df_of(fit);
+            let df = match (df_of(&small.fit), df_of(&fit.fit)) {
+                (Ok(small), Ok(large)) if small >= large => small - large,
+                (Err(reason), _) | (_, Err(reason)) => {
+                    return vec![
+                        Value::Text(small.name.clone()),
+                        Value::Number(deviance),
+                        Value::Null(reason.clone()),
+                        Value::Null(reason),
+                    ];
+                }
+                _ => num_bigint::BigUint::default(),
+            };
             let p = if fit.tensor.counts {
                 tail(deviance, &df)
             } else {

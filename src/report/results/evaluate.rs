@@ -7,11 +7,11 @@ use super::balanced::{BALANCE_FIELDS, BalanceResult, MEAN, balance_summary, mean
 use super::coefficients::out_of_reach;
 use super::ensemble::{self, OBSERVABLES, QUESTIONS, TRANSFORMS, WHOLES};
 use super::estimates::{self, EstimateResult};
-use super::{Curve, FIELDS, FUNCTIONS, FitResult, METHODS, summary};
+use super::{Curve, FIELDS, FUNCTIONS, FitResult, METHODS, completion, summary};
 use crate::data::Tensor;
-use crate::model::Mode;
 use crate::model::constant::{self, Constant};
 use crate::model::declarations::unknown;
+use crate::model::{Mode, Scope};
 use crate::plan::summation::Carry;
 use crate::report::value::{Array, Rows, Value};
 use crate::run::Ensemble;
@@ -134,6 +134,9 @@ fn cells(tensor: &Tensor) -> Option<Array> {
     super::statistics::for_each_cell(tensor, |cell, x| {
         values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
     });
+    if let Some(seen) = tensor.mask.as_ref().and_then(|m| m.over(&Scope::all(sizes.len()), &sizes)) {
+        values.iter_mut().zip(seen).filter(|(_, seen)| !seen).for_each(|(x, _)| *x = f64::NAN);
+    }
     Some(Array { modes: tensor.modes.clone(), values: values.into() })
 }
 
@@ -159,7 +162,7 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
         }
         ExprKind::Field(base, name) => match object(base, environment)? {
             Object::Fit(fit) => match FIELDS.iter().find(|f| f.name == name.name) {
-                Some(field) => out_of_reach(&fit, field.name).unwrap_or_else(|| (field.read)(&fit)),
+                Some(field) => beyond(&fit, field.name).unwrap_or_else(|| (field.read)(&fit)),
                 None if of_ensembles(&name.name) => {
                     ensemble_field(&thermal(&fit, name.span)?, &name.name, name.span)?
                 }
@@ -220,6 +223,13 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
         }
     };
     Ok(Object::Value(value))
+}
+
+/// Null, with the reason, for what cannot be had of a fit: sums over all cells that were never taken, or
+/// that need cells which the observed ones do not determine.
+fn beyond(fit: &FitResult, name: &str) -> Option<Value> {
+    let open = || completion::WHOLE.contains(&name).then(|| completion::gaps(fit)).flatten();
+    out_of_reach(fit, name).or_else(|| open().map(Value::Null))
 }
 
 /// The model with known energies, or the fit at any temperature, that an expression stands for.
@@ -450,7 +460,7 @@ fn unknown_tensor_field(name: &str, span: Span) -> Diagnostic {
 }
 
 /// Results of the language that this version does not compute.
-const LATER: &[&str] = &["time", "completed", "held_out"];
+const LATER: &[&str] = &["time"];
 
 fn unknown_result(name: &str, span: Span) -> Diagnostic {
     if LATER.contains(&name) {
@@ -543,7 +553,7 @@ fn call(
                 }
                 return Err(unknown_result(&name.name, name.span));
             };
-            if let Some(null) = out_of_reach(&fit, method.name) {
+            if let Some(null) = beyond(&fit, method.name) {
                 return Ok(Object::Value(null));
             }
             let given = Given { arguments, condition, span, usage: method.usage, environment };

@@ -18,6 +18,10 @@ pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic>
             .help("write `interactions(f)`"));
     };
     let model = &result.fit.model;
+    if !model.regular.is_empty() {
+        let what = "`interactions` of a model with `smooth`, `tie` or `prior`";
+        return Err(crate::model::unsupported(what, span));
+    }
     let columns = ["interaction", "kl_lost", "deviance", "df", "p_value", "found"].map(String::from).to_vec();
     let mut rows = Vec::new();
     for generator in hypergraph::maximal(&model.free_scopes()) {
@@ -38,7 +42,10 @@ pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic>
             .map_err(placed)?;
         let lost = (fit.kl - result.fit.kl).max(0.0);
         let deviance = 2.0 * result.fit.total * lost;
-        let df = plan::degrees_of_freedom(&smaller) - plan::degrees_of_freedom(model);
+        let df = match (super::statistics::df_of(&fit), super::statistics::df_of(&result.fit)) {
+            (Ok(small), Ok(large)) if small >= large => small - large,
+            _ => num_bigint::BigUint::default(),
+        };
         let p = if result.tensor.counts {
             tail(deviance, &df)
         } else {

@@ -12,6 +12,7 @@ mod arguments;
 mod balanced;
 mod coefficients;
 mod compare;
+mod completion;
 mod critical;
 mod diagnosis;
 mod divergence;
@@ -28,6 +29,7 @@ mod thermodynamics;
 
 pub use arguments::{Given, Spans};
 pub use balanced::{BALANCE_FIELDS, BalanceField, BalanceResult, places};
+pub use completion::HeldOut;
 pub use critical::critical;
 pub use diagnosis::summary;
 pub use ensemble::{OBSERVABLES, Observable, QUESTIONS, Question, TRANSFORMS, WHOLES, Whole};
@@ -55,6 +57,8 @@ pub struct FitResult {
     pub fit: Arc<Fit>,
     /// The data.
     pub tensor: Arc<Tensor>,
+    /// What was hidden from it, and the tensor it was hidden from.
+    pub held_out: Option<HeldOut>,
     /// How it was asked for, for the fits that some results need besides.
     pub control: Control,
     /// The memory budget in bytes.
@@ -165,8 +169,18 @@ pub const FIELDS: &[Field] = &[
     Field { name: "reconstruction", about: "the same as fitted", read: tensors::fitted },
     Field {
         name: "completed",
-        about: "the data, with missing cells filled in by fitted values",
-        read: tensors::completed,
+        about: "the data, with the model's values in the place of missing ones",
+        read: completion::completed,
+    },
+    Field {
+        name: "undetermined",
+        about: "levels whose cells the observed ones do not determine",
+        read: completion::undetermined,
+    },
+    Field {
+        name: "held_out",
+        about: "errors on held-out cells: rmse, mape, mae, kl, unidentified, by level",
+        read: completion::held_out,
     },
     Field {
         name: "residuals",

@@ -9,25 +9,32 @@ use super::{FitResult, Given};
 use crate::data::{Storage, Tensor};
 use crate::plan;
 use crate::report::value::Value;
+use crate::run::Fit;
+use crate::run::masked::Knowledge;
 use crate::text::Diagnostic;
 
 /// cells − 1 − parameters, exactly.
 pub fn df(result: &FitResult) -> Value {
-    Value::Count(df_of(result))
+    df_of(&result.fit).map_or_else(Value::Null, Value::Count)
 }
 
-/// cells − 1 − parameters, exactly.
-pub fn df_of(result: &FitResult) -> BigUint {
-    if result.fit.learned.is_none() {
-        return plan::degrees_of_freedom(&result.fit.model);
-    }
-    let (cells, spent) = (plan::cells(&result.fit.model), super::coefficients::free(result) + 1u32);
-    if cells > spent { cells - spent } else { BigUint::zero() }
+/// cells − 1 − parameters, exactly; with missing or forbidden cells, of the others.
+///
+/// # Errors
+/// Why the number of parameters is not known.
+pub fn df_of(fit: &Fit) -> Result<BigUint, String> {
+    let cells = match &fit.domain {
+        Some(domain) => domain.count(Knowledge::Observed),
+        None if fit.learned.is_none() => return Ok(plan::degrees_of_freedom(&fit.model)),
+        None => plan::cells(&fit.model),
+    };
+    let spent = super::coefficients::free(fit)? + 1u32;
+    Ok(if cells > spent { cells - spent } else { BigUint::zero() })
 }
 
-/// Free parameters, exactly.
+/// Free parameters, exactly; with missing or forbidden cells, those that the others determine.
 pub fn parameters(result: &FitResult) -> Value {
-    Value::Count(super::coefficients::free(result))
+    super::coefficients::free(&result.fit).map_or_else(Value::Null, Value::Count)
 }
 
 /// Cells, exactly.
@@ -56,7 +63,10 @@ pub fn df_adjusted_of(result: &FitResult) -> Result<BigUint, String> {
         );
     }
     if result.fit.zero_marginals.is_empty() {
-        return Ok(df_of(result));
+        return df_of(&result.fit);
+    }
+    if result.tensor.mask.is_some() {
+        return Err("it is not computed for data with missing cells and zero marginals".into());
     }
     let dimension = result.fit.dimension()?;
     let cells = result.fit.support_cells();
@@ -80,7 +90,10 @@ fn counts(result: &FitResult, value: impl FnOnce() -> Value) -> Value {
 
 /// Chance of a deviance at least as large under the model, by χ² with `df`.
 pub fn p_value(result: &FitResult) -> Value {
-    counts(result, || tail(deviance_of(result), &df_of(result)))
+    counts(result, || match df_of(&result.fit) {
+        Ok(df) => tail(deviance_of(result), &df),
+        Err(reason) => Value::Null(reason),
+    })
 }
 
 /// The same with `df_adjusted`.
@@ -98,7 +111,7 @@ pub fn pearson(result: &FitResult) -> Value {
         let fit = &result.fit;
         let mut sum = crate::run::sum::Compensated::default();
         for_each_cell(&result.tensor, |cell, x| {
-            let m = fit.distribution.log_probability(cell).exp() * fit.total;
+            let m = fit.distribution.log_probability(cell).exp() * fit.mass;
             // x (x − m) / m summed over cells with data is X² without the cells that have none
             sum.add(x * (x - m) / m);
         });
@@ -165,7 +178,10 @@ pub fn bic(result: &FitResult) -> Value {
 }
 
 fn information_criterion(result: &FitResult, price: f64) -> Value {
-    let parameters = super::coefficients::free(result).to_f64().unwrap_or(f64::INFINITY);
+    let parameters = match super::coefficients::free(&result.fit) {
+        Ok(parameters) => parameters.to_f64().unwrap_or(f64::INFINITY),
+        Err(reason) => return Value::Null(reason),
+    };
     Value::Number(-2.0 * log_likelihood_of_fit(result) + price * parameters)
 }
 

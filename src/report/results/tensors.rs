@@ -3,6 +3,7 @@
 use super::statistics::for_each_cell;
 use super::{FitResult, Given};
 use crate::report::value::{Array, Rows, Value};
+use crate::run::masked::Knowledge;
 use crate::text::Diagnostic;
 
 fn dense(result: &FitResult) -> Result<Vec<f64>, Value> {
@@ -18,27 +19,15 @@ fn dense(result: &FitResult) -> Result<Vec<f64>, Value> {
 pub fn fitted(result: &FitResult) -> Value {
     match dense(result) {
         Ok(values) => {
-            let values: Vec<f64> = values.into_iter().map(|q| q * result.fit.total).collect();
+            let mut values: Vec<f64> = values.into_iter().map(|q| q * result.fit.mass).collect();
+            if let Some(known) = super::completion::knowledge(result) {
+                let open = values.iter_mut().zip(known).filter(|(_, k)| *k == Knowledge::Undetermined);
+                open.for_each(|(m, _)| *m = f64::NAN);
+            }
             Value::Array(Array { modes: result.fit.model.modes.clone(), values: values.into() })
         }
         Err(null) => null,
     }
-}
-
-/// The data with their missing cells filled in: for complete data, the data themselves.
-pub fn completed(result: &FitResult) -> Value {
-    let modes = &result.tensor.modes;
-    let sizes: Vec<usize> = modes.iter().map(crate::model::Mode::size).collect();
-    let cells = sizes.iter().try_fold(1usize, |n, m| n.checked_mul(*m));
-    let limit = usize::try_from(result.memory / 8).unwrap_or(usize::MAX);
-    let Some(cells) = cells.filter(|n| *n <= limit) else {
-        return Value::Null(format!("{} cells are more than the memory budget holds", result.tensor.cells()));
-    };
-    let mut values = vec![0.0; cells];
-    for_each_cell(&result.tensor, |cell, x| {
-        values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
-    });
-    Value::Array(Array { modes: modes.clone(), values: values.into() })
 }
 
 /// (x − m) / √m; 0 where both are 0.
@@ -50,7 +39,7 @@ pub fn residuals(result: &FitResult) -> Value {
         Ok(values) => values,
         Err(null) => return null,
     };
-    let total = result.fit.total;
+    let total = result.fit.mass;
     let mut residuals: Vec<f64> = expected.iter().map(|q| -(q * total).sqrt()).collect();
     let sizes: Vec<usize> = result.fit.model.modes.iter().map(crate::model::Mode::size).collect();
     for_each_cell(&result.tensor, |cell, x| {
@@ -58,7 +47,11 @@ pub fn residuals(result: &FitResult) -> Value {
         let m = expected[at] * total;
         residuals[at] = if m > 0.0 { (x - m) / m.sqrt() } else { f64::INFINITY };
     });
-    let values = residuals.into_iter().map(|r| r + 0.0).collect::<Vec<_>>();
+    let mut values = residuals.into_iter().map(|r| r + 0.0).collect::<Vec<_>>();
+    if let Some(known) = super::completion::knowledge(result) {
+        let others = values.iter_mut().zip(known).filter(|(_, k)| *k != Knowledge::Observed);
+        others.for_each(|(r, _)| *r = f64::NAN);
+    }
     Value::Array(Array { modes: result.fit.model.modes.clone(), values: values.into() })
 }
 

@@ -204,7 +204,12 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<BalanceResult, Vec<Diagnostic>> {
         for (name, _) in kernel::tensors(&planned.kernel, self) {
-            self.read_tensor(&name)?;
+            if self.read_tensor(&name)?.mask.is_some() {
+                return Err(vec![crate::model::unsupported(
+                    "balancing data with missing cells",
+                    planned.span,
+                )]);
+            }
         }
         let modes: Vec<Mode> = planned.modes.iter().filter_map(|m| self.known.get(m).cloned()).collect();
         let shape =
@@ -218,6 +223,12 @@ impl Session {
         let mut margins = Vec::new();
         for (name, span) in &planned.margins {
             let tensor = self.read_tensor(name)?;
+            if tensor.mask.is_some() {
+                return Err(vec![crate::model::unsupported(
+                    "balancing data with missing cells",
+                    planned.span,
+                )]);
+            }
             let places = results::places(&tensor, &modes).ok_or_else(|| {
                 vec![
                     Diagnostic::new(Code::MBA225, format!("`{name}` has other modes"))
@@ -273,6 +284,7 @@ impl Session {
             })),
             total,
             counts: false,
+            mask: None,
         };
         let model = EnergyModel { name: planned.name.clone(), modes: modes.clone(), ..EnergyModel::empty() };
         let schedule = plan::compile_fixed(
@@ -292,12 +304,15 @@ impl Session {
             distribution,
             counters: Counters::default(),
             zero_marginals: Vec::new(),
+            mass: total,
+            domain: None,
             learned: None,
         };
         let fit = FitResult {
             name: planned.name.clone(),
             fit: Arc::new(fit),
             tensor: Arc::new(tensor),
+            held_out: None,
             control: planned.control,
             memory: self.options.memory,
             seconds: 0.0,

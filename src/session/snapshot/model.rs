@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::array::{Canonical, level_order};
 use super::lines::{Line, Rule, digest, list, number};
-use crate::model::{Algebra, EnergyModel, Levels, Mode, Order, Potential, Scope, Table};
+use crate::model::{Algebra, EnergyModel, Levels, Mode, Order, Potential, Regular, Scope, Strength, Table};
 use crate::plan::hypergraph::maximal;
 
 /// More modes than this are kept in groups of equal levels.
@@ -43,6 +43,25 @@ pub(super) fn lines(model: &EnergyModel) -> Vec<Line> {
         let which = digest(&cells.iter().map(|x| u8::from(*x != 0.0)).collect::<Vec<u8>>());
         lines.push(Line::exact(name, json!({ "cells": count, "digest": which })));
     }
+    let Regular { smooth, ties, prior } = &model.regular;
+    let name = |mode: usize| model.modes[mode].name.as_str();
+    let mut said: Vec<Line> = smooth
+        .iter()
+        .map(|s| {
+            Line::number(format!("smooth {} along {}", bracket(model, &s.scope), name(s.along)), s.strength)
+        })
+        .collect();
+    let side = |modes: &[usize]| modes.iter().map(|m| name(*m)).collect::<Vec<_>>().join(" ");
+    said.extend(
+        ties.iter().map(|t| Line::exact(format!("tie [{}]", side(&t.left)), format!("[{}]", side(&t.right)))),
+    );
+    said.extend(prior.as_ref().map(|p| match p.strength {
+        Strength::Mass(mass) => Line::number(format!("prior toward {}", p.toward.name.name), mass),
+        Strength::Share(share) => Line::number(format!("prior share toward {}", p.toward.name.name), share),
+        Strength::Auto => Line::exact(format!("prior toward {}", p.toward.name.name), "auto"),
+    }));
+    said.sort_by(|a, b| a.name.cmp(&b.name));
+    lines.extend(said);
     if model.temperature != 1.0 {
         lines.push(Line::number("temperature", model.temperature));
     }
@@ -93,7 +112,7 @@ fn potentials(model: &EnergyModel) -> Vec<Line> {
     for interaction in &model.interactions {
         let name = bracket(model, &interaction.scope);
         let (sum, table) = match &interaction.potential {
-            Potential::Free => continue,
+            Potential::Free | Potential::Support(_) => continue,
             Potential::Fixed(table) => (energies.entry(name).or_default(), table),
             Potential::Learned { coefficient, statistic } => {
                 (learned.entry((coefficient.clone(), name)).or_default(), statistic)

@@ -1,0 +1,629 @@
+//! Cells whose value is unknown: what a data statement says of them, and what comes of it.
+//!
+//! Which cells are observed is a product of factors, each over modes of its own: a mask over
+//! `[station, day]` stays a table of stations by days whatever other modes there are.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::format::{Checked, Loaded, Pending};
+use super::formats::npy::{self, Array};
+use super::request::{Literal, MaskClause, Request, Source};
+use super::suggest::{count, list};
+use super::summary::cell_name;
+use super::tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};
+use super::{Files, open};
+use crate::model::predicate::Predicate;
+use crate::model::table::strides;
+use crate::model::{Mode, Scope, Table};
+use crate::text::{Code, Diagnostic, Span};
+
+/// Most cells that are looked at one by one.
+pub const LISTED: usize = 1 << 27;
+
+/// Which cells of a tensor are observed: those that every factor lets through.
+#[derive(Debug, Clone)]
+pub struct Mask {
+    /// The factors.
+    pub factors: Vec<Factor>,
+}
+
+/// A condition over some of the modes.
+#[derive(Debug, Clone)]
+pub struct Factor {
+    /// 0 where it lets a cell through, +∞ where the cell is unknown: a potential.
+    pub table: Arc<Table>,
+    /// Where the user wrote it.
+    pub span: Span,
+}
+
+impl Factor {
+    /// A factor from truth values over modes, row-major.
+    pub fn new(scope: Scope, shape: Vec<usize>, observed: impl Iterator<Item = bool>, span: Span) -> Self {
+        let values = observed.map(|o| if o { 0.0 } else { f64::INFINITY }).collect();
+        Self { table: Arc::new(Table { scope, shape, values }), span }
+    }
+}
+
+impl Mask {
+    /// A mask of these factors; those over all `modes` become one, which comes last.
+    pub fn new(factors: Vec<Factor>, modes: usize) -> Mask {
+        let all = Scope::all(modes);
+        let (whole, mut factors): (Vec<Factor>, Vec<Factor>) =
+            factors.into_iter().partition(|f| f.table.scope == all);
+        let mut whole = whole.into_iter();
+        if let Some(first) = whole.next() {
+            factors.push(whole.fold(first, |a, b| {
+                let both = a.table.values.iter().zip(&b.table.values).map(|(a, b)| *a == 0.0 && *b == 0.0);
+                Factor::new(all.clone(), a.table.shape.clone(), both.collect::<Vec<_>>().into_iter(), a.span)
+            }));
+        }
+        Mask { factors }
+    }
+
+    /// The cells that a mask and one more factor let through.
+    #[must_use]
+    pub fn and(mask: Option<&Mask>, more: Factor, modes: usize) -> Mask {
+        let factors = mask.map_or(&[][..], |m| &m.factors).iter().cloned();
+        Mask::new(factors.chain([more]).collect(), modes)
+    }
+
+    /// Whether a cell, given by a level for every mode, is observed.
+    pub fn observes(&self, cell: &[usize]) -> bool {
+        self.factors.iter().all(|f| {
+            let index = f.table.scope.iter().zip(&f.table.shape);
+            let at = index.fold(0, |k, (m, n)| k * n + cell.get(m).copied().unwrap_or(0));
+            f.table.values.get(at).is_some_and(|e| *e == 0.0)
+        })
+    }
+
+    /// The modes that some factor looks at.
+    pub fn scope(&self) -> Scope {
+        self.factors.iter().fold(Scope::empty(), |s, f| s.union(&f.table.scope))
+    }
+
+    /// One truth value per cell of `scope`, row-major, or none beyond [`LISTED`] cells. Modes of factors
+    /// outside the scope are not looked at: `scope` must contain them.
+    pub fn over(&self, scope: &Scope, sizes: &[usize]) -> Option<Vec<bool>> {
+        let shape: Vec<usize> = scope.iter().filter_map(|m| sizes.get(m).copied()).collect();
+        let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= LISTED)?;
+        let mut observed = vec![true; cells];
+        for factor in &self.factors {
+            let own = factor.table.strides();
+            let step = |m: usize| factor.table.scope.position(m).and_then(|p| own.get(p)).copied();
+            let steps: Vec<usize> = scope.iter().map(|m| step(m).unwrap_or(0)).collect();
+            walk(&shape, &steps, |k, at| observed[k] &= factor.table.values[at] == 0.0);
+        }
+        Some(observed)
+    }
+}
+
+/// Visits the cells of `shape` in row-major order, with the place that `steps` lead to.
+fn walk(shape: &[usize], steps: &[usize], mut visit: impl FnMut(usize, usize)) {
+    let cells: usize = shape.iter().product();
+    let mut index = vec![0; shape.len()];
+    let (last, step) = (shape.last().copied().unwrap_or(1), steps.last().copied().unwrap_or(0));
+    let mut k = 0;
+    while k < cells {
+        let at: usize = index.iter().zip(steps).map(|(i, s)| i * s).sum();
+        for i in 0..last {
+            visit(k + i, at + i * step);
+        }
+        k += last.max(1);
+        for axis in (0..shape.len().saturating_sub(1)).rev() {
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+}
+
+/// The modes of every factor that a request will have, by position: known before a cell is read.
+pub fn scopes(request: &Request) -> Vec<Scope> {
+    let all = Scope::all(request.axes.len());
+    let mut scopes: Vec<Scope> = Vec::new();
+    for clause in &request.masks {
+        match clause {
+            MaskClause::Where { factors, .. } => {
+                scopes.extend(factors.iter().map(|f| if f.of_value { all.clone() } else { f.scope.clone() }));
+            }
+            MaskClause::File { axes, .. } => scopes.push(axes.iter().copied().collect()),
+        }
+    }
+    if matches!(&request.source, Source::Literal(literal) if has_missing(literal)) {
+        scopes.push(all);
+    }
+    merged(scopes, request.axes.len())
+}
+
+/// The scopes of a mask, those over all `modes` as one, as [`Mask::new`] has them.
+pub fn merged(mut scopes: Vec<Scope>, modes: usize) -> Vec<Scope> {
+    let all = Scope::all(modes);
+    let before = scopes.len();
+    scopes.retain(|s| *s != all);
+    if scopes.len() < before {
+        scopes.push(all);
+    }
+    scopes
+}
+
+fn has_missing(literal: &Literal) -> bool {
+    match literal {
+        Literal::Missing(_) => true,
+        Literal::Number(..) => false,
+        Literal::List(items, _) => items.iter().any(has_missing),
+    }
+}
+
+/// The mask files of a request, opened.
+#[derive(Debug, Default)]
+pub(crate) struct Masks {
+    files: Vec<Array>,
+}
+
+/// Cells that are read through a mask.
+#[derive(Debug)]
+pub(crate) struct Masked {
+    pub inner: Arc<dyn Pending>,
+    pub masks: Masks,
+}
+
+impl Pending for Masked {
+    fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
+        self.inner.read_masked(request, modes, &self.masks)
+    }
+}
+
+impl Masks {
+    /// Opens the mask files; their shapes must be those of the modes they are over.
+    pub fn inspect(request: &Request, modes: &[Mode], files: &dyn Files) -> Checked<Self> {
+        let mut problems = Vec::new();
+        let mut arrays = Vec::new();
+        for clause in &request.masks {
+            let MaskClause::File { path, at, axes, .. } = clause else { continue };
+            let opened = match open(files, path, *at) {
+                Ok(opened) => opened,
+                Err(more) => {
+                    problems.extend(more);
+                    continue;
+                }
+            };
+            let what = format!("`{path}`");
+            match Array::new(opened.content.buffer(), 0) {
+                Err(fault) => problems.push(npy::report(fault, &what, *at)),
+                Ok(array) => {
+                    let sizes: Vec<usize> =
+                        axes.iter().filter_map(|a| modes.get(*a)).map(Mode::size).collect();
+                    if array.shape == sizes {
+                        arrays.push(array);
+                    } else {
+                        problems.push(wrong_shape(&what, *at, &array.shape, axes, modes));
+                    }
+                }
+            }
+        }
+        if problems.is_empty() { Ok(Self { files: arrays }) } else { Err(problems) }
+    }
+
+    /// The factors that do not depend on values.
+    fn of_levels(&self, request: &Request, modes: &[Mode]) -> Checked<Vec<Factor>> {
+        let mut factors = Vec::new();
+        let mut files = self.files.iter();
+        for clause in &request.masks {
+            match clause {
+                MaskClause::File { path, at, axes, missing, span } => {
+                    let Some(array) = files.next() else { continue };
+                    factors.push(of_file(array, path, *at, axes, *missing, *span, modes)?);
+                }
+                MaskClause::Where { factors: list, .. } => {
+                    for predicate in list.iter().filter(|p| !p.of_value) {
+                        factors.push(of_predicate(predicate, modes)?);
+                    }
+                }
+            }
+        }
+        Ok(factors)
+    }
+
+    /// A dense tensor without the values of its unknown cells. `unknown` lists cells, by their place in
+    /// row-major order, that a literal calls missing.
+    pub fn dense(
+        &self,
+        request: &Request,
+        modes: &[Mode],
+        dense: &Dense,
+        unknown: &[(usize, Span)],
+        what: &str,
+        span: Span,
+    ) -> Checked<Loaded> {
+        let shape = dense.shape.clone();
+        let mut values = rows(dense);
+        let all = Scope::all(shape.len());
+        let (mut whole, mut factors): (Vec<Factor>, Vec<Factor>) =
+            self.of_levels(request, modes)?.into_iter().partition(|f| f.table.scope == all);
+        let at = |clause: &MaskClause| clause.span();
+        let first = request.masks.first().map(at).or_else(|| unknown.first().map(|(_, s)| *s));
+        let mut observed: Option<Vec<bool>> = None;
+        let table = |observed: Option<Vec<bool>>| observed.unwrap_or_else(|| vec![true; values.len()]);
+        for factor in whole.drain(..) {
+            let mut seen = table(observed);
+            seen.par_iter_mut().zip(&factor.table.values).for_each(|(s, e)| *s &= *e == 0.0);
+            observed = Some(seen);
+        }
+        for predicate in value_predicates(request) {
+            let mut seen = table(observed);
+            if let Some(passes) = predicate.of_values() {
+                seen.par_iter_mut().zip(&values).for_each(|(s, x)| *s &= passes(*x));
+            } else {
+                let mut cell = vec![0; shape.len()];
+                for (k, (s, x)) in seen.iter_mut().zip(&values).enumerate() {
+                    place(k, &shape, &mut cell);
+                    *s &= predicate.passes(modes, &cell, *x).map_err(|d| vec![d])?;
+                }
+            }
+            observed = Some(seen);
+        }
+        if !unknown.is_empty() {
+            let mut seen = table(observed);
+            unknown.iter().for_each(|(k, _)| seen[*k] = false);
+            observed = Some(seen);
+        }
+        if let Some(seen) = observed {
+            let at = first.unwrap_or(span);
+            factors.push(Factor::new(all.clone(), shape.clone(), seen.into_iter(), at));
+        }
+        let mask = Mask { factors };
+        for factor in &mask.factors {
+            let own = factor.table.strides();
+            let step = |m: usize| factor.table.scope.position(m).and_then(|p| own.get(p)).copied();
+            let steps: Vec<usize> = all.iter().map(|m| step(m).unwrap_or(0)).collect();
+            walk(&shape, &steps, |k, at| {
+                if factor.table.values[at] != 0.0 {
+                    values[k] = 0.0;
+                }
+            });
+        }
+        if let Some(k) = values.iter().position(|x| x.is_nan()) {
+            let mut cell = vec![0; shape.len()];
+            place(k, &shape, &mut cell);
+            let more = values.iter().filter(|x| x.is_nan()).count() - 1;
+            let mut report = Diagnostic::new(
+                Code::MBA453,
+                format!("the cell {} of `{}` has no value", cell_name(modes, &cell), request.name),
+            )
+            .at(first.unwrap_or(span), "by this, the cell is observed")
+            .at(span, format!("{what} holds nan there"));
+            if more > 0 {
+                report = report.note(format!("{} observed without a value as well", cells_are(more)));
+            }
+            return Err(vec![report.help("add `missing where nan`, or correct the mask")]);
+        }
+        let dense = Dense { strides: strides(&shape), shape, values: Values::F64(Buffer::new(values)) };
+        check(&mask, request, modes, first.unwrap_or(span))?;
+        let mut loaded = npy::finish(request, modes, dense, what, span)?;
+        loaded.tensor.mask = Some(Arc::new(mask));
+        Ok(loaded)
+    }
+
+    /// A sparse tensor without its unknown cells. Conditions on values need all cells to be listed.
+    pub fn sparse(&self, request: &Request, modes: &[Mode], mut loaded: Loaded) -> Checked<Loaded> {
+        let sparse = match &*loaded.tensor.storage {
+            Storage::Sparse(sparse) => sparse,
+            Storage::Dense(dense) => {
+                let what = format!("`{}`", request.name);
+                let masked = self.dense(request, modes, dense, &[], &what, request.span)?;
+                return Ok(Loaded { tensor: masked.tensor, ..loaded });
+            }
+        };
+        let mut factors = self.of_levels(request, modes)?;
+        let shape: Vec<usize> = modes.iter().map(Mode::size).collect();
+        let at = request.masks.first().map_or(request.span, MaskClause::span);
+        let of_value: Vec<&Predicate> = value_predicates(request).collect();
+        if !of_value.is_empty() {
+            let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= LISTED);
+            let Some(cells) = cells else {
+                return Err(vec![
+                    Diagnostic::new(
+                        Code::MBA456,
+                        format!("a condition on the values of more than {LISTED} cells"),
+                    )
+                    .at(of_value.first().map_or(at, |p| p.span()), "asked of every cell, zeros included")
+                    .help("say which levels are missing, or merge levels"),
+                ]);
+            };
+            let mut values = vec![0.0; cells];
+            for (row, x) in sparse.values.iter().enumerate() {
+                let k = shape.iter().zip(&sparse.coordinates).fold(0, |k, (n, c)| k * n + c[row] as usize);
+                values[k] = *x;
+            }
+            let mut seen = vec![true; cells];
+            for predicate in of_value {
+                if let Some(passes) = predicate.of_values() {
+                    seen.par_iter_mut().zip(&values).for_each(|(s, x)| *s &= passes(*x));
+                    continue;
+                }
+                let mut cell = vec![0; shape.len()];
+                for (k, (s, x)) in seen.iter_mut().zip(&values).enumerate() {
+                    place(k, &shape, &mut cell);
+                    *s &= predicate.passes(modes, &cell, *x).map_err(|d| vec![d])?;
+                }
+            }
+            factors.push(Factor::new(Scope::all(shape.len()), shape.clone(), seen.into_iter(), at));
+        }
+        let mask = Mask::new(factors, shape.len());
+        check(&mask, request, modes, at)?;
+        let mut cell = vec![0; shape.len()];
+        let kept: Vec<usize> = (0..sparse.values.len())
+            .filter(|row| {
+                cell.iter_mut().zip(&sparse.coordinates).for_each(|(l, c)| *l = c[*row] as usize);
+                mask.observes(&cell)
+            })
+            .collect();
+        let values: Vec<f64> = kept.iter().map(|k| sparse.values[*k]).collect();
+        let total = {
+            let mut sum = super::summary::Compensated::default();
+            values.iter().for_each(|x| sum.add(*x));
+            sum.value()
+        };
+        super::summary::totals(request, total, "what is observed", at)?;
+        let coordinates = sparse.coordinates.iter().map(|c| kept.iter().map(|k| c[*k]).collect()).collect();
+        let storage = Arc::new(Storage::Sparse(Sparse { shape, coordinates, values }));
+        loaded.tensor = Tensor { storage, total, mask: Some(Arc::new(mask)), ..loaded.tensor };
+        Ok(loaded)
+    }
+}
+
+fn value_predicates(request: &Request) -> impl Iterator<Item = &Predicate> {
+    let lists = request.masks.iter().filter_map(|c| match c {
+        MaskClause::Where { factors, .. } => Some(factors),
+        MaskClause::File { .. } => None,
+    });
+    lists.flatten().filter(|p| p.of_value)
+}
+
+fn cells_are(n: usize) -> String {
+    format!("{} {}", count(n, "other cell", "other cells"), if n == 1 { "is" } else { "are" })
+}
+
+/// The levels of the cell at place `k` in row-major order.
+fn place(mut k: usize, shape: &[usize], cell: &mut [usize]) {
+    for (level, n) in cell.iter_mut().zip(shape).rev() {
+        *level = k % n;
+        k /= n;
+    }
+}
+
+/// The values of a dense tensor in row-major order.
+fn rows(dense: &Dense) -> Vec<f64> {
+    crate::with_values!(&dense.values, values => {
+        if dense.strides == strides(&dense.shape) {
+            values.iter().map(|x| x.to_f64()).collect()
+        } else {
+            let mut out = vec![0.0; dense.shape.iter().product()];
+            walk(&dense.shape, &dense.strides, |k, at| out[k] = values[at].to_f64());
+            out
+        }
+    })
+}
+
+fn wrong_shape(what: &str, at: Span, shape: &[usize], axes: &[usize], modes: &[Mode]) -> Diagnostic {
+    let named: Vec<String> =
+        axes.iter().filter_map(|a| modes.get(*a)).map(|m| format!("{}: {}", m.name, m.size())).collect();
+    let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let report = Diagnostic::new(
+        Code::MBA450,
+        format!("the mask {what} is not over the modes `[{}]`", named.join(", ")),
+    )
+    .at(at, if sizes.is_empty() { "is a single number".into() } else { format!("is {}", sizes.join(" × ")) });
+    // a shape that fits other modes says which were meant
+    let mut left: Vec<&Mode> = modes.iter().collect();
+    let meant: Vec<String> = shape
+        .iter()
+        .filter_map(|n| left.iter().position(|m| m.size() == *n).map(|p| left.remove(p).name.clone()))
+        .collect();
+    if meant.len() == shape.len() && !meant.is_empty() {
+        report.help(format!("list the modes of its axes: `[{}]`", meant.join(", ")))
+    } else {
+        report.help("give it one axis for each of these modes, in this order")
+    }
+}
+
+fn of_file(
+    array: &Array,
+    path: &str,
+    at: Span,
+    axes: &[usize],
+    missing: bool,
+    span: Span,
+    modes: &[Mode],
+) -> Checked<Factor> {
+    let sizes: Vec<usize> = axes.iter().filter_map(|a| modes.get(*a)).map(Mode::size).collect();
+    if array.shape != sizes {
+        // other data may have brought more levels since the header was read
+        return Err(vec![wrong_shape(&format!("`{path}`"), at, &array.shape, axes, modes)]);
+    }
+    let dense = Dense { shape: array.shape.clone(), strides: array.strides(), values: array.values() };
+    let values = rows(&dense);
+    if let Some(k) = values.iter().position(|x| *x != 0.0 && *x != 1.0) {
+        let mut cell = vec![0; dense.shape.len()];
+        place(k, &dense.shape, &mut cell);
+        let own: Vec<Mode> = axes.iter().filter_map(|a| modes.get(*a).cloned()).collect();
+        return Err(vec![
+            Diagnostic::new(Code::MBA454, format!("the mask `{path}` is neither true nor false everywhere"))
+                .at(at, format!("holds {} at {}", values[k], cell_name(&own, &cell)))
+                .help("save it as an array of `bool`, or of zeros and ones"),
+        ]);
+    }
+    // the array has its axes as they are listed, the factor in the order of the modes
+    let scope: Scope = axes.iter().copied().collect();
+    let own = strides(&dense.shape);
+    let step = |m: usize| axes.iter().position(|a| *a == m).and_then(|p| own.get(p)).copied().unwrap_or(0);
+    let shape: Vec<usize> = scope.iter().filter_map(|m| modes.get(m)).map(Mode::size).collect();
+    let steps: Vec<usize> = scope.iter().map(step).collect();
+    let mut marked = vec![false; values.len()];
+    walk(&shape, &steps, |k, at| marked[k] = values[at] == 1.0);
+    Ok(Factor::new(scope, shape, marked.into_iter().map(|m| m != missing), span))
+}
+
+fn of_predicate(predicate: &Predicate, modes: &[Mode]) -> Checked<Factor> {
+    let scope = predicate.scope.clone();
+    let shape: Vec<usize> = scope.iter().filter_map(|m| modes.get(m)).map(Mode::size).collect();
+    let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= LISTED);
+    let Some(cells) = cells else {
+        let names = scope.iter().filter_map(|m| modes.get(m)).map(|m| m.name.as_str());
+        return Err(vec![
+            Diagnostic::new(Code::MBA456, format!("a condition over more than {LISTED} cells"))
+                .at(predicate.span(), format!("looks at {} together", list(names)))
+                .help("split it into conditions joined by `or`, each on fewer modes"),
+        ]);
+    };
+    let mut own = vec![0; shape.len()];
+    let mut cell = vec![0; modes.len()];
+    let mut observed = Vec::with_capacity(cells);
+    for k in 0..cells {
+        place(k, &shape, &mut own);
+        scope.iter().zip(&own).for_each(|(m, level)| cell[m] = *level);
+        observed.push(predicate.passes(modes, &cell, f64::NAN).map_err(|d| vec![d])?);
+    }
+    Ok(Factor::new(scope, shape, observed.into_iter(), predicate.span()))
+}
+
+/// Whether any cell is left.
+fn check(mask: &Mask, request: &Request, modes: &[Mode], at: Span) -> Checked<()> {
+    let sizes: Vec<usize> = modes.iter().map(Mode::size).collect();
+    let none = match mask.over(&mask.scope(), &sizes) {
+        Some(observed) => !observed.contains(&true),
+        None => mask.factors.iter().any(|f| f.table.values.iter().all(|e| *e != 0.0)),
+    };
+    if none {
+        return Err(vec![
+            Diagnostic::new(Code::MBA451, format!("no cell of `{}` is observed", request.name))
+                .at(at, "leaves nothing to fit to")
+                .help("check the condition, and whether the mask marks the missing or the observed cells"),
+        ]);
+    }
+    Ok(())
+}
+
+/// Levels that no observed cell has, as pairs of positions: mode and level.
+pub fn never_observed(mask: &Mask, sizes: &[usize]) -> Vec<(usize, usize)> {
+    let scope = mask.scope();
+    let Some(observed) = mask.over(&scope, sizes) else { return Vec::new() };
+    let shape: Vec<usize> = scope.iter().filter_map(|m| sizes.get(m).copied()).collect();
+    let mut seen: Vec<Vec<bool>> = shape.iter().map(|n| vec![false; *n]).collect();
+    let mut cell = vec![0; shape.len()];
+    for (k, _) in observed.iter().enumerate().filter(|(_, o)| **o) {
+        place(k, &shape, &mut cell);
+        seen.iter_mut().zip(&cell).for_each(|(s, level)| s[*level] = true);
+    }
+    let missing = |(m, s): (usize, &Vec<bool>)| -> Vec<(usize, usize)> {
+        s.iter().enumerate().filter(|(_, seen)| !**seen).map(|(level, _)| (m, level)).collect()
+    };
+    scope.iter().zip(&seen).flat_map(missing).collect()
+}
+
+/// A factor from a file of truth values over all modes, where true hides a cell.
+///
+/// # Errors
+/// As for the mask of a data statement.
+pub fn hidden_by_file(files: &dyn Files, path: &str, at: Span, modes: &[Mode]) -> Checked<Factor> {
+    let opened = open(files, path, at)?;
+    let what = format!("`{path}`");
+    let array =
+        Array::new(opened.content.buffer(), 0).map_err(|fault| vec![npy::report(fault, &what, at)])?;
+    let axes: Vec<usize> = (0..modes.len()).collect();
+    of_file(&array, path, at, &axes, true, at, modes)
+}
+
+/// A factor that one predicate makes, asked of the cells of a tensor.
+///
+/// # Errors
+/// As for the condition of a data statement.
+pub fn by_predicate(predicate: &Predicate, tensor: &Tensor) -> Checked<Factor> {
+    if !predicate.of_value {
+        return of_predicate(predicate, &tensor.modes);
+    }
+    let shape: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
+    let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= LISTED);
+    let Some(cells) = cells else {
+        return Err(vec![
+            Diagnostic::new(Code::MBA456, format!("a condition on the values of more than {LISTED} cells"))
+                .at(predicate.span(), "asked of every cell, zeros included")
+                .help("say which levels are meant"),
+        ]);
+    };
+    let values = every(tensor, cells);
+    let mut cell = vec![0; shape.len()];
+    let mut seen = Vec::with_capacity(cells);
+    for (k, x) in values.iter().enumerate() {
+        place(k, &shape, &mut cell);
+        seen.push(predicate.passes(&tensor.modes, &cell, *x).map_err(|d| vec![d])?);
+    }
+    Ok(Factor::new(Scope::all(shape.len()), shape, seen.into_iter(), predicate.span()))
+}
+
+/// Every value of a tensor, row-major.
+fn every(tensor: &Tensor, cells: usize) -> Vec<f64> {
+    match &*tensor.storage {
+        Storage::Dense(dense) => rows(dense),
+        Storage::Sparse(sparse) => {
+            let mut values = vec![0.0; cells];
+            for (row, x) in sparse.values.iter().enumerate() {
+                let at = sparse.shape.iter().zip(&sparse.coordinates);
+                values[at.fold(0, |k, (n, c)| k * n + c[row] as usize)] = *x;
+            }
+            values
+        }
+    }
+}
+
+/// The tensor without the cells that some factor hides.
+///
+/// # Errors
+/// MBA451 when nothing with mass is left.
+pub fn hide(tensor: &Tensor, factors: Vec<Factor>, span: Span) -> Checked<Tensor> {
+    let modes = tensor.modes.len();
+    let hidden = Mask::new(factors.clone(), modes);
+    let mask = factors.into_iter().fold(None, |mask: Option<Mask>, f| {
+        Some(Mask::and(mask.as_ref().or(tensor.mask.as_deref()), f, modes))
+    });
+    let (storage, total) = match &*tensor.storage {
+        Storage::Dense(dense) => {
+            let mut values = rows(dense);
+            let seen = hidden.over(&Scope::all(modes), &dense.shape).unwrap_or_default();
+            values.iter_mut().zip(&seen).filter(|(_, s)| !**s).for_each(|(x, _)| *x = 0.0);
+            let mut sum = super::summary::Compensated::default();
+            values.iter().for_each(|x| sum.add(*x));
+            let shape = dense.shape.clone();
+            let values = Values::F64(Buffer::new(values));
+            (Storage::Dense(Dense { strides: strides(&shape), shape, values }), sum.value())
+        }
+        Storage::Sparse(sparse) => {
+            let mut cell = vec![0; modes];
+            let kept: Vec<usize> = (0..sparse.values.len())
+                .filter(|row| {
+                    cell.iter_mut().zip(&sparse.coordinates).for_each(|(l, c)| *l = c[*row] as usize);
+                    hidden.observes(&cell)
+                })
+                .collect();
+            let values: Vec<f64> = kept.iter().map(|k| sparse.values[*k]).collect();
+            let mut sum = super::summary::Compensated::default();
+            values.iter().for_each(|x| sum.add(*x));
+            let coordinates =
+                sparse.coordinates.iter().map(|c| kept.iter().map(|k| c[*k]).collect()).collect();
+            let shape = sparse.shape.clone();
+            (Storage::Sparse(Sparse { shape, coordinates, values }), sum.value())
+        }
+    };
+    if total <= 0.0 {
+        return Err(vec![
+            Diagnostic::new(Code::MBA451, format!("nothing of `{}` is left to fit to", tensor.name))
+                .at(span, "hides everything")
+                .help("hold out less"),
+        ]);
+    }
+    Ok(Tensor { storage: Arc::new(storage), total, mask: mask.map(Arc::new), ..tensor.clone() })
+}

@@ -1,0 +1,621 @@
+//! What a mask leaves undetermined.
+//!
+//! ln Q(x) = Σ_g λ_g(x_g) is a row F_x of a matrix of zeros and ones times the potentials. The observed
+//! cells fix the potentials up to the null space of their rows, so a cell is determined if and only if
+//! its own row lies in the row space of the observed ones. This asks only which cells are observed, not
+//! what their values are. It is decided in three steps, each exact:
+//!
+//! 1. Modes that no mask and no condition looks at are fully crossed with the others. Splitting every
+//!    table into its parts over them shows that a cell is determined if and only if it is in each of the
+//!    smaller classes {g ∩ M : g ⊇ S}, S running over sets of those modes: only the masked modes M are
+//!    ever listed.
+//! 2. Two generators or fewer: connected components of a bipartite graph.
+//! 3. More: a cell follows from others that complete a cube, the signed sum over a set of modes that is in
+//!    no generator. What no cube reaches is settled by elimination modulo the prime 2³¹ − 1, with two
+//!    random vectors of the null space; a cell is determined when both vanish there. Arithmetic modulo a
+//!    prime errs only if the prime divides a minor of the matrix, and the vectors with odds of 2⁻⁶².
+
+use std::collections::BTreeMap;
+
+use num_bigint::BigUint;
+use num_traits::{One, Zero};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
+
+use crate::model::Scope;
+use crate::model::table::strides;
+use crate::plan::count::parameters_of;
+use crate::plan::hypergraph::maximal;
+
+/// 2³¹ − 1.
+const PRIME: u64 = (1 << 31) - 1;
+
+/// Most columns that are eliminated densely.
+const DENSE: usize = 6000;
+
+/// Most columns in all.
+const COLUMNS: usize = 1 << 21;
+
+/// Cubes that are tried for a cell, in each round.
+const CUBES: usize = 64;
+
+/// Sets of crossed modes that are looked at.
+const SETS: usize = 1 << 16;
+
+/// What the observed cells determine.
+#[derive(Debug, Clone)]
+pub struct Identified {
+    /// One truth value per cell of the masked modes: whether the cells there are determined.
+    pub determined: Vec<bool>,
+    /// The rank of the observed rows: the dimension of the model on the observed cells.
+    pub rank: BigUint,
+}
+
+/// Looks at the class of `generators` over modes of `sizes`, of which `observed` says, row-major over
+/// `masked`, where cells are observed (or possible).
+///
+/// # Errors
+/// Why it is not known: the elimination would be too large.
+pub fn identify(
+    generators: &[Scope],
+    sizes: &[usize],
+    masked: &Scope,
+    observed: &[bool],
+) -> Result<Identified, String> {
+    let generators = maximal(generators);
+    let mut classes: BTreeMap<Vec<Scope>, BigUint> = BTreeMap::new();
+    for crossed in crossed_sets(&generators, masked)? {
+        let own = generators.iter().filter(|g| crossed.is_subset(g)).map(|g| g.intersection(masked));
+        let class = maximal(&own.collect::<Vec<_>>());
+        let copies: BigUint =
+            crossed.iter().map(|m| BigUint::from(sizes.get(m).map_or(0, |n| n - 1))).product();
+        *classes.entry(class).or_insert_with(BigUint::zero) += copies;
+    }
+    let shape: Vec<usize> = masked.iter().filter_map(|m| sizes.get(m).copied()).collect();
+    let mut determined = vec![true; observed.len()];
+    let mut rank = BigUint::zero();
+    for (class, copies) in classes {
+        let axes: Vec<Scope> =
+            class.iter().map(|g| g.iter().filter_map(|m| masked.position(m)).collect()).collect();
+        let found = Class { shape: &shape, observed, generators: axes }.settle()?;
+        determined.iter_mut().zip(&found.determined).for_each(|(d, f)| *d &= f);
+        rank += copies * BigUint::from(found.rank);
+    }
+    Ok(Identified { determined, rank })
+}
+
+/// As [`identify`], for rows given as lists of columns: which of `every` lie in the space of `seen`, and the
+/// rank of those.
+///
+/// # Errors
+/// Why it is not known.
+pub fn by_rows(
+    seen: &[Vec<usize>],
+    columns: usize,
+    every: &[Vec<usize>],
+) -> Result<(Vec<bool>, usize), String> {
+    let mut echelon = Echelon::new(columns);
+    for row in seen {
+        echelon.insert(row)?;
+    }
+    echelon.pack()?;
+    let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
+    let vectors = [echelon.null(&mut stream), echelon.null(&mut stream)];
+    let inside = every.par_iter().map(|r| vectors.iter().all(|v| vanishes(v, r))).collect();
+    Ok((inside, echelon.rank()))
+}
+
+/// Sets of modes outside `masked` that lie in some generator, the empty one included.
+fn crossed_sets(generators: &[Scope], masked: &Scope) -> Result<Vec<Scope>, String> {
+    let mut sets = std::collections::BTreeSet::from([Scope::empty()]);
+    for generator in generators {
+        let free: Vec<usize> = generator.difference(masked).iter().collect();
+        if free.len() > 16 || sets.len() > SETS {
+            return Err("the model has too many interactions for the analysis of its mask".into());
+        }
+        for bits in 0..1usize << free.len() {
+            sets.insert(
+                free.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, m)| *m).collect(),
+            );
+        }
+    }
+    Ok(sets.into_iter().collect())
+}
+
+struct Found {
+    determined: Vec<bool>,
+    rank: usize,
+}
+
+/// A generating class over the axes of a table of observed cells.
+struct Class<'a> {
+    shape: &'a [usize],
+    observed: &'a [bool],
+    generators: Vec<Scope>,
+}
+
+impl Class<'_> {
+    fn settle(&self) -> Result<Found, String> {
+        let any = self.observed.contains(&true);
+        match self.generators.as_slice() {
+            [] => Ok(Found { determined: vec![any; self.observed.len()], rank: usize::from(any) }),
+            [only] => {
+                let (at, cells) = self.index(only);
+                let mut seen = vec![false; cells];
+                self.rows().for_each(|k| seen[at(k)] = true);
+                let rank = seen.iter().filter(|s| **s).count();
+                Ok(Found { determined: (0..self.observed.len()).map(|k| seen[at(k)]).collect(), rank })
+            }
+            [a, b] => Ok(self.components(a, b)),
+            _ => self.general(),
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = usize> {
+        self.observed.iter().enumerate().filter(|(_, o)| **o).map(|(k, _)| k)
+    }
+
+    /// From the place of a cell to its place in the table of a generator, and the size of that.
+    fn index(&self, generator: &Scope) -> (impl Fn(usize) -> usize + Sync + use<>, usize) {
+        let all = strides(self.shape);
+        let sizes: Vec<usize> = generator.iter().map(|a| self.shape[a]).collect();
+        let own = strides(&sizes);
+        let parts: Vec<(usize, usize, usize)> =
+            generator.iter().zip(&sizes).zip(&own).map(|((a, n), s)| (all[a], *n, *s)).collect();
+        let cells = sizes.iter().product();
+        (move |k: usize| parts.iter().map(|(stride, n, own)| k / stride % n * own).sum(), cells)
+    }
+
+    /// Two generators: observed cells are the edges of a bipartite graph between their cells, and what lies
+    /// in one component is known from any cell of it.
+    fn components(&self, a: &Scope, b: &Scope) -> Found {
+        let ((left, n), (right, m)) = (self.index(a), self.index(b));
+        let mut parent: Vec<usize> = (0..n + m).collect();
+        let mut touched = vec![false; n + m];
+        let mut joined = 0;
+        for k in self.rows() {
+            let (i, j) = (left(k), n + right(k));
+            (touched[i], touched[j]) = (true, true);
+            let (i, j) = (root(&mut parent, i), root(&mut parent, j));
+            if i != j {
+                parent[i] = j;
+                joined += 1;
+            }
+        }
+        let determined = (0..self.observed.len())
+            .map(|k| {
+                let (i, j) = (left(k), n + right(k));
+                touched[i] && touched[j] && root(&mut parent, i) == root(&mut parent, j)
+            })
+            .collect();
+        // a forest has one edge for each time two components became one
+        Found { determined, rank: joined }
+    }
+
+    fn general(&self) -> Result<Found, String> {
+        let known = self.cubes();
+        if known.iter().all(|k| *k) {
+            let full = parameters_of(&self.generators, self.shape) + BigUint::one();
+            let rank = usize::try_from(full).map_err(|_| "the model is too large".to_string())?;
+            return Ok(Found { determined: known, rank });
+        }
+        let mut columns = 0;
+        let mut indices = Vec::new();
+        // the smallest table comes last: what is left after the others is eliminated densely
+        let mut order: Vec<&Scope> = self.generators.iter().collect();
+        order.sort_by_key(|g| std::cmp::Reverse(self.index(g).1));
+        for generator in order {
+            let (at, cells) = self.index(generator);
+            indices.push((at, columns));
+            columns += cells;
+        }
+        if columns > COLUMNS {
+            return Err(format!("the mask is not analysed for more than {COLUMNS} parameters"));
+        }
+        let row = |k: usize| -> Vec<usize> { indices.iter().map(|(at, start)| start + at(k)).collect() };
+        let rows: Vec<Vec<usize>> = self.rows().map(row).collect();
+        let mut echelon = Echelon::new(columns);
+        // rows that bring a column nobody has seen need no test
+        let mut seen = vec![false; columns];
+        for r in &rows {
+            if r.iter().any(|c| !seen[*c]) {
+                r.iter().for_each(|c| seen[*c] = true);
+                echelon.insert(r)?;
+            }
+        }
+        let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
+        let vectors = loop {
+            echelon.pack()?;
+            let vectors = [echelon.null(&mut stream), echelon.null(&mut stream)];
+            let wrong: Vec<&Vec<usize>> =
+                rows.par_iter().filter(|r| vectors.iter().any(|v| !vanishes(v, r))).collect();
+            if wrong.is_empty() {
+                break vectors;
+            }
+            // spread over all of them, so that most of a batch is independent
+            let step = wrong.len().div_ceil(512);
+            for r in wrong.iter().step_by(step) {
+                echelon.insert(r)?;
+            }
+        };
+        let determined = known
+            .par_iter()
+            .enumerate()
+            .map(|(k, known)| *known || vectors.iter().all(|v| vanishes(v, &row(k))))
+            .collect();
+        Ok(Found { determined, rank: echelon.rank() })
+    }
+
+    /// Cells that follow from observed ones by completing cubes, round after round. Sound, and for masks
+    /// that leave enough cells complete.
+    fn cubes(&self) -> Vec<bool> {
+        let mut known = self.observed.to_vec();
+        let sets = self.nonfaces();
+        if sets.is_empty() {
+            return known;
+        }
+        let all = strides(self.shape);
+        let mut seen: Vec<(Vec<bool>, usize)> = Vec::new();
+        let indices: Vec<_> = self.generators.iter().map(|g| self.index(g)).collect();
+        for (at, cells) in &indices {
+            let mut own = vec![false; *cells];
+            self.rows().for_each(|k| own[at(k)] = true);
+            seen.push((own, *cells));
+        }
+        let hopeless = |k: usize| indices.iter().zip(&seen).any(|((at, _), (own, _))| !own[at(k)]);
+        loop {
+            let find = |(k, done): (usize, &bool)| -> Option<usize> {
+                if *done || hopeless(k) {
+                    return None;
+                }
+                let mut stream = Xoshiro256PlusPlus::seed_from_u64(k as u64);
+                for _ in 0..CUBES {
+                    for set in &sets {
+                        let shifts: Vec<isize> = set
+                            .iter()
+                            .map(|a| {
+                                let n = self.shape[*a];
+                                let here = k / all[*a] % n;
+                                let other = (here + 1 + (stream.next_u64() >> 33) as usize % (n - 1)) % n;
+                                (other as isize - here as isize) * all[*a] as isize
+                            })
+                            .collect();
+                        let corner = |bits: usize| {
+                            let moved: isize = shifts
+                                .iter()
+                                .enumerate()
+                                .filter(|(i, _)| bits >> i & 1 == 1)
+                                .map(|(_, s)| s)
+                                .sum();
+                            k.wrapping_add_signed(moved)
+                        };
+                        if (1..1usize << set.len()).all(|bits| known[corner(bits)]) {
+                            return Some(k);
+                        }
+                    }
+                }
+                None
+            };
+            let found: Vec<usize> = known.par_iter().enumerate().filter_map(find).collect();
+            if found.is_empty() {
+                return known;
+            }
+            found.into_iter().for_each(|k| known[k] = true);
+        }
+    }
+
+    /// The smallest sets of axes that lie in no generator, of at most six axes with two levels or more.
+    fn nonfaces(&self) -> Vec<Vec<usize>> {
+        let axes: Vec<usize> = (0..self.shape.len()).filter(|a| self.shape[*a] > 1).collect();
+        let mut found: Vec<Vec<usize>> = Vec::new();
+        let mut layer: Vec<Vec<usize>> = vec![Vec::new()];
+        for _ in 0..6 {
+            let mut next = Vec::new();
+            for set in &layer {
+                for a in axes.iter().filter(|a| set.last().is_none_or(|l| *l < **a)) {
+                    let mut larger = set.clone();
+                    larger.push(*a);
+                    if found.iter().any(|f| f.iter().all(|x| larger.contains(x))) {
+                        continue;
+                    }
+                    let scope: Scope = larger.iter().copied().collect();
+                    let face = self.generators.iter().any(|g| scope.is_subset(g));
+                    if face { next.push(larger) } else { found.push(larger) }
+                }
+            }
+            layer = next;
+            if layer.len() > 4096 {
+                break;
+            }
+        }
+        found
+    }
+}
+
+fn root(parent: &mut [usize], mut i: usize) -> usize {
+    while parent[i] != i {
+        parent[i] = parent[parent[i]];
+        i = parent[i];
+    }
+    i
+}
+
+fn vanishes(v: &[u32], row: &[usize]) -> bool {
+    row.iter().map(|c| u64::from(v[*c])).sum::<u64>().is_multiple_of(PRIME)
+}
+
+/// Rows in echelon form modulo [`PRIME`]: sparse by their first column as long as they are short, and dense
+/// over the columns that are left.
+struct Echelon {
+    columns: usize,
+    sparse: BTreeMap<usize, Vec<(usize, u32)>>,
+    /// Rows that have become long, waiting to be made dense.
+    long: Vec<Vec<(usize, u32)>>,
+    /// The columns of dense rows.
+    core: Vec<usize>,
+    place: Vec<usize>,
+    dense: Vec<(usize, Vec<u32>)>,
+}
+
+/// Entries beyond which a row counts as long.
+const LONG: usize = 64;
+
+impl Echelon {
+    fn new(columns: usize) -> Self {
+        Self {
+            columns,
+            sparse: BTreeMap::new(),
+            long: Vec::new(),
+            core: Vec::new(),
+            place: vec![usize::MAX; columns],
+            dense: Vec::new(),
+        }
+    }
+
+    fn rank(&self) -> usize {
+        self.sparse.len() + self.dense.len()
+    }
+
+    fn insert(&mut self, row: &[usize]) -> Result<(), String> {
+        let mut row: Vec<(usize, u32)> = row.iter().map(|c| (*c, 1)).collect();
+        row.sort_unstable();
+        while let Some((lead, value)) = row.first().copied() {
+            let Some(pivot) = self.sparse.get(&lead) else {
+                if row.len() > LONG || self.place[lead] != usize::MAX {
+                    self.long.push(row);
+                } else {
+                    let inverse = power(u64::from(value), PRIME - 2);
+                    row.iter_mut().for_each(|(_, v)| *v = narrow(times(u64::from(*v), inverse)));
+                    self.sparse.insert(lead, row);
+                }
+                return Ok(());
+            };
+            row = minus(&row, pivot, u64::from(value));
+        }
+        Ok(())
+    }
+
+    /// Reduces the long rows among each other over the columns that no sparse row leads.
+    fn pack(&mut self) -> Result<(), String> {
+        // a column that a sparse row leads after all is cleared from the long rows first
+        let mut waiting = std::mem::take(&mut self.long);
+        waiting.par_iter_mut().for_each(|row| {
+            let mut from = 0;
+            while let Some((c, v)) = row.get(from).copied() {
+                match self.sparse.get(&c) {
+                    Some(pivot) => {
+                        let rest = minus(&row[from..], pivot, u64::from(v));
+                        row.truncate(from);
+                        row.extend(rest);
+                    }
+                    None => from += 1,
+                }
+            }
+        });
+        for row in &waiting {
+            for (c, _) in row {
+                if self.place[*c] == usize::MAX {
+                    self.place[*c] = self.core.len();
+                    self.core.push(*c);
+                }
+            }
+        }
+        if self.core.len() > DENSE {
+            return Err(format!(
+                "the mask ties more than {DENSE} parameters together, which is more than is eliminated"
+            ));
+        }
+        let width = self.core.len();
+        self.dense.iter_mut().for_each(|(_, r)| r.resize(width, 0));
+        let mut fresh: Vec<Vec<u32>> = waiting
+            .iter()
+            .map(|row| {
+                let mut dense = vec![0u32; width];
+                row.iter().for_each(|(c, v)| dense[self.place[*c]] = *v);
+                dense
+            })
+            .collect();
+        fresh.par_iter_mut().for_each(|row| self.dense.iter().for_each(|(lead, r)| clear(row, *lead, r)));
+        while let Some(mut row) = fresh.pop() {
+            let Some(lead) = row.iter().position(|v| *v != 0) else { continue };
+            let inverse = power(u64::from(row[lead]), PRIME - 2);
+            row.iter_mut().for_each(|v| *v = narrow(times(u64::from(*v), inverse)));
+            fresh.par_iter_mut().for_each(|other| clear(other, lead, &row));
+            self.dense.push((lead, row));
+        }
+        Ok(())
+    }
+
+    /// A random vector that every row sends to zero.
+    fn null(&self, stream: &mut Xoshiro256PlusPlus) -> Vec<u32> {
+        let mut v: Vec<u32> = (0..self.columns).map(|_| narrow(stream.next_u64() % PRIME)).collect();
+        // a dense row has nothing at the leads of those before it
+        for (lead, row) in self.dense.iter().rev() {
+            let sum: u64 = row
+                .iter()
+                .zip(&self.core)
+                .enumerate()
+                .filter(|(i, (r, _))| i != lead && **r != 0)
+                .map(|(_, (r, c))| times(u64::from(*r), u64::from(v[*c])))
+                .sum();
+            v[self.core[*lead]] = narrow((PRIME - sum % PRIME) % PRIME);
+        }
+        for (lead, row) in self.sparse.iter().rev() {
+            let sum: u64 = row.iter().skip(1).map(|(c, r)| times(u64::from(*r), u64::from(v[*c]))).sum();
+            v[*lead] = narrow((PRIME - sum % PRIME) % PRIME);
+        }
+        v
+    }
+}
+
+/// `row − factor · pivot`, where the pivot has a one where the row leads.
+fn minus(row: &[(usize, u32)], pivot: &[(usize, u32)], factor: u64) -> Vec<(usize, u32)> {
+    let back = PRIME - factor;
+    let mut out = Vec::with_capacity(row.len() + pivot.len());
+    let (mut i, mut j) = (0, 0);
+    while i < row.len() || j < pivot.len() {
+        let (c, d) = (row.get(i).map_or(usize::MAX, |r| r.0), pivot.get(j).map_or(usize::MAX, |p| p.0));
+        let mut value = 0;
+        if c <= d {
+            value += u64::from(row[i].1);
+            i += 1;
+        }
+        if d <= c {
+            value += times(u64::from(pivot[j].1), back);
+            j += 1;
+        }
+        if value % PRIME != 0 {
+            out.push((c.min(d), narrow(value % PRIME)));
+        }
+    }
+    out
+}
+
+/// Makes `row` zero at `lead` with a row that has a one there.
+fn clear(row: &mut [u32], lead: usize, pivot: &[u32]) {
+    let factor = u64::from(row[lead]);
+    if factor == 0 {
+        return;
+    }
+    let back = PRIME - factor;
+    for (r, p) in row.iter_mut().zip(pivot) {
+        // below 2⁶²: folded twice it is below 2³¹ + 1
+        let x = u64::from(*r) + back * u64::from(*p);
+        let x = (x & PRIME) + (x >> 31);
+        let x = (x & PRIME) + (x >> 31);
+        *r = if x >= PRIME { (x - PRIME) as u32 } else { x as u32 };
+    }
+}
+
+fn times(a: u64, b: u64) -> u64 {
+    a * b % PRIME
+}
+
+fn narrow(x: u64) -> u32 {
+    u32::try_from(x).unwrap_or(0)
+}
+
+fn power(mut base: u64, mut exponent: u64) -> u64 {
+    let mut result = 1;
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            result = times(result, base);
+        }
+        base = times(base, base);
+        exponent >>= 1;
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rank of all rows, and which cells lie in their space, by plain elimination over fractions kept
+    /// as numbers modulo another prime.
+    fn brute(generators: &[Scope], sizes: &[usize], observed: &[bool]) -> (Vec<bool>, usize) {
+        const P: u64 = 1_000_003;
+        let inverse = |a: u64| {
+            let (mut base, mut e, mut out) = (a % P, P - 2, 1);
+            while e > 0 {
+                if e & 1 == 1 {
+                    out = out * base % P;
+                }
+                base = base * base % P;
+                e >>= 1;
+            }
+            out
+        };
+        let all = strides(sizes);
+        let row = |k: usize| {
+            let mut out = Vec::new();
+            for g in generators {
+                let shape: Vec<usize> = g.iter().map(|a| sizes[a]).collect();
+                let at = g.iter().fold(0, |at, a| at * sizes[a] + k / all[a] % sizes[a]);
+                let mut part = vec![0u64; shape.iter().product()];
+                part[at] = 1;
+                out.extend(part);
+            }
+            out
+        };
+        let mut basis: Vec<(usize, Vec<u64>)> = Vec::new();
+        let reduce = |basis: &[(usize, Vec<u64>)], mut r: Vec<u64>| {
+            for (lead, b) in basis {
+                let f = r[*lead];
+                r.iter_mut().zip(b).for_each(|(r, b)| *r = (*r + (P - f) * b) % P);
+            }
+            r
+        };
+        for k in (0..observed.len()).filter(|k| observed[*k]) {
+            let mut r = reduce(&basis, row(k));
+            if let Some(lead) = r.iter().position(|v| *v != 0) {
+                let i = inverse(r[lead]);
+                r.iter_mut().for_each(|v| *v = *v * i % P);
+                basis.push((lead, r));
+            }
+        }
+        let inside = (0..observed.len()).map(|k| reduce(&basis, row(k)).iter().all(|v| *v == 0)).collect();
+        (inside, basis.len())
+    }
+
+    #[test]
+    fn agrees_with_elimination_of_every_row() {
+        let mut stream = Xoshiro256PlusPlus::seed_from_u64(7);
+        let sizes = [4usize, 3, 5];
+        let classes: [&[&[usize]]; 6] = [
+            &[&[0], &[1], &[2]],
+            &[&[0, 1], &[2]],
+            &[&[0, 1], &[1, 2]],
+            &[&[0, 1], &[1, 2], &[0, 2]],
+            &[&[0, 2], &[1]],
+            &[&[0, 1, 2]],
+        ];
+        let masks: [&[usize]; 4] = [&[0, 1, 2], &[0, 2], &[1], &[0, 1]];
+        for class in classes {
+            let generators: Vec<Scope> = class.iter().map(|g| g.iter().copied().collect()).collect();
+            for modes in masks {
+                let masked: Scope = modes.iter().copied().collect();
+                let shape: Vec<usize> = modes.iter().map(|m| sizes[*m]).collect();
+                for density in [0.2, 0.4, 0.6, 0.9] {
+                    let draw = |s: &mut Xoshiro256PlusPlus| (s.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+                    let own: Vec<bool> =
+                        (0..shape.iter().product()).map(|_| draw(&mut stream) < density).collect();
+                    let all = strides(&sizes);
+                    let place =
+                        |k: usize| modes.iter().fold(0, |at, m| at * sizes[*m] + k / all[*m] % sizes[*m]);
+                    let observed: Vec<bool> = (0..60).map(|k| own[place(k)]).collect();
+                    let (inside, rank) = brute(&generators, &sizes, &observed);
+                    let found = identify(&generators, &sizes, &masked, &own).expect("small");
+                    let cells: Vec<bool> = (0..60).map(|k| found.determined[place(k)]).collect();
+                    assert_eq!(cells, inside, "{class:?} masked over {modes:?} at {density}");
+                    assert_eq!(
+                        found.rank,
+                        BigUint::from(rank),
+                        "{class:?} masked over {modes:?} at {density}"
+                    );
+                }
+            }
+        }
+    }
+}

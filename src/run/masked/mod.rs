@@ -1,0 +1,366 @@
+//! Fits with unknown and impossible cells.
+//!
+//! The fit is that of the observed cells alone: Q on them is the m-projection among distributions that are
+//! zero elsewhere, and minimises Σ_Ω x ln(x/Q) − x + Q, which is convex (Darroch and Ratcliff 1972; the
+//! completion of Ghalamkari, Sugiyama and Kawahara 2023, arXiv 2209.15338, solves the same problem by
+//! imputation). The potentials it ends with then say what the model makes of the cells that were not
+//! observed, as far as the observed ones determine them.
+
+pub mod identify;
+pub mod newton;
+pub mod regular;
+pub mod rows;
+
+use std::sync::Arc;
+
+use num_bigint::BigUint;
+
+use super::distribution::Distribution;
+use super::fit::ZeroMarginals;
+use super::projection::Projection;
+use crate::data::Mask;
+use crate::model::{EnergyModel, Interaction, Potential, Scope, Table};
+use crate::plan::Options;
+use crate::text::{Code, Diagnostic, Span};
+use identify::{Identified, identify};
+
+/// What a fit with unknown or impossible cells knows besides the fit.
+#[derive(Debug, Clone)]
+pub struct Domain {
+    /// The modes that masks and conditions look at.
+    pub modes: Scope,
+    /// One truth value per cell of those modes: whether it can occur.
+    pub possible: Vec<bool>,
+    /// Whether it can occur and is observed.
+    pub observed: Vec<bool>,
+    /// Whether the observed cells determine it.
+    pub determined: Vec<bool>,
+    /// Why the two above are not known, and nothing that was not observed counts as determined.
+    pub unsettled: Option<String>,
+    /// The dimension of the model on the observed cells, or why there is none to be had.
+    pub rank: Result<BigUint, String>,
+    /// Number of levels of each mode of the model.
+    pub sizes: Vec<usize>,
+}
+
+/// What is known of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knowledge {
+    /// It has a value.
+    Observed,
+    /// It cannot occur.
+    Impossible,
+    /// It has none, and the fit gives it one.
+    Missing,
+    /// It has none, and the observed cells do not determine it.
+    Undetermined,
+}
+
+impl Domain {
+    /// Lists which cells are possible and observed. What the observed ones determine is not settled yet.
+    ///
+    /// # Errors
+    /// MBA502 when no cell is left, MBA562 when masks look at more modes than can be listed.
+    pub fn new(model: &EnergyModel, mask: Option<&Arc<Mask>>) -> Result<Self, Vec<Diagnostic>> {
+        let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
+        let base = model.on_support([]);
+        let forbidden: Vec<&Table> = base.interactions.iter().filter_map(support).collect();
+        let mut modes = mask.map_or_else(Scope::empty, |m| m.scope());
+        for table in &forbidden {
+            modes = modes.union(&table.scope);
+        }
+        let too_many = || {
+            vec![
+                Diagnostic::new(
+                    Code::MBA562,
+                    format!("the masks and conditions of `{}` look at too many cells together", model.name),
+                )
+                .note(format!("over `{}`", model.bracket(&modes)))
+                .help("use conditions and masks over fewer modes"),
+            ]
+        };
+        let full = Mask { factors: Vec::new() };
+        let mut possible = full.over(&modes, &sizes).ok_or_else(too_many)?;
+        let shape: Vec<usize> = modes.iter().map(|m| sizes[m]).collect();
+        for table in &forbidden {
+            let onto = Projection::between(&modes, &shape, &table.scope);
+            super::support::each_cell(&onto, |k, at| possible[k] &= table.values[at] == 0.0);
+        }
+        let mut observed = match mask {
+            Some(mask) => mask.over(&modes, &sizes).ok_or_else(too_many)?,
+            None => vec![true; possible.len()],
+        };
+        observed.iter_mut().zip(&possible).for_each(|(o, p)| *o &= p);
+        if !observed.contains(&true) {
+            let message = format!("no observed cell is possible in `{}`", model.name);
+            let mut report = Diagnostic::new(Code::MBA502, message);
+            if let Some(first) = model.support.first() {
+                report = report.at(first.span, "forbids what is observed");
+            }
+            return Err(vec![report.help("forbid fewer cells")]);
+        }
+        let determined = observed.clone();
+        let rank = Err("it has not been looked for".into());
+        Ok(Self { modes, possible, observed, determined, unsettled: None, rank, sizes })
+    }
+
+    /// Settles what the observed cells determine of a class of tables, and its dimension on them.
+    pub fn settle(&mut self, class: &[Scope]) {
+        match identify(class, &self.sizes, &self.modes, &self.observed) {
+            Ok(Identified { determined, rank }) => {
+                self.determined = determined;
+                self.rank = Ok(rank);
+            }
+            Err(reason) => {
+                self.rank = Err(reason.clone());
+                self.unsettled = Some(reason);
+            }
+        }
+    }
+
+    /// Says the same over more modes.
+    pub(super) fn widen(&mut self, modes: &Scope) {
+        let shape = |s: &Scope| -> Vec<usize> { s.iter().map(|m| self.sizes[m]).collect() };
+        let onto = Projection::between(modes, &shape(modes), &self.modes);
+        let cells: usize = shape(modes).iter().product();
+        let wide = |own: &[bool]| {
+            let mut out = vec![false; cells];
+            super::support::each_cell(&onto, |k, at| out[k] = own[at]);
+            out
+        };
+        self.possible = wide(&self.possible);
+        self.observed = wide(&self.observed);
+        self.determined = wide(&self.determined);
+        self.modes = modes.clone();
+    }
+
+    fn place(&self, cell: &[usize]) -> usize {
+        self.modes.iter().fold(0, |k, m| k * self.sizes[m] + cell.get(m).copied().unwrap_or(0))
+    }
+
+    /// What is known of a cell, given by a level for every mode.
+    pub fn of(&self, cell: &[usize]) -> Knowledge {
+        self.at(self.place(cell))
+    }
+
+    /// What is known of the cells at one place of the masked modes.
+    pub fn at(&self, k: usize) -> Knowledge {
+        match (self.possible.get(k), self.observed.get(k), self.determined.get(k)) {
+            (Some(false), ..) => Knowledge::Impossible,
+            (_, Some(true), _) => Knowledge::Observed,
+            (.., Some(true)) => Knowledge::Missing,
+            _ => Knowledge::Undetermined,
+        }
+    }
+
+    /// One entry per cell of the tensor, row-major, in the order of the modes; none beyond what is listed.
+    pub fn cells(&self) -> Option<Vec<Knowledge>> {
+        let all = Scope::all(self.sizes.len());
+        let cells = self.sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n))?;
+        if cells > crate::data::mask::LISTED {
+            return None;
+        }
+        let onto = Projection::between(&all, &self.sizes, &self.modes);
+        let mut out = vec![Knowledge::Observed; cells];
+        super::support::each_cell(&onto, |k, at| out[k] = self.at(at));
+        Some(out)
+    }
+
+    /// How many cells there are of a kind.
+    pub fn count(&self, kind: Knowledge) -> BigUint {
+        let here = (0..self.possible.len()).filter(|k| self.at(*k) == kind).count();
+        let outside = (0..self.sizes.len()).filter(|m| !self.modes.contains(*m));
+        outside.map(|m| BigUint::from(self.sizes[m])).product::<BigUint>() * BigUint::from(here)
+    }
+
+    /// Whether some possible cell is not determined.
+    pub fn gaps(&self) -> bool {
+        (0..self.possible.len()).any(|k| self.at(k) == Knowledge::Undetermined)
+    }
+
+    /// The cells of a generator that no observed cell has: there its potential is not known.
+    fn unseen(&self, generator: &Scope) -> Vec<bool> {
+        let shared = generator.intersection(&self.modes);
+        let shape = |s: &Scope| -> Vec<usize> { s.iter().map(|m| self.sizes[m]).collect() };
+        let onto = Projection::between(&self.modes, &shape(&self.modes), &shared);
+        let mut seen = vec![false; shape(&shared).iter().product()];
+        super::support::each_cell(&onto, |k, at| seen[at] |= self.observed[k]);
+        let onto = Projection::between(generator, &shape(generator), &shared);
+        let mut out = vec![false; shape(generator).iter().product()];
+        super::support::each_cell(&onto, |k, at| out[k] = !seen[at]);
+        out
+    }
+
+    /// Zero marginals that are zero in the data, and not for want of a cell that was looked at.
+    pub(super) fn seen_zeros(&self, found: &[(Scope, Vec<usize>, Vec<f64>)]) -> Vec<ZeroMarginals> {
+        let mut zeros = Vec::new();
+        for (scope, shape, values) in found {
+            let unseen = self.unseen(scope);
+            let places: Vec<usize> = (0..values.len()).filter(|k| values[*k] == 0.0 && !unseen[*k]).collect();
+            if places.is_empty() {
+                continue;
+            }
+            let cell = |k: &usize| {
+                let mut rest = *k;
+                let mut levels: Vec<usize> = shape
+                    .iter()
+                    .rev()
+                    .map(|n| {
+                        let level = rest % n;
+                        rest /= n;
+                        level
+                    })
+                    .collect();
+                levels.reverse();
+                levels
+            };
+            zeros.push(ZeroMarginals {
+                scope: scope.clone(),
+                count: places.len(),
+                cells: places.iter().take(ZeroMarginals::LISTED).map(cell).collect(),
+            });
+        }
+        zeros
+    }
+
+    /// The first places of the masked modes that are not determined, as levels.
+    pub fn undetermined(&self, most: usize) -> (usize, Vec<Vec<usize>>) {
+        let all: Vec<usize> =
+            (0..self.possible.len()).filter(|k| self.at(*k) == Knowledge::Undetermined).collect();
+        let shape: Vec<usize> = self.modes.iter().map(|m| self.sizes[m]).collect();
+        let levels = |k: &usize| {
+            let mut rest = *k;
+            let mut cell: Vec<usize> = shape
+                .iter()
+                .rev()
+                .map(|n| {
+                    let l = rest % n;
+                    rest /= n;
+                    l
+                })
+                .collect();
+            cell.reverse();
+            cell
+        };
+        (all.len(), all.iter().take(most).map(levels).collect())
+    }
+
+    /// Zeros in the data can send a missing cell to infinity, or leave it anywhere: where some observed cells tend
+    /// to zero, only what the others determine counts, and cells that are zero with a whole marginal.
+    pub(super) fn at_boundary(&mut self, model: &EnergyModel, fitted: &Distribution) {
+        if self.modes.len() < self.sizes.len() {
+            return;
+        }
+        let count = self.observed.iter().filter(|o| **o).count().max(1) as f64;
+        let mut cell = vec![0; self.sizes.len()];
+        let mut kept = self.observed.clone();
+        let mut zero = vec![false; kept.len()];
+        for k in 0..kept.len() {
+            let mut rest = k;
+            for (level, n) in cell.iter_mut().zip(&self.sizes).rev() {
+                *level = rest % n;
+                rest /= n;
+            }
+            let value = |t: &Table| super::distribution::value_at(t, &cell);
+            zero[k] = fitted.potentials.iter().any(|t| value(t) == f64::NEG_INFINITY);
+            // a probability that only rounding and the tolerance keep above zero
+            kept[k] = kept[k] && fitted.log_probability(&cell) > (1e-7 / count).ln();
+        }
+        if kept == self.observed {
+            return;
+        }
+        if let Ok(found) = identify(&model.free_scopes(), &self.sizes, &self.modes, &kept) {
+            for (d, (f, z)) in self.determined.iter_mut().zip(found.determined.iter().zip(&zero)) {
+                *d = *d && (*f || *z);
+            }
+        }
+    }
+}
+
+fn support(interaction: &Interaction) -> Option<&Table> {
+    match &interaction.potential {
+        Potential::Support(table) => Some(table),
+        _ => None,
+    }
+}
+
+/// Refuses data with mass where the model has none.
+///
+/// # Errors
+/// MBA560, naming the first such cell.
+pub fn contradiction(model: &EnergyModel, tensor: &crate::data::Tensor) -> Result<(), Vec<Diagnostic>> {
+    for forbidden in &model.support {
+        let cells = forbidden.cells.values.len();
+        let Some(found) = super::statistic::gather(tensor, &[(&forbidden.scope, cells)]) else { continue };
+        let Some(masses) = found.tables.first() else { continue };
+        let both = || masses.iter().zip(&forbidden.cells.values).enumerate();
+        let wrong = |(_, (p, f)): &(usize, (&f64, &f64))| **p > 0.0 && **f != 0.0;
+        let Some((first, (mass, _))) = both().find(wrong) else { continue };
+        let more = both().filter(wrong).count() - 1;
+        let mut rest = first;
+        let mut levels: Vec<String> = forbidden
+            .scope
+            .iter()
+            .zip(&forbidden.cells.shape)
+            .rev()
+            .map(|(m, n)| {
+                let level = rest % n;
+                rest /= n;
+                format!("`{}: {}`", model.modes[m].name, model.modes[m].label(level))
+            })
+            .collect();
+        levels.reverse();
+        let mut report = Diagnostic::new(
+            Code::MBA560,
+            format!("`{}` forbids {}, where `{}` has data", model.name, levels.join(", "), tensor.name),
+        )
+        .at(forbidden.span, format!("the data add up to {} there", mass * found.total));
+        if more > 0 {
+            let s = if more == 1 { "one more cell".into() } else { format!("{more} more cells") };
+            report = report.note(format!("{s} of `{}` as well", model.bracket(&forbidden.scope)));
+        }
+        return Err(vec![
+            report
+                .help("forbid only what cannot occur, or mark those cells as `missing` if they are mistakes"),
+        ]);
+    }
+    Ok(())
+}
+
+/// The distribution over all possible cells with the potentials of one over the observed cells, and by how
+/// much the mass of those has to be multiplied to be that of all.
+///
+/// Where a potential is not determined it is taken as 0: such cells have a number in the distribution that
+/// means nothing, and [`Domain`] says which they are.
+pub(super) fn extend(
+    model: &EnergyModel,
+    restricted: &Distribution,
+    domain: &Domain,
+) -> Result<(Distribution, f64), Vec<Diagnostic>> {
+    let mut potentials = restricted.potentials.clone();
+    for table in &mut potentials {
+        let unseen = domain.unseen(&table.scope);
+        for (l, unseen) in table.values.iter_mut().zip(unseen) {
+            if unseen {
+                *l = 0.0;
+            }
+        }
+    }
+    let fixed = model.interactions.iter().filter(|i| !matches!(i.potential, Potential::Free));
+    let tables = potentials.iter().map(|t| {
+        let energies = t.values.iter().map(|l| -l * model.temperature).collect();
+        let table = Table { scope: t.scope.clone(), shape: t.shape.clone(), values: energies };
+        let scope = t.scope.clone();
+        Interaction { scope, potential: Potential::Fixed(Arc::new(table)), span: Span::default() }
+    });
+    let known = EnergyModel { interactions: fixed.cloned().chain(tables).collect(), ..model.clone() };
+    let wide = Distribution::from_fixed(&known, &Options { memory: u64::MAX, ..Options::default() })?;
+    let energies = model.interactions.iter().filter_map(|i| match &i.potential {
+        Potential::Fixed(table) => Some(Arc::clone(table)),
+        _ => None,
+    });
+    let energies = energies.collect();
+    let log = |d: &Distribution| d.log_mass.iter().sum::<f64>();
+    let growth = (log(&wide) - log(restricted)).exp();
+    Ok((Distribution { potentials, energies, ..wide }, growth))
+}

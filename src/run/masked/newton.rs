@@ -1,0 +1,323 @@
+//! Newton's method for tables that are smooth, shared, or leaning on pseudo-data.
+//!
+//! F(λ) = Σ_x w Q − t ln Q + ½ Σ_k s_k |B_k λ|², ln Q = Σ λ over the rows x with exposure w and target t. It is
+//! convex. Each step solves H d = −∇F by conjugate gradients, H = Fᵀ Q F + Σ s BᵀB, preconditioned by
+//! the diagonal, and is shortened until F falls enough.
+//!
+//! **The bound.** Let d solve the Newton equations, R = wQ (1 + F d) and u = B (λ + d). Then Fᵀ(R − t) + √s Bᵀ u = 0,
+//! so R and u are feasible in the dual problem (Rockafellar 1970, §31), and if R is nowhere negative
+//!
+//! > F(λ) − F* ≤ Σ R ln(R / wQ) − R + wQ + ½ Σ s |B d|².
+
+use super::rows::{Rows, Tables};
+use crate::model::table::strides;
+use crate::run::control::{Control, Flow, Observer, Sweep};
+use crate::run::sum::{Compensated, dot};
+
+/// A penalty on differences between neighbouring levels of one axis of a table, less their means over all
+/// others: what they have in common is free.
+#[derive(Debug, Clone)]
+pub struct Penalty {
+    /// The table.
+    pub block: usize,
+    /// The axis whose neighbours are compared.
+    pub axis: usize,
+    /// Whether the last level is next to the first.
+    pub cyclic: bool,
+    /// What multiplies half the sum of squares.
+    pub strength: f64,
+}
+
+impl Penalty {
+    /// B λ: one difference per neighbouring pair, centred.
+    fn differences(&self, shape: &[usize], table: &[f64]) -> Vec<f64> {
+        let steps = strides(shape);
+        let (n, step) = (shape[self.axis], steps[self.axis]);
+        let mut out: Vec<f64> = (0..table.len())
+            .map(|k| {
+                let level = k / step % n;
+                if level + 1 < n {
+                    table[k + step] - table[k]
+                } else if self.cyclic && n > 2 {
+                    table[k - level * step] - table[k]
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        self.centre(shape, &mut out);
+        out
+    }
+
+    /// Bᵀ u.
+    fn adjoint(&self, shape: &[usize], u: &[f64]) -> Vec<f64> {
+        let mut u = u.to_vec();
+        self.centre(shape, &mut u);
+        let steps = strides(shape);
+        let (n, step) = (shape[self.axis], steps[self.axis]);
+        let mut out = vec![0.0; u.len()];
+        for (k, x) in u.iter().enumerate() {
+            let level = k / step % n;
+            if level + 1 < n {
+                out[k + step] += x;
+                out[k] -= x;
+            } else if self.cyclic && n > 2 {
+                out[k - level * step] += x;
+                out[k] -= x;
+            }
+        }
+        out
+    }
+
+    /// Takes the mean over all other modes away: a change that all have in common is no roughness.
+    fn centre(&self, shape: &[usize], values: &mut [f64]) {
+        if shape.len() < 2 {
+            return;
+        }
+        let (n, step) = (shape[self.axis], strides(shape)[self.axis]);
+        let mut means = vec![0.0; n];
+        values.iter().enumerate().for_each(|(k, v)| means[k / step % n] += v);
+        let others = (values.len() / n.max(1)) as f64;
+        values.iter_mut().enumerate().for_each(|(k, v)| *v -= means[k / step % n] / others);
+    }
+}
+
+/// What a fit by rows ends with.
+#[derive(Debug, Clone)]
+pub struct Optimum {
+    /// The parameters.
+    pub parameters: Vec<f64>,
+    /// The largest component of ∇F, relative to the largest target of a parameter.
+    pub gap: f64,
+    /// A bound on F(λ) − F*, in nats, or why there is none.
+    pub bound: Result<f64, String>,
+    /// Newton steps.
+    pub steps: usize,
+    /// Whether it stopped before the tolerance, or was told to.
+    pub stopped: bool,
+    /// Whether the observer asked to end.
+    pub interrupted: bool,
+    /// Passes over the rows.
+    pub passes: usize,
+}
+
+struct Problem<'a> {
+    tables: &'a Tables,
+    rows: &'a Rows,
+    penalties: &'a [Penalty],
+    /// Sum of targets of each parameter.
+    target: Vec<f64>,
+    passes: usize,
+}
+
+/// Most applications of H in one step.
+const MOST: usize = 1000;
+
+impl Problem<'_> {
+    fn table(&self, block: usize, parameters: &[f64]) -> Vec<f64> {
+        self.tables.blocks[block].place.iter().map(|p| parameters[*p as usize]).collect()
+    }
+
+    /// ½ Σ s |B λ|².
+    fn roughness(&self, parameters: &[f64]) -> f64 {
+        let one = |p: &Penalty| {
+            let u = p.differences(&self.tables.blocks[p.block].shape, &self.table(p.block, parameters));
+            0.5 * p.strength * dot(&u, &u)
+        };
+        self.penalties.iter().map(one).sum()
+    }
+
+    /// Adds Σ s BᵀB λ.
+    fn add_rough(&self, parameters: &[f64], onto: &mut [f64]) {
+        for p in self.penalties {
+            let block = &self.tables.blocks[p.block];
+            let u = p.differences(&block.shape, &self.table(p.block, parameters));
+            let back = p.adjoint(&block.shape, &u);
+            block.place.iter().zip(back).for_each(|(at, b)| onto[*at as usize] += p.strength * b);
+        }
+    }
+
+    /// wQ of every row.
+    fn model(&mut self, parameters: &[f64]) -> Vec<f64> {
+        self.passes += 1;
+        let mut q = self.rows.spread(parameters);
+        q.iter_mut().zip(&self.rows.weight).for_each(|(l, w)| *l = l.exp() * w);
+        q
+    }
+
+    fn objective(&self, parameters: &[f64], q: &[f64]) -> f64 {
+        let mass: Compensated = q.iter().copied().collect();
+        mass.value() - dot(&self.target, parameters) + self.roughness(parameters)
+    }
+
+    fn gradient(&mut self, parameters: &[f64], q: &[f64]) -> Vec<f64> {
+        self.passes += 1;
+        let mut g = self.rows.gather(self.target.len(), |r| q[r]);
+        g.iter_mut().zip(&self.target).for_each(|(g, t)| *g -= t);
+        self.add_rough(parameters, &mut g);
+        g
+    }
+
+    fn curvature(&mut self, q: &[f64], v: &[f64]) -> Vec<f64> {
+        self.passes += 2;
+        let along = self.rows.spread(v);
+        let mut h = self.rows.gather(self.target.len(), |r| q[r] * along[r]);
+        self.add_rough(v, &mut h);
+        h
+    }
+
+    /// The diagonal of H, and of it alone where a parameter is in no row.
+    fn diagonal(&self, q: &[f64]) -> Vec<f64> {
+        let mut d = self.rows.gather(self.target.len(), |r| q[r]);
+        for p in self.penalties {
+            let block = &self.tables.blocks[p.block];
+            // each level has two neighbours, and centring leaves most of it
+            block.place.iter().for_each(|at| d[*at as usize] += 2.0 * p.strength);
+        }
+        d
+    }
+
+    /// Solves H d = −g to a relative residual in the preconditioned norm; also what is left of the equations.
+    fn solve(&mut self, q: &[f64], g: &[f64], accuracy: f64) -> (Vec<f64>, Vec<f64>) {
+        let inverse: Vec<f64> =
+            self.diagonal(q).iter().map(|d| if *d > 0.0 { 1.0 / d } else { 0.0 }).collect();
+        let size = |r: &[f64]| r.iter().zip(&inverse).map(|(r, i)| r * r * i).sum::<f64>();
+        let mut solution = vec![0.0; g.len()];
+        let mut residual: Vec<f64> = g.iter().map(|g| -g).collect();
+        let mut direction: Vec<f64> = residual.iter().zip(&inverse).map(|(r, i)| r * i).collect();
+        let start = size(&residual);
+        // below this a residual is rounding, part of it where H is singular: to go on would only spread it
+        let floor = (64.0 * f64::EPSILON).powi(2) * self.target.iter().sum::<f64>();
+        let mut now = start;
+        for _ in 0..MOST {
+            if now <= accuracy * accuracy * start || now <= floor {
+                break;
+            }
+            let image = self.curvature(q, &direction);
+            let bend = dot(&direction, &image);
+            if bend <= 0.0 || !bend.is_finite() {
+                break;
+            }
+            let step = now / bend;
+            solution.iter_mut().zip(&direction).for_each(|(s, d)| *s += step * d);
+            residual.iter_mut().zip(&image).for_each(|(r, i)| *r -= step * i);
+            let next = size(&residual);
+            let keep = next / now;
+            for ((d, r), i) in direction.iter_mut().zip(&residual).zip(&inverse) {
+                *d = r * i + keep * *d;
+            }
+            now = next;
+        }
+        (solution, residual)
+    }
+}
+
+/// Minimises F. `rows` hold no parameter without a target and without a penalty: those are −∞.
+pub fn minimise(
+    tables: &Tables,
+    rows: &Rows,
+    penalties: &[Penalty],
+    control: &Control,
+    observer: &mut dyn Observer,
+) -> Optimum {
+    let target = rows.gather(tables.parameters, |r| rows.target[r]);
+    let largest = target.iter().fold(0.0f64, |m, t| m.max(*t)).max(f64::MIN_POSITIVE);
+    let mut problem = Problem { tables, rows, penalties, target, passes: 0 };
+    let mut parameters = start(&mut problem);
+    let mut q = problem.model(&parameters);
+    let mut value = problem.objective(&parameters, &q);
+    let (mut steps, mut interrupted) = (0, false);
+    let mut gradient = problem.gradient(&parameters, &q);
+    let gap_of = |g: &[f64]| g.iter().fold(0.0f64, |m, g| m.max(g.abs())) / largest;
+    let mut gap = gap_of(&gradient);
+    while gap > control.tolerance && steps < control.max_sweeps && !interrupted {
+        steps += 1;
+        let sweep = Sweep {
+            number: steps,
+            own: steps,
+            atom: 1,
+            atoms: 1,
+            gap,
+            tolerance: control.tolerance,
+            most: control.max_sweeps,
+            objective: None,
+        };
+        interrupted = observer.sweep(&sweep) == Flow::Interrupt;
+        let accuracy = (0.1f64).min(gap.sqrt()).max(1e-6);
+        let (d, _) = problem.solve(&q, &gradient, accuracy);
+        let slope = dot(&gradient, &d);
+        let mut step = 1.0;
+        let mut moved = false;
+        for _ in 0..60 {
+            let next: Vec<f64> = parameters.iter().zip(&d).map(|(p, d)| p + step * d).collect();
+            let fitted = problem.model(&next);
+            let there = problem.objective(&next, &fitted);
+            // at the resolution of doubles F no longer tells; the gradient does
+            let enough = there <= value + 1e-4 * step * slope;
+            let flat = (there - value).abs() <= 8.0 * f64::EPSILON * value.abs().max(1.0)
+                && gap_of(&problem.gradient(&next, &fitted)) < gap;
+            if enough || flat {
+                (parameters, q, value, moved) = (next, fitted, there, true);
+                break;
+            }
+            step *= 0.5;
+        }
+        if !moved {
+            break;
+        }
+        gradient = problem.gradient(&parameters, &q);
+        gap = gap_of(&gradient);
+    }
+    let stopped = gap > control.tolerance;
+    let bound = bound(&mut problem, &parameters, &q, &gradient);
+    Optimum { parameters, gap, bound, steps, stopped, interrupted, passes: problem.passes }
+}
+
+/// Tables of one, and then one sweep of proportional fitting in which no table moves far.
+fn start(problem: &mut Problem) -> Vec<f64> {
+    let mut parameters = vec![0.0; problem.tables.parameters];
+    let Some(block) = problem.tables.blocks.first() else { return parameters };
+    let (mass, weight): (f64, f64) =
+        (problem.rows.target.iter().sum(), problem.rows.weight.iter().sum::<f64>().max(f64::MIN_POSITIVE));
+    let level = (mass / weight).ln();
+    let own: std::collections::BTreeSet<u32> = block.place.iter().copied().collect();
+    own.iter().for_each(|p| parameters[*p as usize] = level);
+    let mean = mass / problem.rows.len().max(1) as f64;
+    let q = problem.model(&parameters);
+    let fitted = problem.rows.gather(parameters.len(), |r| q[r]);
+    for p in own {
+        let p = p as usize;
+        parameters[p] += ((problem.target[p] + mean) / (fitted[p] + mean)).ln();
+    }
+    parameters
+}
+
+/// The bound of the module's documentation. What is left of the Newton equations can be worth no more than its
+/// size times how far the parameters are from the best ones, for which their own spread stands.
+fn bound(problem: &mut Problem, parameters: &[f64], q: &[f64], gradient: &[f64]) -> Result<f64, String> {
+    let (d, left) = problem.solve(q, gradient, 1e-9);
+    let (low, high) = parameters
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(*p), high.max(*p)));
+    let missed = (high - low).max(1.0) * left.iter().map(|r| r.abs()).sum::<f64>();
+    let e = problem.rows.spread(&d);
+    let mut total = Compensated::default();
+    for (q, e) in q.iter().zip(&e) {
+        if *e < -1.0 {
+            return Err(
+                "the fit is too far from the optimum for a bound, or the optimum lies on the boundary".into(),
+            );
+        }
+        // (1 + e) ln(1 + e) − e, by its series where it would cancel
+        let part = if e.abs() < 1e-4 {
+            e * e * (0.5 - e / 6.0 + e * e / 12.0)
+        } else if *e == -1.0 {
+            1.0
+        } else {
+            (1.0 + e) * e.ln_1p() - e
+        };
+        total.add(q * part);
+    }
+    let scale: f64 = problem.target.iter().sum();
+    Ok(total.value() + problem.roughness(&d) + missed + f64::EPSILON * scale)
+}

@@ -1,0 +1,277 @@
+//! Fits of models whose tables are smooth, shared, or lean on a simpler model.
+
+use std::sync::Arc;
+
+use super::newton::{Penalty, minimise};
+use super::rows::{Rows, Tables, base};
+use super::{Domain, identify};
+use crate::data::{Element, Storage, Tensor};
+use crate::model::{EnergyModel, Interaction, Order, Potential, Scope, Table};
+use crate::plan::cost::Unit;
+use crate::plan::{Options, Schedule};
+use crate::run::control::{Control, Observer};
+use crate::run::distribution::Distribution;
+use crate::run::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
+use crate::run::sum::Compensated;
+use crate::text::{Code, Diagnostic, Span};
+
+/// Pseudo-data: what a simpler model says of every cell, and how much that counts.
+#[derive(Debug, Clone)]
+pub struct Pseudo {
+    /// Values on the data's own scale, row-major; nan where that model says nothing.
+    pub values: Vec<f64>,
+    /// How many observations one of them is worth.
+    pub exposure: f64,
+}
+
+/// Fits a model with statements of [`crate::model::Regular`]: minimises the generalised KL over the observed cells, plus
+/// that to the pseudo-data times their exposure, plus the penalties. O(cells × tables) a pass.
+///
+/// # Errors
+/// As [`crate::run::execute`].
+pub fn execute(
+    schedule: &Schedule,
+    model: &EnergyModel,
+    tensor: &Tensor,
+    pseudo: Option<&Pseudo>,
+    control: &Control,
+    observer: &mut dyn Observer,
+) -> Result<Fit, Vec<Diagnostic>> {
+    super::contradiction(model, tensor)?;
+    let tables = Tables::of(model);
+    let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
+    let data = values(tensor, &sizes);
+    let mut domain = Domain::new(model, tensor.mask.as_ref())?;
+    let observed: Vec<bool> = domain
+        .cells()
+        .ok_or_else(|| vec![Diagnostic::new(Code::MBA562, "the cells are too many to be listed")])?
+        .into_iter()
+        .map(|k| k == super::Knowledge::Observed)
+        .collect();
+    let possible = base(model);
+    let exposure = |k: usize| f64::from(u8::from(observed[k]));
+    let lean = |k: usize| pseudo.filter(|p| p.values[k].is_finite()).map(|p| (p.exposure, p.values[k]));
+    let weight: Vec<f64> =
+        (0..data.len()).map(|k| possible[k] * (exposure(k) + lean(k).map_or(0.0, |(e, _)| e))).collect();
+    let target: Vec<f64> =
+        (0..data.len()).map(|k| exposure(k) * data[k] + lean(k).map_or(0.0, |(e, m)| e * m)).collect();
+    let mut rows = Rows::new(model, &tables, &target, &weight);
+    settle(&mut domain, model, &tables, &rows, pseudo.is_some());
+
+    let penalties: Vec<Penalty> = model
+        .regular
+        .smooth
+        .iter()
+        .filter_map(|s| {
+            let block = tables.block(&s.scope)?;
+            let axis = s.scope.position(s.along)?;
+            let cyclic = model.modes[s.along].order == Order::Cyclic;
+            Some(Penalty { block, axis, cyclic, strength: s.strength })
+        })
+        .collect();
+    // a parameter without any target goes to −∞, unless a penalty ties it to its neighbours
+    let mass = rows.gather(tables.parameters, |r| rows.target[r]);
+    let present = rows.gather(tables.parameters, |_| 1.0);
+    let mut held = vec![false; tables.parameters];
+    for p in &penalties {
+        tables.blocks[p.block].place.iter().for_each(|at| held[*at as usize] = true);
+    }
+    let gone: Vec<bool> =
+        (0..tables.parameters).map(|p| mass[p] <= 0.0 && present[p] > 0.0 && !held[p]).collect();
+    rows.retain(|row| row.iter().all(|p| !gone[*p as usize]));
+    if rows.target.iter().all(|t| *t <= 0.0) {
+        let message = format!("`{}` has no mass to fit `{}` to", tensor.name, model.name);
+        return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which cells are observed")]);
+    }
+    let zero_marginals = zeros(&tables, &gone);
+
+    let found = minimise(&tables, &rows, &penalties, control, observer);
+    let potential = |p: usize| if gone[p] { f64::NEG_INFINITY } else { found.parameters[p] };
+    let potentials: Vec<Table> = tables
+        .blocks
+        .iter()
+        .map(|b| Table {
+            scope: b.scope.clone(),
+            shape: b.shape.clone(),
+            values: b.place.iter().map(|p| potential(*p as usize)).collect(),
+        })
+        .collect();
+    let distribution = distribution(model, potentials)?;
+    let mass = distribution.log_mass.iter().sum::<f64>().exp();
+
+    let fitted = rows.spread(&found.parameters);
+    let (mut divergence, mut entropy, mut total) =
+        (Compensated::default(), Compensated::default(), Compensated::default());
+    for (r, k) in rows.cells.iter().enumerate().filter(|(_, k)| observed[**k]) {
+        let (x, q) = (data[*k], fitted[r].exp() * possible[*k]);
+        divergence.add(q - x);
+        total.add(x);
+        if x > 0.0 {
+            divergence.add(x * (x / q).ln());
+            entropy.add(-x * x.ln());
+        }
+    }
+    let total = total.value();
+    let status = if found.interrupted {
+        Status::Interrupted
+    } else if found.stopped {
+        Status::Stopped
+    } else if zero_marginals.is_empty() {
+        Status::Converged
+    } else {
+        Status::Boundary
+    };
+    let (optimality_gap, reason) = match found.bound {
+        Ok(bound) => (Some(bound / total), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let passes = found.passes as f64;
+    let cells = rows.len() as f64;
+    Ok(Fit {
+        model: Arc::new(model.clone()),
+        schedule: Arc::new(schedule.clone()),
+        distribution,
+        status,
+        iterations: found.steps,
+        certificate: Certificate { marginal_gap: found.gap, optimality_gap, reason },
+        total,
+        mass,
+        kl: divergence.value() / total,
+        data_entropy: entropy.value() / total + total.ln(),
+        counters: Counters {
+            operations: passes * cells * (tables.blocks.len() as f64 + 1.0),
+            bytes: passes * cells * (4.0 * tables.blocks.len() as f64 + 16.0),
+            predicted: schedule.steps.iter().fold(Unit::default(), |all, step| Unit {
+                operations: all.operations + passes * step.operations,
+                bytes: all.bytes + passes * step.bytes,
+            }),
+            peak: schedule.peak,
+        },
+        learned: None,
+        zero_marginals,
+        domain: Some(Arc::new(domain)),
+    })
+}
+
+/// Every value of a tensor, row-major.
+fn values(tensor: &Tensor, sizes: &[usize]) -> Vec<f64> {
+    let cells: usize = sizes.iter().product();
+    let mut out = vec![0.0; cells];
+    match &*tensor.storage {
+        Storage::Sparse(sparse) => {
+            for (row, x) in sparse.values.iter().enumerate() {
+                let at = sizes.iter().zip(&sparse.coordinates);
+                out[at.fold(0, |k, (n, c)| k * n + c[row] as usize)] = *x;
+            }
+        }
+        Storage::Dense(dense) => crate::with_values!(&dense.values, numbers => {
+            let mut cell = vec![0; sizes.len()];
+            for slot in &mut out {
+                let at: usize = cell.iter().zip(&dense.strides).map(|(i, s)| i * s).sum();
+                *slot = numbers[at].to_f64();
+                for axis in (0..cell.len()).rev() {
+                    cell[axis] += 1;
+                    if cell[axis] < sizes[axis] {
+                        break;
+                    }
+                    cell[axis] = 0;
+                }
+            }
+        }),
+    }
+    out
+}
+
+/// What the observed cells and the statements of the model determine together.
+fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows, pseudo: bool) {
+    let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
+    let all = Scope::all(sizes.len());
+    let total: usize = sizes.iter().product();
+    if !model.regular.ties.is_empty() {
+        let seen = rows.columns();
+        let every = Rows::new(model, tables, &vec![0.0; total], &vec![1.0; total]).columns();
+        match identify::by_rows(&seen, tables.parameters, &every) {
+            Ok((determined, rank)) => {
+                domain.widen(&all);
+                domain.determined = determined;
+                domain.rank = Ok(rank.into());
+                domain.unsettled = None;
+            }
+            Err(reason) => domain.unsettled = Some(reason),
+        }
+    } else if pseudo || !model.regular.smooth.is_empty() {
+        // a table that is smooth along a mode leaves functions of that mode and of all others free
+        let mut class: Vec<Scope> = tables.blocks.iter().map(|b| b.scope.clone()).collect();
+        for smooth in &model.regular.smooth {
+            let Some(at) = class.iter().position(|s| *s == smooth.scope) else { continue };
+            class.remove(at);
+            class.push(smooth.scope.without(smooth.along));
+            if smooth.scope.len() > 1 {
+                class.push(Scope::from([smooth.along]));
+            }
+        }
+        let found = if pseudo {
+            domain.widen(&all);
+            let mut seen = vec![false; total];
+            rows.cells.iter().for_each(|k| seen[*k] = true);
+            identify::identify(&class, &sizes, &all, &seen)
+        } else {
+            identify::identify(&class, &sizes, &domain.modes, &domain.observed)
+        };
+        match found {
+            Ok(found) => {
+                domain.determined = found.determined;
+                domain.unsettled = None;
+            }
+            Err(reason) => domain.unsettled = Some(reason),
+        }
+    }
+    if pseudo || !model.regular.smooth.is_empty() {
+        domain.rank = Err("a fit with a prior or with smoothness has no number of parameters".into());
+    }
+}
+
+fn zeros(tables: &Tables, gone: &[bool]) -> Vec<ZeroMarginals> {
+    let mut found = Vec::new();
+    for block in &tables.blocks {
+        let places = || (0..block.place.len()).filter(|k| gone[block.place[*k] as usize]);
+        let count = places().count();
+        if count == 0 {
+            continue;
+        }
+        let cell = |k: usize| {
+            let mut rest = k;
+            let mut levels = vec![0; block.shape.len()];
+            for (level, n) in levels.iter_mut().zip(&block.shape).rev() {
+                *level = rest % n;
+                rest /= n;
+            }
+            levels
+        };
+        let cells = places().take(ZeroMarginals::LISTED).map(cell).collect();
+        found.push(ZeroMarginals { scope: block.scope.clone(), count, cells });
+    }
+    found
+}
+
+/// The distribution with these potentials beside the fixed ones.
+fn distribution(model: &EnergyModel, potentials: Vec<Table>) -> Result<Distribution, Vec<Diagnostic>> {
+    let fixed = model.interactions.iter().filter(|i| !matches!(i.potential, Potential::Free));
+    let tables = potentials.iter().map(|t| {
+        let energies = t.values.iter().map(|l| -l * model.temperature).collect();
+        let table = Table { scope: t.scope.clone(), shape: t.shape.clone(), values: energies };
+        let scope = t.scope.clone();
+        Interaction { scope, potential: Potential::Fixed(Arc::new(table)), span: Span::default() }
+    });
+    let known = EnergyModel {
+        interactions: fixed.cloned().chain(tables).collect(),
+        regular: crate::model::Regular::default(),
+        ..model.clone()
+    };
+    let wide = Distribution::from_fixed(&known, &Options { memory: u64::MAX, ..Options::default() })?;
+    let energies = model.interactions.iter().filter_map(|i| match &i.potential {
+        Potential::Fixed(table) => Some(Arc::clone(table)),
+        _ => None,
+    });
+    Ok(Distribution { potentials, energies: energies.collect(), ..wide })
+}

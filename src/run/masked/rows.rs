@@ -1,0 +1,140 @@
+//! A model as a list of cells, each the sum of one parameter per table.
+//!
+//! Where tables are smooth, shared or pulled towards another model, the optimum is no longer a matter of
+//! marginals alone, and junction trees do not help. Every cell that takes part is a row: its target, its
+//! exposure, and the place of its parameter in every table.
+
+use rayon::prelude::*;
+
+use crate::model::table::strides;
+use crate::model::{EnergyModel, Potential, Scope};
+pub use crate::plan::rows::Tables;
+
+/// Rows that are summed in one go; fixed, so that sums do not depend on the number of threads.
+const BLOCK: usize = 1 << 15;
+
+/// The cells that take part in a fit.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// Parameters of a row, one per table: `tables` of them for each row.
+    pub places: Vec<u32>,
+    /// Number of tables.
+    pub tables: usize,
+    /// Place of each row among all cells, row-major.
+    pub cells: Vec<usize>,
+    /// What each row has, pseudo-data included.
+    pub target: Vec<f64>,
+    /// What multiplies the model there: exposure times exp(−E/T) of the fixed potentials.
+    pub weight: Vec<f64>,
+}
+
+impl Rows {
+    /// Rows for the cells whose `weight` is positive. `target` and `weight` have one number for every cell
+    /// of the tensor, row-major.
+    pub fn new(model: &EnergyModel, tables: &Tables, target: &[f64], weight: &[f64]) -> Rows {
+        let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
+        let all = strides(&sizes);
+        let steps: Vec<Vec<(usize, usize, usize)>> = tables
+            .blocks
+            .iter()
+            .map(|b| {
+                let own = strides(&b.shape);
+                b.scope.iter().zip(own).map(|(m, step)| (all[m], sizes[m], step)).collect()
+            })
+            .collect();
+        let cells: Vec<usize> = (0..weight.len()).filter(|k| weight[*k] > 0.0).collect();
+        let place = |k: usize, b: usize| {
+            let at: usize = steps[b].iter().map(|(stride, n, step)| k / stride % n * step).sum();
+            tables.blocks[b].place[at]
+        };
+        let width = tables.blocks.len();
+        let mut places = vec![0u32; cells.len() * width];
+        places.par_chunks_mut(width.max(1)).zip(&cells).for_each(|(row, k)| {
+            row.iter_mut().enumerate().for_each(|(b, slot)| *slot = place(*k, b));
+        });
+        Rows {
+            places,
+            tables: width,
+            target: cells.iter().map(|k| target[*k]).collect(),
+            weight: cells.iter().map(|k| weight[*k]).collect(),
+            cells,
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    fn row(&self, r: usize) -> &[u32] {
+        &self.places[r * self.tables..(r + 1) * self.tables]
+    }
+
+    /// The sum of the parameters of every row.
+    pub fn spread(&self, parameters: &[f64]) -> Vec<f64> {
+        let sum = |r: usize| self.row(r).iter().map(|p| parameters[*p as usize]).sum();
+        (0..self.len()).into_par_iter().with_min_len(BLOCK / 4).map(sum).collect()
+    }
+
+    /// For every parameter, the sum of `values` over its rows.
+    pub fn gather(&self, parameters: usize, values: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+        let blocks = self.len().div_ceil(BLOCK).max(1);
+        let parts: Vec<Vec<f64>> = (0..blocks)
+            .into_par_iter()
+            .map(|b| {
+                let mut sums = vec![0.0; parameters];
+                for r in b * BLOCK..((b + 1) * BLOCK).min(self.len()) {
+                    let x = values(r);
+                    self.row(r).iter().for_each(|p| sums[*p as usize] += x);
+                }
+                sums
+            })
+            .collect();
+        let mut parts = parts.into_iter();
+        let mut total = parts.next().unwrap_or_default();
+        for part in parts {
+            total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
+        }
+        total
+    }
+
+    /// Keeps the rows that pass.
+    pub fn retain(&mut self, pass: impl Fn(&[u32]) -> bool) {
+        let kept: Vec<usize> = (0..self.len()).filter(|r| pass(self.row(*r))).collect();
+        if kept.len() == self.len() {
+            return;
+        }
+        self.places = kept.iter().flat_map(|r| self.row(*r).to_vec()).collect();
+        self.cells = kept.iter().map(|r| self.cells[*r]).collect();
+        self.target = kept.iter().map(|r| self.target[*r]).collect();
+        self.weight = kept.iter().map(|r| self.weight[*r]).collect();
+    }
+
+    /// The rows as lists of columns, for the rank of the design.
+    pub fn columns(&self) -> Vec<Vec<usize>> {
+        (0..self.len()).map(|r| self.row(r).iter().map(|p| *p as usize).collect()).collect()
+    }
+}
+
+/// exp(−E/T) of the fixed potentials of every cell, row-major, 0 where a cell is impossible.
+pub fn base(model: &EnergyModel) -> Vec<f64> {
+    let grounded = model.on_support([]);
+    let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
+    let all = Scope::all(sizes.len());
+    let mut energy = vec![0.0; sizes.iter().product()];
+    for interaction in &grounded.interactions {
+        let table = match &interaction.potential {
+            Potential::Fixed(table) | Potential::Support(table) => table,
+            Potential::Free | Potential::Learned { .. } => continue,
+        };
+        let onto = crate::run::projection::Projection::between(&all, &sizes, &table.scope);
+        crate::run::kernel::combine(&onto, &mut energy, &table.values, |e, t| e + t);
+    }
+    energy.iter_mut().for_each(|e| *e = (-*e / model.temperature).exp());
+    energy
+}

@@ -1,0 +1,160 @@
+//! `hold_out`: cells that are kept from a fit, to measure it by.
+
+use std::sync::Arc;
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use super::Host;
+use super::bind::Beside;
+use crate::data::Tensor;
+use crate::data::mask::{self, Factor, Mask};
+use crate::model::declarations::Declarations;
+use crate::model::predicate::{self, Predicate};
+use crate::model::{Mode, Scope, constant};
+use crate::report::results::HeldOut;
+use crate::text::ast::{Expr, ExprKind, FitOption, OptionValue};
+use crate::text::{Code, Diagnostic, Span};
+
+/// Which cells are held out.
+#[derive(Debug, Clone)]
+pub struct HoldOut {
+    which: Which,
+    span: Span,
+}
+
+#[derive(Debug, Clone)]
+enum Which {
+    /// This share of the observed cells, drawn with this seed.
+    Share(f64, Option<u64>),
+    /// Those that fail one of these.
+    Where(Vec<Predicate>),
+    /// Those that a file marks.
+    File { base: String, written: String, at: Span },
+}
+
+/// Reads the option; `modes` are those of the data, and `base` is the program that paths start from.
+///
+/// # Errors
+/// MBA105 when it says something else.
+pub fn read(
+    option: &FitOption,
+    modes: &[String],
+    declarations: &Declarations,
+    base: &str,
+) -> Result<HoldOut, Diagnostic> {
+    let usage = || {
+        Diagnostic::new(Code::MBA105, "this is not what `hold_out` takes")
+            .at(option.span, "here")
+            .help("write `hold_out 10% seed 1`, `hold_out where …` or `hold_out from \"mask.npy\"`")
+    };
+    let is_seed = |e: &Expr| matches!(&e.kind, ExprKind::Name(n) if n == "seed");
+    let names = declarations.names();
+    let share = |e: &Expr| -> Result<f64, Diagnostic> {
+        let x = constant::number(e, &names)?;
+        if x > 0.0 && x < 1.0 {
+            return Ok(x);
+        }
+        Err(Diagnostic::new(Code::MBA105, format!("a share of {x} cannot be held out"))
+            .at(e.span, "must lie between 0 and 1")
+            .help("write a percentage, such as `10%`"))
+    };
+    let which = match option.values.as_slice() {
+        [OptionValue::Value(x)] => Which::Share(share(x)?, None),
+        [OptionValue::Value(x), OptionValue::Value(word), OptionValue::Value(seed)] if is_seed(word) => {
+            Which::Share(share(x)?, Some(constant::whole(seed, 0, &names)? as u64))
+        }
+        [OptionValue::Where(condition)] => {
+            let own: Vec<&str> = modes.iter().map(String::as_str).collect();
+            Which::Where(predicate::factors(condition, false, &own, &names)?)
+        }
+        [OptionValue::From(path)] => {
+            Which::File { base: base.into(), written: path.value.clone(), at: path.span }
+        }
+        _ => return Err(usage()),
+    };
+    Ok(HoldOut { which, span: option.span })
+}
+
+impl HoldOut {
+    /// The modes of each factor that it adds to the mask of data over so many modes.
+    pub fn scopes(&self, modes: usize) -> Vec<Scope> {
+        match &self.which {
+            Which::Share(..) | Which::File { .. } => vec![Scope::all(modes)],
+            Which::Where(list) => {
+                let scope = |p: &Predicate| if p.of_value { Scope::all(modes) } else { p.scope.clone() };
+                list.iter().map(scope).collect()
+            }
+        }
+    }
+
+    /// Hides the cells.
+    ///
+    /// # Errors
+    /// A mask file that does not fit, conditions that mean nothing, and nothing or everything held out.
+    pub fn apply(
+        &self,
+        tensor: &Arc<Tensor>,
+        seed: u64,
+        host: &dyn Host,
+    ) -> Result<(Arc<Tensor>, HeldOut), Vec<Diagnostic>> {
+        let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
+        let all = Scope::all(sizes.len());
+        let none = Mask { factors: Vec::new() };
+        let before = tensor.mask.as_deref().unwrap_or(&none).over(&all, &sizes);
+        let Some(before) = before else {
+            return Err(vec![
+                Diagnostic::new(
+                    Code::MBA504,
+                    format!("`{}` has too many cells to hold some out", tensor.name),
+                )
+                .at(self.span, format!("{} cells", tensor.cells()))
+                .help("merge levels, or leave `hold_out` out"),
+            ]);
+        };
+        let factors = match &self.which {
+            Which::Share(share, own) => {
+                let total = before.iter().filter(|o| **o).count();
+                let mut wanted = (share * total as f64).round() as usize;
+                let mut left = total;
+                let mut stream = Xoshiro256PlusPlus::seed_from_u64(own.unwrap_or(seed));
+                // selection sampling: exactly so many, each set as likely (Knuth, TAOCP 2, §3.4.2, S)
+                let kept = before.iter().map(|seen| {
+                    if !seen {
+                        return true;
+                    }
+                    let u = (stream.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+                    let take = u * (left as f64) < wanted as f64;
+                    left -= 1;
+                    wanted -= usize::from(take);
+                    !take
+                });
+                vec![Factor::new(all.clone(), sizes.clone(), kept.collect::<Vec<_>>().into_iter(), self.span)]
+            }
+            Which::Where(list) => {
+                list.iter().map(|p| mask::by_predicate(p, tensor)).collect::<Result<_, _>>()?
+            }
+            Which::File { base, written, at } => {
+                let path = host.beside(base, written);
+                vec![mask::hidden_by_file(&Beside { host }, &path, *at, &tensor.modes)?]
+            }
+        };
+        let hidden = mask::hide(tensor, factors, self.span)?;
+        let after = hidden.mask.as_deref().unwrap_or(&none).over(&all, &sizes).unwrap_or_default();
+        let both = before.iter().zip(&after).enumerate();
+        let places: Vec<usize> = both.filter(|(_, (b, a))| **b && !**a).map(|(k, _)| k).collect();
+        if places.is_empty() {
+            return Err(vec![
+                Diagnostic::new(Code::MBA457, format!("no observed cell of `{}` is held out", tensor.name))
+                    .at(self.span, "hides nothing")
+                    .help("hold out more"),
+            ]);
+        }
+        let mut values = vec![0.0; before.len()];
+        crate::report::results::for_each_cell(tensor, |cell, x| {
+            values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
+        });
+        let values: Arc<[f64]> = places.iter().map(|k| values[*k]).collect();
+        Ok((Arc::new(hidden), HeldOut { places: places.into(), values }))
+    }
+}

@@ -1,0 +1,620 @@
+//! Missing cells, impossible cells and completion: published values, identities, brute force, and what a
+//! program is told when a mask makes no sense.
+
+mod program_support;
+
+use mba::session::Session;
+use program_support::{Files, Recorder, brute_force, run};
+
+/// Runs a program that must be right; a line that ends in a comma goes on.
+#[track_caller]
+fn healthy(text: &str, files: &Files) -> (Session, Recorder) {
+    let mut joined = String::new();
+    for line in text.lines() {
+        joined.push_str(line.trim());
+        joined.push_str(if line.trim_end().ends_with(',') { " " } else { "\n" });
+    }
+    program_support::healthy(&joined, files)
+}
+
+/// The deterministic tensor of the goldens.
+fn det(shape: &[usize]) -> Vec<f64> {
+    let weights = [3, 5, 7, 2, 4];
+    let cells: usize = shape.iter().product();
+    (0..cells)
+        .map(|mut k| {
+            let mut index = vec![0; shape.len()];
+            for (i, n) in index.iter_mut().zip(shape).rev() {
+                *i = k % n;
+                k /= n;
+            }
+            let sum: usize = index.iter().zip(weights).map(|(i, w)| i * w).sum();
+            let product: usize = index.iter().map(|i| i + 1).product();
+            1.0 + (sum % 11) as f64 + 0.1 * (product % 4) as f64
+        })
+        .collect()
+}
+
+/// A `.npy` file of doubles in C order.
+fn npy(shape: &[usize], values: &[f64]) -> Vec<u8> {
+    let sizes: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
+    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", sizes.join(" "));
+    while (header.len() + 11) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.as_bytes());
+    values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+    bytes
+}
+
+fn files(list: &[(&str, &[usize], Vec<f64>)]) -> Files {
+    let mut files = Files::default();
+    for (name, shape, values) in list {
+        files.there.insert((*name).to_string(), npy(shape, values));
+    }
+    files
+}
+
+/// Which cells of a 3 × 4 × 5 tensor the goldens observe.
+fn seen() -> Vec<bool> {
+    (0..60).map(|k| (k / 20 + 2 * (k / 5 % 4) + 3 * (k % 5)) % 5 != 0).collect()
+}
+
+fn golden_files() -> Files {
+    let x = det(&[3, 4, 5]);
+    let seen = seen();
+    let nan = x.iter().zip(&seen).map(|(x, s)| if *s { *x } else { f64::NAN }).collect();
+    let marks = |missing: bool| seen.iter().map(|s| f64::from(u8::from(*s != missing))).collect();
+    files(&[
+        ("x.npy", &[3, 4, 5], x),
+        ("nan.npy", &[3, 4, 5], nan),
+        ("seen.npy", &[3, 4, 5], marks(false)),
+        ("missing.npy", &[3, 4, 5], marks(true)),
+    ])
+}
+
+const MODES: &str = "mode a: 3, b: 4, c: 5\n";
+
+fn close(found: f64, wanted: f64, tolerance: f64, what: &str) {
+    assert!((found - wanted).abs() <= tolerance, "{what}: {found} for {wanted}");
+}
+
+#[test]
+fn published_values_however_the_mask_is_written() {
+    for clause in [
+        "\"nan.npy\" missing where nan",
+        "\"nan.npy\" observed where not nan",
+        "\"x.npy\" observed from \"seen.npy\"",
+        "\"x.npy\" missing from \"missing.npy\"[a, b, c]",
+        "\"x.npy\" missing where (a + 2 * b + 3 * c) mod 5 == 0",
+        "\"nan.npy\" missing where value == nan or (a == 0 and b == 0 and c == 0)",
+    ] {
+        let (_, r) = healthy(
+            &format!(
+                "{MODES}data x[a, b, c] from {clause}
+                 model one {{ body(1) }}
+                 model two {{ body(2) }}
+                 fit one to x {{ tolerance 1e-13 }}
+                 fit two to x {{ tolerance 1e-13 }}
+                 show one.divergence, two.divergence, two.completed, one.completed, two.df, two.parameters"
+            ),
+            &golden_files(),
+        );
+        close(r.number("one.divergence"), 40.152685558524, 1e-9, clause);
+        close(r.number("two.divergence"), 27.297236520897208, 1e-9, clause);
+        let seen = seen();
+        let first = |label: &str| -> Vec<f64> {
+            r.numbers(label).into_iter().zip(&seen).filter(|(_, s)| !**s).map(|(x, _)| x).take(3).collect()
+        };
+        for (found, wanted) in first("two.completed")
+            .into_iter()
+            .zip([4.197642826224653, 2.6759696289038644, 17.308372526840888])
+            .chain(first("one.completed").into_iter().zip([
+                8.01852691132175,
+                5.917267119321105,
+                7.076737861157626,
+            ]))
+        {
+            close(found, wanted, 1e-9 * wanted, clause);
+        }
+        // 48 observed cells, and the dimension of the two-body model on them
+        assert_eq!((r.number("two.df"), r.number("two.parameters")), (12.0, 35.0), "{clause}");
+    }
+}
+
+#[test]
+fn the_observed_cells_stay_and_the_marginals_match_on_them() {
+    let (_, r) = healthy(
+        &format!(
+            "{MODES}data x[a, b, c] from \"x.npy\" observed from \"seen.npy\"
+             model two {{ body(2) }}
+             fit two to x {{ tolerance 1e-12 }}
+             show two.completed, two.reconstruction, two.residuals, two.certificate.optimality_gap, two.kl, two.total"
+        ),
+        &golden_files(),
+    );
+    let (x, seen) = (det(&[3, 4, 5]), seen());
+    let completed = r.numbers("two.completed");
+    let fitted = r.numbers("two.reconstruction");
+    for k in 0..60 {
+        if seen[k] {
+            assert_eq!(completed[k], x[k]);
+        } else {
+            assert_eq!(completed[k], fitted[k]);
+        }
+    }
+    let sums = |v: &[f64], key: &dyn Fn(usize) -> usize, n: usize| {
+        let mut sums = vec![0.0; n];
+        (0..60).filter(|k| seen[*k]).for_each(|k| sums[key(k)] += v[k]);
+        sums
+    };
+    let keys: [(&dyn Fn(usize) -> usize, usize); 3] =
+        [(&|k| k / 5, 12), (&|k| k / 20 * 5 + k % 5, 15), (&|k| k / 5 % 4 * 5 + k % 5, 20)];
+    for (key, n) in keys {
+        for (a, b) in sums(&x, key, n).iter().zip(sums(&fitted, key, n)) {
+            close(b, *a, 1e-9, "a marginal over observed cells");
+        }
+    }
+    assert!(r.number("two.certificate.optimality_gap") < 1e-14);
+    let total: f64 = x.iter().zip(&seen).filter(|(_, s)| **s).map(|(x, _)| x).sum();
+    close(r.number("two.total"), total, 1e-9, "the observed total");
+    close(r.number("two.kl") * total, 27.297236520897208, 1e-9, "kl × total");
+}
+
+#[test]
+fn the_answer_does_not_depend_on_where_it_starts() {
+    // a fixed potential inside the span of the free tables moves the start and not the optimum
+    let program = |start: &str| {
+        format!(
+            "{MODES}data x[a, b, c] from \"x.npy\" observed from \"seen.npy\"
+             model two {{ body(2)\n{start} }}
+             fit two to x {{ tolerance 1e-13 }}
+             show two.completed, two.divergence"
+        )
+    };
+    let files = golden_files();
+    let (_, plain) = healthy(&program(""), &files);
+    for start in ["[a b] = 3 * a * b", "[b c] = 2 * b - 4 * c * c\n[a] = 5 * a"] {
+        let (_, moved) = healthy(&program(start), &files);
+        close(moved.number("two.divergence"), plain.number("two.divergence"), 1e-9, start);
+        for (a, b) in plain.numbers("two.completed").iter().zip(moved.numbers("two.completed")) {
+            close(b, *a, 1e-8 * a, start);
+        }
+    }
+}
+
+#[test]
+fn masks_over_some_modes_are_those_over_all() {
+    // the same cells, once as two small factors and once cell by cell
+    let x = det(&[3, 4, 5]);
+    let hidden = |k: usize| (k / 20 == 1 && k / 5 % 4 == 2) || k % 5 == 3 && k / 20 == 0;
+    let marks: Vec<f64> = (0..60).map(|k| f64::from(u8::from(hidden(k)))).collect();
+    let slab: Vec<f64> = (0..12).map(|k| f64::from(u8::from(k % 4 == 2 && k / 4 == 1))).collect();
+    let turned: Vec<f64> = (0..12).map(|k| slab[k % 3 * 4 + k / 3]).collect();
+    let files = files(&[
+        ("x.npy", &[3, 4, 5], x),
+        ("all.npy", &[3, 4, 5], marks),
+        ("slab.npy", &[3, 4], slab),
+        ("turned.npy", &[4, 3], turned),
+    ]);
+    let mut found: Vec<Recorder> = Vec::new();
+    for clause in [
+        "missing from \"all.npy\"",
+        "missing where a == 1 and b == 2 or c == 3 and a == 0",
+        "missing from \"slab.npy\"[a, b] missing where c == 3 and a == 0",
+        "missing from \"turned.npy\"[b, a] missing where c == 3 and a == 0",
+    ] {
+        let (_, r) = healthy(
+            &format!(
+                "{MODES}data x[a, b, c] from \"x.npy\" {clause}
+                 model line {{ [a b] [b c] }}
+                 model one {{ body(1) }}
+                 model two {{ body(2) }}
+                 fit line to x {{ tolerance 1e-12 }}
+                 fit one to x {{ tolerance 1e-12 }}
+                 fit two to x {{ tolerance 1e-12 }}
+                 show line.divergence, one.divergence, two.divergence, line.reconstruction, one.completed,
+                     two.completed, line.df, one.df, two.df"
+            ),
+            &files,
+        );
+        found.push(r);
+    }
+    for other in &found[1..] {
+        for label in ["line.divergence", "one.divergence", "two.divergence", "line.df", "one.df", "two.df"] {
+            close(other.number(label), found[0].number(label), 1e-9, label);
+        }
+        for label in ["line.reconstruction", "one.completed", "two.completed"] {
+            for (a, b) in found[0].numbers(label).iter().zip(other.numbers(label)) {
+                assert!(a.is_nan() && b.is_nan() || (a - b).abs() < 1e-8, "{label}: {a} {b}");
+            }
+        }
+    }
+    // [a b] has no observed cell at a: 1, b: 2
+    assert_eq!(found[0].numbers("line.reconstruction").iter().filter(|x| x.is_nan()).count(), 5);
+    assert_eq!(found[0].numbers("one.completed").iter().filter(|x| x.is_nan()).count(), 0);
+    assert!(found[0].codes.contains(&"MBA563"));
+}
+
+#[test]
+fn cells_that_nothing_determines_come_back_as_missing() {
+    let (_, r) = healthy(
+        "mode a: 3, b: 3
+         data x[a, b] = [[1, 2, missing], [3, 4, missing], [missing, missing, 5]]
+         model apart { body(1) }
+         fit apart to x
+         show apart.completed, apart.undetermined, apart.entropy, apart.df, apart.divergence",
+        &Files::default(),
+    );
+    let nan: Vec<bool> = r.numbers("apart.completed").iter().map(|x| x.is_nan()).collect();
+    assert_eq!(nan, [false, false, true, false, false, true, true, true, false]);
+    assert_eq!(r.value("apart.undetermined").as_array().unwrap().len(), 4);
+    assert!(r.value("apart.entropy").is_null());
+    // five cells; a matrix of two by two apart, and one cell that is free
+    assert_eq!(r.number("apart.df"), 1.0);
+    assert!(r.codes.contains(&"MBA563"), "{}", r.text);
+}
+
+#[test]
+fn zeros_can_send_a_missing_cell_to_infinity() {
+    // no finite value of the last cell makes the first one zero
+    let (_, r) = healthy(
+        "mode a: 2, b: 2
+         data x[a, b] = [[0, 2], [3, missing]]
+         model apart { body(1) }
+         fit apart to x
+         show apart.completed, apart.status",
+        &Files::default(),
+    );
+    assert!(r.numbers("apart.completed")[3].is_nan(), "{}", r.text);
+}
+
+/// The table of mobility between five classes that is in every book on square tables.
+const MOBILITY: &str = "mode father: 5, son: 5
+data x[father, son] = [
+    [50, 45, 8, 18, 8], [28, 174, 84, 154, 55], [11, 78, 110, 223, 96], [14, 150, 185, 714, 447],
+    [3, 42, 72, 320, 411]]
+";
+
+#[test]
+fn quasi_independence_is_that_of_loglin_and_glm() {
+    // R 4.2.2:
+    // > x <- matrix(c(50,45,8,18,8, 28,174,84,154,55, 11,78,110,223,96, 14,150,185,714,447,
+    // +               3,42,72,320,411), 5, byrow=TRUE)
+    // > off <- 1 - diag(5)
+    // > fit <- loglin(x*off, list(1,2), start=off, fit=TRUE, eps=1e-12, iter=10000, print=FALSE)
+    // > fit$lrt; fit$pearson; fit$fit[1,2]; fit$fit[5,4]
+    // 235.78179906204  318.736546378862  9.54853458442851  277.354972853864
+    // > d <- data.frame(n=as.vector(x), r=factor(row(x)), c=factor(col(x)))
+    // > g <- glm(n ~ r + c, poisson, d, subset=row(x)!=col(x)); deviance(g); df.residual(g)
+    // 235.78179906204  11
+    let (_, r) = healthy(
+        &format!(
+            "{MOBILITY}
+             data off[father, son] = [
+                 [0, 45, 8, 18, 8], [28, 0, 84, 154, 55], [11, 78, 0, 223, 96], [14, 150, 185, 0, 447],
+                 [3, 42, 72, 320, 0]]
+             data y[father, son] = [
+                 [50, 45, 8, 18, 8], [28, 174, 84, 154, 55], [11, 78, 110, 223, 96], [14, 150, 185, 714, 447],
+                 [3, 42, 72, 320, 411]] missing where father == son
+             model quasi {{ body(1) forbid father == son }}
+             model apart {{ body(1) }}
+             fit quasi to off {{ tolerance 1e-13 }}
+             fit apart to y as unknown {{ tolerance 1e-13 }}
+             show quasi.deviance, quasi.pearson, quasi.df, quasi.fitted, unknown.deviance, unknown.df,
+                 unknown.completed, quasi.certificate.optimality_gap, unknown.pearson"
+        ),
+        &Files::default(),
+    );
+    close(r.number("quasi.deviance"), 235.78179906204, 1e-9, "G²");
+    close(r.number("quasi.pearson"), 318.736546378862, 1e-8, "X²");
+    assert_eq!(r.number("quasi.df"), 11.0);
+    let fitted = r.numbers("quasi.fitted");
+    close(fitted[1], 9.54853458442851, 1e-9, "the first row");
+    close(fitted[23], 277.354972853864, 1e-8, "the last row");
+    assert!((0..5).all(|i| fitted[6 * i] == 0.0), "impossible cells are zero");
+    // the same fit of what is observed, with another meaning of the rest
+    close(r.number("unknown.deviance"), 235.78179906204, 1e-9, "G²");
+    close(r.number("unknown.pearson"), 318.736546378862, 1e-8, "X²");
+    assert_eq!(r.number("unknown.df"), 11.0);
+    let completed = r.numbers("unknown.completed");
+    close(completed[1], 45.0, 0.0, "an observed cell");
+    assert!((0..5).all(|i| completed[6 * i] > 0.0), "missing cells are predicted");
+    assert!(r.number("quasi.certificate.optimality_gap") < 1e-12);
+}
+
+#[test]
+fn quasi_symmetry_and_symmetry_are_those_of_glm() {
+    // R 4.2.2, with x and d as above:
+    // > s <- factor(paste(pmin(row(x),col(x)), pmax(row(x),col(x))))
+    // > q <- glm(n ~ r + c + s, poisson, d, control=glm.control(epsilon=1e-12, maxit=50))
+    // > deviance(q); df.residual(q); fitted(q)[c(2,6,20)]
+    // 4.66407133641589  6  30.7702404113745 42.2297595886255 325.997367822393
+    // > y <- glm(n ~ s, poisson, d); deviance(y); df.residual(y)
+    // 37.4636996841004  10
+    let (_, r) = healthy(
+        &format!(
+            "{MOBILITY}
+             model quasi {{ [father] [son] [father son] tie [father son] ~ [son father] }}  # allow MBA321 MBA322
+             model symmetric {{ [father son] tie [father son] ~ [son father] }}  # allow MBA322
+             fit quasi to x {{ tolerance 1e-12 }}
+             fit symmetric to x {{ tolerance 1e-12 }}
+             show quasi.deviance, quasi.df, quasi.fitted, symmetric.deviance, symmetric.df,
+                 quasi.certificate.optimality_gap"
+        ),
+        &Files::default(),
+    );
+    close(r.number("quasi.deviance"), 4.66407133641589, 1e-9, "G²");
+    assert_eq!(r.number("quasi.df"), 6.0);
+    let fitted = r.numbers("quasi.fitted");
+    close(fitted[5], 30.7702404113745, 1e-8, "second row, first column");
+    close(fitted[1], 42.2297595886255, 1e-8, "first row, second column");
+    close(r.number("symmetric.deviance"), 37.4636996841004, 1e-9, "G²");
+    assert_eq!(r.number("symmetric.df"), 10.0);
+    assert!(r.number("quasi.certificate.optimality_gap") < 1e-11);
+}
+
+#[test]
+fn an_impossible_cell_is_a_cell_that_was_never_summed() {
+    // proportional fitting from a start that is zero there
+    let shape = [3, 4, 5];
+    let x: Vec<f64> = det(&shape);
+    let allowed = |k: usize| !(k / 20 + k / 5 % 4).is_multiple_of(3);
+    let zeroed: Vec<f64> = (0..60).map(|k| if allowed(k) { x[k] } else { 0.0 }).collect();
+    let (_, r) = healthy(
+        &format!(
+            "{MODES}data x[a, b, c] from \"z.npy\"
+             model two {{ [a c] [b c] forbid (a + b) mod 3 == 0 }}
+             model both {{ [a c] [b c] forbid a == 0 and b == 0 or a == 0 and b == 3 or a == 1 and b == 2
+                 forbid a == 2 and b == 1 }}
+             fit two to x {{ tolerance 1e-12 }}
+             fit both to x {{ tolerance 1e-12 }}
+             show two.fitted, both.fitted, two.df, both.df, two.probability(a: 0, b: 0)"
+        ),
+        &files(&[("z.npy", &shape, zeroed.clone())]),
+    );
+    let mut q = vec![0.0; 60];
+    (0..60).filter(|k| allowed(*k)).for_each(|k| q[k] = 1.0);
+    for _ in 0..2000 {
+        for key in [&(|k: usize| k / 20 * 5 + k % 5) as &dyn Fn(usize) -> usize, &|k| k / 5 % 4 * 5 + k % 5] {
+            let (mut want, mut have) = (vec![0.0; 20], vec![0.0; 20]);
+            (0..60).for_each(|k| {
+                want[key(k)] += zeroed[k];
+                have[key(k)] += q[k];
+            });
+            (0..60).filter(|k| have[key(*k)] > 0.0).for_each(|k| q[k] *= want[key(k)] / have[key(k)]);
+        }
+    }
+    for label in ["two.fitted", "both.fitted"] {
+        for (a, b) in r.numbers(label).iter().zip(&q) {
+            close(*a, *b, 1e-8, label);
+        }
+    }
+    assert_eq!(r.number("two.df"), r.number("both.df"));
+    assert_eq!(r.number("two.probability(a: 0, b: 0)"), 0.0);
+    // without the condition the same program fits the whole table
+    let whole = brute_force(&shape, &x, &[vec![0, 2], vec![1, 2]]);
+    assert!(whole[0] > 0.0);
+}
+
+#[test]
+fn held_out_cells_are_left_out_of_the_fit_and_measured() {
+    let program = |option: &str| {
+        format!(
+            "{MODES}data x[a, b, c] from \"x.npy\"
+             data y[a, b, c] from \"x.npy\" missing where a == 1 and c == 2
+             model two {{ body(2) }}
+             fit two to x as held {{ tolerance 1e-12, {option} }}
+             fit two to y as masked {{ tolerance 1e-12 }}
+             show held.held_out.rmse, held.held_out.mae, held.held_out.mape, held.held_out.kl,
+                 held.held_out.cells, held.held_out.unidentified, held.divergence, masked.divergence,
+                 masked.reconstruction, held.held_out.levels, held.completed"
+        )
+    };
+    let files = files(&[
+        ("x.npy", &[3, 4, 5], det(&[3, 4, 5])),
+        ("m.npy", &[3, 4, 5], (0..60).map(|k| f64::from(u8::from(k / 20 == 1 && k % 5 == 2))).collect()),
+    ]);
+    let x = det(&[3, 4, 5]);
+    for option in ["hold_out where a == 1 and c == 2", "hold_out from \"m.npy\""] {
+        let (_, r) = healthy(&program(option), &files);
+        // [a c] has nothing there: no model of pairs can say what it is
+        assert_eq!(r.number("held.held_out.unidentified"), 4.0, "{option}");
+        assert!(r.value("held.held_out.rmse").is_null());
+        close(r.number("held.divergence"), r.number("masked.divergence"), 1e-10, option);
+    }
+    let (_, r) = healthy(&program("hold_out where a == 1 and b > 1 and c == 2"), &files);
+    assert_eq!((r.number("held.held_out.cells"), r.number("held.held_out.unidentified")), (2.0, 0.0));
+    let (_, again) = healthy(
+        &format!(
+            "{MODES}data x[a, b, c] from \"x.npy\" missing where a == 1 and b > 1 and c == 2
+             model two {{ body(2) }}
+             fit two to x {{ tolerance 1e-12 }}
+             show two.reconstruction"
+        ),
+        &files,
+    );
+    let m = again.numbers("two.reconstruction");
+    let cells = [32, 37];
+    let n = cells.len() as f64;
+    let mean = |f: &dyn Fn(f64, f64) -> f64| cells.iter().map(|k| f(x[*k], m[*k])).sum::<f64>() / n;
+    close(r.number("held.held_out.rmse"), mean(&|x, m| (x - m) * (x - m)).sqrt(), 1e-9, "rmse");
+    close(r.number("held.held_out.mae"), mean(&|x, m| (x - m).abs()), 1e-9, "mae");
+    close(r.number("held.held_out.mape"), mean(&|x, m| (x - m).abs() / x), 1e-9, "mape");
+    let mass: f64 = cells.iter().map(|k| x[*k]).sum();
+    let kl = n * mean(&|x, m| x * (x / m).ln() - x + m) / mass;
+    close(r.number("held.held_out.kl"), kl, 1e-9, "kl");
+    assert_eq!(r.numbers("held.completed"), x, "held-out cells are known");
+}
+
+#[test]
+fn a_seed_holds_out_the_same_cells_and_their_number_is_exact() {
+    let program = |option: &str| {
+        format!(
+            "{MODES}data x[a, b, c] from \"x.npy\"
+             model one {{ body(1) }}
+             fit one to x {{ {option} }}
+             show one.held_out.rmse, one.held_out.cells"
+        )
+    };
+    let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
+    let rmse = |option: &str| {
+        let (_, r) = healthy(&program(option), &files);
+        assert_eq!(r.number("one.held_out.cells"), 12.0);
+        r.number("one.held_out.rmse")
+    };
+    assert_eq!(rmse("hold_out 20% seed 1"), rmse("hold_out 20% seed 1"));
+    assert_ne!(rmse("hold_out 20% seed 1"), rmse("hold_out 20% seed 2"));
+}
+
+#[test]
+fn a_prior_pulls_towards_its_model_and_ends_in_it() {
+    let program = |prior: &str| {
+        format!(
+            "{MODES}data x[a, b, c] from \"x.npy\" missing where a == 1 and c == 2
+             model one {{ body(1) }}
+             model two {{ body(2)\n{prior} }}
+             fit one to x {{ tolerance 1e-12 }}
+             fit two to x {{ tolerance 1e-10 }}
+             show one.reconstruction, two.reconstruction, two.certificate.optimality_gap"
+        )
+    };
+    let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
+    let distance = |r: &Recorder| -> f64 {
+        let (a, b) = (r.numbers("one.reconstruction"), r.numbers("two.reconstruction"));
+        a.iter().zip(&b).map(|(a, b)| (a - b).abs()).filter(|d| d.is_finite()).fold(0.0, f64::max)
+    };
+    let (_, none) = healthy(&program(""), &files);
+    assert!(none.numbers("two.reconstruction").iter().any(|x| x.is_nan()));
+    let mut last = f64::INFINITY;
+    for prior in ["prior 1% toward one", "prior 100% toward one", "prior 1e6 toward one"] {
+        let (_, r) = healthy(&program(prior), &files);
+        assert!(r.numbers("two.reconstruction").iter().all(|x| x.is_finite()), "every cell is determined");
+        assert!(r.number("two.certificate.optimality_gap") < 1e-10, "{}", r.text);
+        assert!(distance(&r) < last, "{prior}");
+        last = distance(&r);
+    }
+    assert!(last < 1e-2);
+}
+
+#[test]
+fn a_prior_is_more_data() {
+    // pseudo-data on a complete tensor: the fit to the sum of both
+    let x = det(&[3, 4]);
+    let files = files(&[("x.npy", &[3, 4], x.clone())]);
+    let (_, r) = healthy(
+        "mode a: 3, b: 4
+         data x[a, b] from \"x.npy\"
+         model one { body(1) }
+         model leaning { [a b] prior 25% toward one }  # allow MBA322
+         fit one to x { tolerance 1e-12 }
+         fit leaning to x { tolerance 1e-12 }
+         show one.fitted, leaning.fitted",
+        &files,
+    );
+    let (one, leaning) = (r.numbers("one.fitted"), r.numbers("leaning.fitted"));
+    for k in 0..12 {
+        close(leaning[k], (x[k] + 0.25 * one[k]) / 1.25, 1e-8, "the mean, weighted by exposure");
+    }
+}
+
+#[test]
+fn smoothness_leaves_the_subsets_alone_and_ends_in_them() {
+    let x = det(&[4, 5]);
+    let files = files(&[("x.npy", &[4, 5], x)]);
+    let program = |strength: &str| {
+        format!(
+            "mode a: 4 ordered, b: 5
+             data x[a, b] from \"x.npy\"
+             model one {{ body(1) }}
+             model smooth {{ [a b] smooth [a b] along a strength {strength} }}  # allow MBA322
+             fit one to x {{ tolerance 1e-12 }}
+             fit smooth to x as s {{ tolerance 1e-11 }}
+             show one.fitted, s.fitted, s.divergence, s.certificate.optimality_gap"
+        )
+    };
+    let mut last = 0.0;
+    for strength in ["0.001", "1", "100", "1e7"] {
+        let (_, r) = healthy(&program(strength), &files);
+        assert!(r.number("s.divergence") > last, "{strength}");
+        last = r.number("s.divergence");
+        assert!(r.number("s.certificate.optimality_gap") < 1e-10, "{}", r.text);
+        if strength == "1e7" {
+            // what is left is independence
+            for (a, b) in r.numbers("one.fitted").iter().zip(r.numbers("s.fitted")) {
+                close(b, *a, 1e-3, "one");
+            }
+        }
+        // a constant, and tables over one mode, are free: their marginals match
+        let fitted = r.numbers("s.fitted");
+        let x = det(&[4, 5]);
+        for i in 0..4 {
+            let row = |v: &[f64]| v[5 * i..5 * i + 5].iter().sum::<f64>();
+            close(row(&fitted), row(&x), 1e-7, "a row");
+        }
+        for j in 0..5 {
+            let column = |v: &[f64]| (0..4).map(|i| v[5 * i + j]).sum::<f64>();
+            close(column(&fitted), column(&x), 1e-7, "a column");
+        }
+    }
+}
+
+#[test]
+fn smoothness_bridges_what_was_not_observed() {
+    let (_, r) = healthy(
+        "mode day: 6 ordered, place: 2
+         data x[day, place] = [[10, 30], [12, 30], [missing, 30], [missing, 30], [18, 30], [20, 30]]
+         model bridge { [day place] smooth [day place] along day strength 1000 }  # allow MBA322
+         fit bridge to x { tolerance 1e-10 }
+         show bridge.completed, bridge.status",
+        &Files::default(),
+    );
+    let x = r.numbers("bridge.completed");
+    assert!(12.0 < x[4] && x[4] < x[6] && x[6] < 18.0, "{x:?}");
+}
+
+#[test]
+fn masks_that_make_no_sense_are_named() {
+    let x = det(&[3, 4]);
+    let mut hole = x.clone();
+    hole[5] = f64::NAN;
+    let files = files(&[
+        ("x.npy", &[3, 4], x.clone()),
+        ("hole.npy", &[3, 4], hole),
+        ("turned.npy", &[4, 3], vec![0.0; 12]),
+        ("grey.npy", &[3, 4], x),
+        ("none.npy", &[3, 4], vec![0.0; 12]),
+        ("all.npy", &[3, 4], vec![1.0; 12]),
+    ]);
+    for (clause, code, words) in [
+        ("\"x.npy\" missing from \"turned.npy\"", "MBA450", "`[b, a]`"),
+        ("\"x.npy\" missing from \"turned.npy\"[a, c]", "MBA101", "c"),
+        ("\"x.npy\" missing from \"all.npy\"", "MBA451", "no cell of `x` is observed"),
+        ("\"x.npy\" missing where a >= 0", "MBA451", "no cell of `x` is observed"),
+        ("\"x.npy\" missing where a == 1", "MBA452", "`a: 1` is never observed"),
+        ("\"hole.npy\" missing from \"none.npy\"", "MBA453", "`a: 1`, `b: 1`"),
+        ("\"hole.npy\"", "MBA410", "not a number"),
+        ("\"x.npy\" missing from \"grey.npy\"", "MBA454", "neither true nor false"),
+        ("\"x.npy\" missing where day == 1", "MBA101", "day"),
+        ("\"x.npy\" missing where value", "MBA106", "truth"),
+        ("\"x.npy\" missing from \"absent.npy\"", "MBA401", "absent.npy"),
+    ] {
+        let (session, found, r) = run(
+            &format!("mode a: 3, b: 4\ndata x[a, b] from {clause}\nmodel m {{ body(1) }}\nfit m to x"),
+            &files,
+        );
+        let said: String = found.iter().map(|d| program_support::rendered(d, &session.sources)).collect();
+        let text = format!("{said}{}", r.text);
+        let codes: Vec<&str> = found.iter().map(|d| d.code.name()).chain(r.codes.iter().copied()).collect();
+        assert!(codes.contains(&code), "{clause}: {codes:?}\n{text}");
+        assert!(text.contains(words), "{clause}: {text}");
+    }
+    let (_, _, r) = run(
+        "mode a: 3, b: 4\ndata x[a, b] from \"x.npy\"\nmodel m { body(1) forbid a == 1 and b == 2 }\nfit m to x",
+        &files,
+    );
+    assert!(r.codes.contains(&"MBA560") && r.text.contains("`a: 1`, `b: 2`"), "{}", r.text);
+}
