@@ -228,6 +228,9 @@ pub fn plan(problem: &Problem<'_>) -> Result<Summation, Box<Diagnostic>> {
         ));
     };
     let points = problem.points.max(1);
+    if whole.operations * points as f64 > 2.0 * MOST_OPERATIONS {
+        return Err(Box::new(refuse(problem, &whole, order, whole.operations * points as f64)));
+    }
     let (draft, slicing) = cut(problem, &modes, &whole);
     let parts = slicing.parts();
     let peak = |lanes: usize| draft.peak(problem.carry, lanes) * AT_ONCE.min(parts as f64);

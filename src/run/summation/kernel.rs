@@ -472,8 +472,8 @@ impl<A: Arithmetic> Totals<'_, A> {
                     let to = o + (d + shift) * L;
                     let (onto, _) = out[to..to + degrees.a * L].as_chunks_mut::<L>();
                     for (o, x) in onto.iter_mut().zip(x) {
-                        for k in 0..L {
-                            o[k] = A::plus(o[k], A::times(x[k], y[k]));
+                        for ((o, x), y) in o.iter_mut().zip(x).zip(y) {
+                            *o = A::plus(*o, A::times(*x, *y));
                         }
                     }
                 }
@@ -497,8 +497,8 @@ impl<A: Arithmetic> Totals<'_, A> {
             let (u, last) = u.split_at(degrees.a - shift);
             scaled::<A, L>(low, first, y);
             for ((o, x), u) in both.iter_mut().zip(x).zip(u) {
-                for k in 0..L {
-                    o[k] = A::plus(A::times(x[k], y[k]), A::times(u[k], v[k]));
+                for (((o, x), y), (u, v)) in o.iter_mut().zip(x).zip(y).zip(u.iter().zip(v)) {
+                    *o = A::plus(A::times(*x, *y), A::times(*u, *v));
                 }
             }
             scaled::<A, L>(high, last, v);
@@ -534,8 +534,8 @@ impl<A: Arithmetic> Totals<'_, A> {
 #[inline(always)]
 fn scaled<A: Arithmetic, const L: usize>(onto: &mut [[f64; L]], x: &[[f64; L]], y: &[f64; L]) {
     for (o, x) in onto.iter_mut().zip(x) {
-        for k in 0..L {
-            o[k] = A::times(x[k], y[k]);
+        for ((o, x), y) in o.iter_mut().zip(x).zip(y) {
+            *o = A::times(*x, *y);
         }
     }
 }
