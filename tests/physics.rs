@@ -664,14 +664,10 @@ fn every_model_of_the_library_agrees_with_enumeration() {
         [0.5, -0.3, 0.8, 0.1, -0.6, 0.2, 0.9, -0.4, 0.3, 0.7, -0.2, 0.6, -0.9, 0.25, 0.35],
         [0.1, -0.2, 0.3, 0.0, 0.4, -0.5],
     );
-    let mut matrix = vec![vec![0.0; 6]; 6];
-    let mut next = w.iter();
-    for i in 0..6 {
-        for j in i + 1..6 {
-            let x = *next.next().unwrap();
-            (matrix[i][j], matrix[j][i]) = (x, x);
-        }
-    }
+    // the entries above the diagonal, row by row
+    let place = |i: usize, j: usize| i * (11 - i) / 2 + j - i - 1;
+    let entry = |i: usize, j: usize| if i == j { 0.0 } else { w[place(i.min(j), i.max(j))] };
+    let matrix: Vec<Vec<f64>> = (0..6).map(|i| (0..6).map(|j| entry(i, j)).collect()).collect();
     let list =
         |row: &[f64]| format!("[{}]", row.iter().map(|x| format!("{x:?}")).collect::<Vec<_>>().join(", "));
     let matrix_text = format!("[{}]", matrix.iter().map(|r| list(r)).collect::<Vec<_>>().join(", "));
