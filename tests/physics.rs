@@ -757,11 +757,15 @@ fn half_of_a_symmetric_sum_is_the_whole_sum() {
     // a field of nearly nothing takes the symmetry away, and changes no digit that is compared
     let results =
         ["log_z", "energy", "heat_capacity", "magnetization", "susceptibility", "mean(s[0, 0] * s[2, 1])"];
-    for (levels, size, template) in [
-        ("{-1, +1}", "5, 6", "ising(s, h: FIELD, periodic: true)"),
-        ("{-1, 0, +1}", "4, 4", "blume_capel(s, D: 0.4, h: FIELD, periodic: true)"),
+    // two levels, four, and three of which the middle one is its own image
+    for (modes, template) in [
+        ("mode s[5, 6]: {-1, +1}", "ising(s, h: FIELD, periodic: true)"),
+        ("mode s[3, 4]: 4", "clock(s, 4, h: FIELD, periodic: true)"),
+        ("mode s[3, 3]: {-1, 0, +1}", "all(s, FIELD)"),
     ] {
-        let text = format!("use ising\nuse blume_capel\nmode s[{size}]: {levels}\n");
+        let text = format!(
+            "use ising\nuse clock\n{modes}\nmodel all(t, h) {{ for (a, b) in pairs(t) {{ [a b] = -0.2 * a * b }}\nfor a in t {{ [a] = -h * a }} }}\n"
+        );
         let of = |field: &str| -> Vec<String> {
             results.iter().map(|r| format!("({} at 2.1).{r}", template.replace("FIELD", field))).collect()
         };

@@ -55,14 +55,16 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Whether chains left every cell within a fiftieth of their moves, and proposals are worth fifty cells.
+    /// Whether chains left every cell within a tenth of their moves, and proposals are worth fifty cells.
     pub fn suffices(&self) -> bool {
-        self.longest_stay * LONG <= self.moves && self.effective >= LONG as f64
+        self.longest_stay * STAYS <= self.moves && self.effective >= WORTH
     }
 }
 
-/// As many times what is looked for has to fit into what was seen.
-const LONG: usize = 50;
+/// As many times the longest stay has to fit into a chain.
+const STAYS: usize = 10;
+/// As many cells of the model proposals have to be worth.
+const WORTH: f64 = 50.0;
 /// Proposals that are weighed, at most.
 const WEIGHED: usize = 10_000;
 /// Sweeps of the heat bath before an independence chain: it begins in a typical cell of the model, which need not
