@@ -33,7 +33,7 @@ pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
 pub use checkpoint::Keeping;
 pub use ensembles::Forward;
-pub use estimate::{Estimated, estimators};
+pub use estimate::{Estimated, estimators, options as estimate_options};
 pub use execute::sweeps;
 pub use load::Unit;
 pub use prompt::Prompt;
@@ -392,6 +392,7 @@ impl Environment for Session {
             StatementKind::Estimate(e) => e.name.as_ref().map(|n| n.name.clone()),
             _ => None,
         };
-        self.main().iter().filter_map(of).chain(self.estimates.keys().cloned()).collect()
+        let made = self.main().iter().filter_map(of).chain(self.estimates.keys().cloned());
+        made.chain(self.loaded_estimates().cloned()).collect()
     }
 }

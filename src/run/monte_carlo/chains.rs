@@ -82,13 +82,13 @@ struct Trace {
 }
 
 /// Runs chains from random cells at β = 1/T. With a ladder, each chain is a set of replicas of which the coldest
-/// is looked at.
+/// is looked at. None when it was asked to end before it had seen everything.
 pub fn simulate(
     landscape: &Landscape,
     kernel: &Kernel,
     ladder: Option<&Ladder>,
     settings: &Settings,
-) -> Simulation {
+) -> Option<Simulation> {
     let t = landscape.temperature;
     let numbers = landscape.numbers();
     let offsets: Vec<usize> = (0..landscape.modes.len())
@@ -103,7 +103,7 @@ pub fn simulate(
         .into_par_iter()
         .map(|mut rng| {
             let mut trace = Trace {
-                energy: Vec::with_capacity(settings.sweeps),
+                energy: Vec::new(),
                 moment: Vec::new(),
                 counts: vec![vec![0.0; width]; BLOCKS],
                 moves: Moves::default(),
@@ -133,6 +133,9 @@ pub fn simulate(
                     let mut cells: Vec<Vec<usize>> =
                         ladder.betas.iter().map(|_| anywhere(&mut rng, landscape)).collect();
                     for turn in 0..settings.burn_in + settings.sweeps {
+                        if landscape.ends() {
+                            break;
+                        }
                         let (tried, made) = ladder.sweep(landscape, kernel, &mut cells, &mut rng, turn);
                         if turn >= settings.burn_in {
                             look(&cells[0]);
@@ -144,6 +147,9 @@ pub fn simulate(
             trace
         })
         .collect();
+    if landscape.was_cut() {
+        return None;
+    }
     let seen = (settings.sweeps * settings.chains) as f64;
     let energies: Vec<Vec<f64>> = traces.iter().map(|t| t.energy.clone()).collect();
     let moments: Vec<Vec<f64>> = traces.iter().map(|t| t.moment.clone()).collect();
@@ -190,7 +196,7 @@ pub fn simulate(
         .collect();
     let accepted: usize = traces.iter().map(|t| t.moves.accepted).sum();
     let (tried, made) = traces.iter().fold((0, 0), |(a, b), t| (a + t.trades.0, b + t.trades.1));
-    Simulation {
+    Some(Simulation {
         energy,
         heat_capacity: Observed { value: c, error: c_error },
         magnetization,
@@ -204,5 +210,5 @@ pub fn simulate(
             longest_stay: traces.iter().map(|t| t.moves.longest_stay).max().unwrap_or(0),
             moves: settings.sweeps,
         }),
-    }
+    })
 }
