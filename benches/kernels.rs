@@ -5,6 +5,7 @@ use mba::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table};
 use mba::run::kernel::{marginalise, scale};
 use mba::run::landscape::Landscape;
 use mba::run::monte_carlo::{Kernel, Scan, streams};
+use mba::run::multiply::{multiply, pack, stride};
 use mba::run::projection::Projection;
 use mba::run::vector::{ln_all, sum_x_ln_x};
 use mba::text::Span;
@@ -49,6 +50,17 @@ fn multiply_by_two_modes(bencher: Bencher, kept: [usize; 2]) {
 fn entropy(bencher: Bencher) {
     let from = table();
     bencher.counter(bytes(&from)).bench_local(|| sum_x_ln_x(black_box(&from)));
+}
+
+/// A matrix product as sweeps take it: a square of so many levels. Items are multiplications with an addition each.
+#[divan::bench(args = [20, 40, 60, 128])]
+fn matrix_product(bencher: Bencher, levels: usize) {
+    let left = vec![0.5; stride(levels) * levels];
+    let (mut right, mut onto) = (Vec::new(), vec![0.0; levels * levels]);
+    pack(&vec![0.25; levels * levels], levels, &mut right);
+    bencher.counter(divan::counter::ItemsCount::new(levels.pow(3))).bench_local(|| {
+        multiply(black_box(&left), &right, &mut onto, levels, levels, false);
+    });
 }
 
 /// A sweep of the heat bath over a periodic square of 64 × 64 spins.

@@ -447,6 +447,87 @@ fn large_factored_and_sparse_fits_come_back_too() {
     assert_eq!(shows(&first)[1..], again[..]);
 }
 
+/// Coefficients by likelihood and by pseudo-likelihood, a balanced tensor, and an estimate of each kind.
+const OTHERS: &str = "mode a: {-1, 1}, b: {-1, 1}, c: {-1, 1}\n\
+    data x[a, b, c] = [[[9, 2], [3, 4]], [[5, 6], [7, 8]]]\n\
+    data cost[a, b] = [[0, 1], [1.5, 0]]\n\
+    data r[a] = [3, 4]; data q[b] = [2, 5]\n\
+    model learned { [a] [b] [a b] = learn J * a * b; [b c] = learn K * b * c }\n\
+    model known { [a b] = -0.5 * a * b; [b c] = -0.3 * b * c }\n\
+    fit learned to x as lf\n\
+    fit learned to x by pseudo_likelihood as pl\n\
+    balance exp(-cost / 0.5) to margins(r, q) as B\n\
+    estimate known by bethe as e\n\
+    estimate known by gibbs as g { sweeps 500; chains 2 }\n\
+    estimate known by annealed_importance as w { steps 20; runs 50 }\n";
+const ASKED: &str = "show lf.coefficients, lf.kl, lf.fitted, lf.log_z, lf.coefficient(J), pl.coefficients, \
+    pl.pseudo_likelihood, B.kl, B.mean(cost), B.marginal(a), B.reconstruction, B.potentials, B.status, e.log_z, \
+    e.marginal(a, b), e.status, g.marginal(c), g.energy, g.heat_capacity, g.magnetization, w.log_z, w.effective_runs\n";
+
+fn values(ran: &Ran) -> Vec<Json> {
+    let asked =
+        |o: &Json| o["show"].as_str().is_some_and(|s| s.contains('.') && !s.contains(' ') || s.contains('('));
+    ran.objects().into_iter().filter(|o| asked(o)).collect()
+}
+
+#[test]
+fn coefficients_balances_and_estimates_are_kept_whole() {
+    let room = Room::new();
+    let names = ["lf", "pl", "B", "e", "g", "w"];
+    let save: String = names.iter().map(|n| format!("save {n} to \"{n}.npz\"\n")).collect();
+    room.file("t.mba", format!("{OTHERS}{ASKED}{save}"));
+    let jsonl = |arguments: &[&str]| room.mba(&[&["run", "--format", "jsonl"], arguments].concat());
+    let first = values(&jsonl(&["t.mba"]).ends_with(0));
+    assert!(first.len() > 20, "{first:#?}");
+    // loaded
+    let load: String = names.iter().map(|n| format!("load \"{n}.npz\" as {n}\n")).collect();
+    let head = "mode a: {-1, 1}, b: {-1, 1}, c: {-1, 1}\ndata cost[a, b] = [[0, 1], [1.5, 0]]\n";
+    room.file("l.mba", format!("{head}{load}{ASKED}"));
+    assert_eq!(values(&jsonl(&["l.mba", "--allow", "MBA120"]).ends_with(0)), first);
+    // from a checkpoint, of which nothing is done again
+    assert_eq!(values(&jsonl(&["t.mba", "--checkpoint", "c.npz"]).ends_with(0)), first);
+    let again = jsonl(&["t.mba", "--resume", "c.npz"]).ends_with(0);
+    assert_eq!(values(&again), first);
+    let resumed: Vec<Json> = again.objects().into_iter().filter(|o| o.get("resumed").is_some()).collect();
+    assert_eq!(resumed.len(), names.len(), "{resumed:#?}");
+    // what it was computed from has changed
+    for (old, new, name) in [
+        ("[[0, 1], [1.5, 0]]", "[[0, 1], [1.6, 0]]", "`B`"),
+        ("sweeps 500", "sweeps 600", "`g`"),
+        ("-0.5 * a * b", "-0.6 * a * b", "`e`"),
+        ("as w {", "as v {", "`w`"),
+    ] {
+        room.file("u.mba", OTHERS.replace(old, new));
+        room.mba(&["run", "u.mba", "--resume", "c.npz"]).ends_with(3).says(&["MBA531", name]);
+    }
+    // damaged
+    let bytes = std::fs::read(room.path().join("B.npz")).unwrap();
+    for at in (0..bytes.len()).step_by(97) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x20;
+        std::fs::write(room.path().join("B.npz"), damaged).unwrap();
+        let status = room.mba(&["run", "l.mba", "--allow", "MBA120"]).status;
+        assert!(status == 3 || status == 0, "byte {at}: {status}");
+    }
+}
+
+#[test]
+fn what_is_left_when_a_run_is_asked_to_end_is_told() {
+    let room = Room::new();
+    room.file("t.mba", OTHERS);
+    let ran = room.mba(&["run", "t.mba", "--time-limit", "0s"]).ends_with(1);
+    ran.says(&["MBA530", "`lf`, `pl`, `B`, `e`, `g` and `w` were not computed"]);
+}
+
+#[test]
+fn an_estimate_larger_than_the_memory_is_refused() {
+    let room = Room::new();
+    for options in ["sweeps 1000000000000000", "chains 1000000000000"] {
+        room.file("t.mba", format!("{OTHERS}estimate known by gibbs as h {{ {options} }}\n"));
+        room.mba(&["run", "t.mba"]).ends_with(3).says(&["MBA501"]);
+    }
+}
+
 #[test]
 fn fits_with_unknown_and_impossible_cells_come_back_too() {
     let room = Room::new();

@@ -148,9 +148,9 @@ fn one_changed_number_fails_readably_and_is_green_after_review() {
     let ran = room.mba(&["test", "--check", "hair_eye.mba"]).ends_with(1);
     for words in [
         "moved value",
-        "interaction [eye hair] moved at eye Brown, hair Black: 68 → ",
-        "interaction [eye sex] moved at eye Brown, sex Male: 98 → ",
-        "interaction [hair sex] moved at hair Black, sex Male: 56 → ",
+        "interaction [eye hair] moved at eye Brown, hair Black: 68 → 69 (+1)",
+        "interaction [eye sex] moved at eye Brown, sex Male: 98 → 99 (+1)",
+        "interaction [hair sex] moved at hair Black, sex Male: 56 → 57 (+1)",
         "total: 592 → 593 (+1)",
         "mba test --review",
     ] {

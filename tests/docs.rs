@@ -56,6 +56,8 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA534", "needs a disk that fills up"),
     ("MBA535", "is about the command line"),
     ("MBA536", "needs a damaged file"),
+    ("MBA537", "needs a run that is asked to end"),
+    ("MBA538", "needs a run that is asked to end"),
     ("MBA511", "needs a run that is asked to end"),
     ("MBA604", "needs a snapshot file that differs"),
     ("MBA605", "needs a damaged snapshot file"),

@@ -345,12 +345,12 @@ fn thirty_binary_modes_take_little_time_and_memory() {
     let mut scopes: Vec<Vec<usize>> = (0..n - 1).map(|d| vec![d, d + 1]).collect();
     scopes.extend([vec![0, 5], vec![3, 9], vec![12, 20], vec![22, 29]]);
     let m = model(&shape, &refs(&scopes));
-    let begin = std::time::Instant::now();
     let fit = fit_with(&m, &x, Control::default());
-    let seconds = begin.elapsed().as_secs_f64();
     assert_eq!(fit.status, Status::Converged);
     assert!(fit.certificate.optimality_gap.is_some_and(|g| g < 1e-12), "{:?}", fit.certificate);
-    assert!(seconds < 120.0, "{seconds} s");
+    // a sweep costs what the cliques do, not what the 2³⁰ cells would
+    assert!(fit.iterations < 60, "{} sweeps", fit.iterations);
+    assert!(fit.counters.operations < 1e7, "{:e} operations", fit.counters.operations);
     assert!(fit.counters.peak < 64e6 && fit.schedule.peak < 64e6);
     assert!(fit.counters.peak <= fit.schedule.peak, "{} {}", fit.counters.peak, fit.schedule.peak);
     assert_eq!(fit.support_cells(), BigUint::from(1u64 << 30));

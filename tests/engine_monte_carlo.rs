@@ -151,7 +151,7 @@ fn chains_are_as_far_from_the_truth_as_they_say() {
         ("independence", &proposed, None),
         ("tempering", &line, Some(&ladder)),
     ] {
-        let found = simulate(&law.landscape, kernel, ladder, &settings);
+        let found = simulate(&law.landscape, kernel, ladder, &settings).unwrap();
         let z = |mean: f64, error: f64, exact: f64| (mean - exact) / error;
         assert!(
             found.energy.reliable && found.energy.effective_samples > 500.0,
@@ -188,8 +188,8 @@ fn work_obeys_the_second_law_and_its_exponential_average_is_exact() {
     // the work that is lost falls with the steps, and as it falls it takes more runs to tell it from its error
     for (steps, runs) in [(2, 4000), (10, 4000), (30, 8000)] {
         let path = Path::straight(law.landscape.temperature, steps);
-        let there = anneal(&law.landscape, &kernel, &path, runs, 7);
-        let back = anneal_back(&law.landscape, &order, &law.exact, &path, runs, 8);
+        let there = anneal(&law.landscape, &kernel, &path, runs, 7).unwrap();
+        let back = anneal_back(&law.landscape, &order, &law.exact, &path, runs, 8).unwrap();
         assert!((there.log_cells - 72f64.ln()).abs() < 1e-12);
         for work in [&there, &back] {
             let (log_z, error) = work.log_z();
@@ -204,7 +204,7 @@ fn work_obeys_the_second_law_and_its_exponential_average_is_exact() {
     // slower is closer
     let gap = |steps: usize| {
         let path = Path::straight(law.landscape.temperature, steps);
-        exact - anneal(&law.landscape, &kernel, &path, 500, 7).bound().0
+        exact - anneal(&law.landscape, &kernel, &path, 500, 7).unwrap().bound().0
     };
     assert!(gap(60) < 0.3 * gap(5));
 }

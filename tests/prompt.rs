@@ -494,7 +494,9 @@ fn completion_knows_the_position() {
     only("fit apart ", &["to"]);
     only("fit apart to ", &["people"]);
     only("fit apart to people ", &["as", "by", "weight"]);
-    only("fit apart to people by ", &["auto"]);
+    all("fit apart to people by ", &["auto", "ipf", "newton"]);
+    only("estimate apart by mean_field as e { damp", &["damping"]);
+    only("sweep apart over temper", &["temperature"]);
     only("fit apart to people as ", &[]);
     only("fit apart to people { to", &["tolerance"]);
     only("mode a: 3 o", &["ordered"]);

@@ -193,6 +193,26 @@ fn a_dumb_terminal_gets_plain_prompts() {
     t.ends();
 }
 
+#[test]
+fn control_c_ends_reading_and_estimates_and_the_session_goes_on() {
+    let room = Room::new();
+    room.file("long.csv", format!("a,b,n\n{}", "0,1,1\n".repeat(2_000_000)));
+    let mut t = Terminal::new(room.path(), &["--no-history"]);
+    t.line("mode a: 2, b: 2; data x[a, b] from \"long.csv\" count n; 1", "1 = 1");
+    // what is shown first says that reading has begun, or is about to
+    t.keys("40 + 2; x.total\r").sees("40 + 2 = 42");
+    t.control('c').sees("MBA538");
+    t.sees("mba> ");
+    t.line("model m over a, b { [a b] = a * b }; m.log_z", "m.log_z = ");
+    t.keys("40 + 3; estimate m by gibbs as g { sweeps 100000000; chains 1 }\r").sees("40 + 3 = 43");
+    t.control('c').sees("MBA537");
+    t.sees("mba> ");
+    t.line("g.energy", "MBA101");
+    t.line("estimate m by gibbs as g { sweeps 200 }; g.method", "g.method = ");
+    t.control('d');
+    t.ends();
+}
+
 // -------------------------------------------------------------------- through a pipe
 
 fn piped(room: &Room, input: &str, arguments: &[&str]) -> Ran {
@@ -259,6 +279,119 @@ m.kl
     let again = room.mba(&["run", "out/all.mba"]).ends_with(0);
     assert!(again.out.contains("m.df = 8") && again.out.contains("test \"t\" passed"), "{}", again.out);
     room.mba(&["fmt", "--check", "out/all.mba"]).ends_with(0);
+}
+
+/// A lattice, and a sweep of it.
+const LATTICE: &str = "\
+param J = 1.0
+mode s[2, 2]: {-1, +1}
+model m over s { for (a, b) in neighbours(s, periodic: true) { [a b] = -J * a * b } }
+sweep m over temperature in 1.0 .. 2.0 by 0.5 as melt
+";
+
+#[test]
+fn sums_and_sweeps_follow_what_is_declared() {
+    let room = Room::new();
+    let shown = |input: &str, what: &str| {
+        let ran = piped(&room, &format!("{LATTICE}{input}{what}\n"), &["--format", "jsonl"]).ends_with(0);
+        let last = ran.objects().into_iter().rfind(|o| o["show"] == what);
+        last.unwrap_or_else(|| panic!("`{what}` is not shown: {}", ran.out))["value"].clone()
+    };
+    // a param that is declared again, or set, is the one that counts
+    let (weak, strong) = (shown("", "m.log_z"), shown("param J = 2.0\n", "m.log_z"));
+    assert_ne!(weak, strong);
+    assert_eq!(shown("m.log_z\nparam J = 2.0\n", "m.log_z"), strong);
+    assert_eq!(shown("m.log_z\n:set J=2.0\n", "m.log_z"), strong);
+    assert_eq!(shown("m.log_z\nparam K = 1\n", "m.log_z"), weak);
+    // a sweep stays as it was until it is asked for again
+    let old = shown("", "melt.log_z");
+    assert_eq!(shown("param J = 2.0\n", "melt.log_z"), old);
+    let again = "sweep m over temperature in 1.0 .. 2.0 by 0.5 as melt\n";
+    assert_ne!(shown(&format!("param J = 2.0\n{again}"), "melt.log_z"), old);
+    assert_eq!(
+        shown("sweep m over J in 1.0 .. 3.0 by 0.5 as melt\n", "melt.log_z").as_array().unwrap().len(),
+        5
+    );
+    assert_eq!(
+        shown("sweep m over J in 1.0 .. 3.0 by 0.5 as other\n", "_.log_z").as_array().unwrap().len(),
+        5
+    );
+    let ran = piped(&room, &format!("{LATTICE}param J = 2.0\n:save kept.mba\n"), &[]).ends_with(0);
+    assert!(ran.err.contains("MBA610") && ran.err.contains("`melt`"), "{}", ran.err);
+    assert!(room.read("kept.mba").contains("# of an earlier `J`:\n# sweep m"), "{}", room.read("kept.mba"));
+    // one name is one result
+    let two = "sweep m over J in 1.0 .. 2.0 by 0.5 as melt; estimate m by bethe as melt\n";
+    piped(&room, &format!("{LATTICE}{two}"), &[]).ends_with(3).says(&["MBA103"]);
+    let fit = "mode d: 2; data y[d] = [3, 4]; model n { [d] }; fit n to y as melt\n";
+    let ran = piped(&room, &format!("{LATTICE}{fit}melt.df\n"), &[]).ends_with(0);
+    assert!(ran.out.contains("melt.df = 0"), "{}", ran.out);
+}
+
+#[test]
+fn results_are_kept_and_loaded_at_the_prompt() {
+    let room = Room::new();
+    room.file("e.csv", "1,2\n3,4\n");
+    let input = "\
+mode a: 2, b: 2
+data x[a, b] = [[3, 4], [5, 6]]; data r[a] = [1, 2]; data c[b] = [2, 1]
+model k { [a] [b] }
+model t { [a b] = table(\"e.csv\") }
+fit k to x
+balance x to margins(r, c) as B
+estimate t by bethe as e
+save k to \"k.npz\"; save B to \"B.npz\"; save e to \"e.npz\"
+load \"k.npz\" as old
+_.kl - k.kl
+load \"B.npz\" as other
+_.kl - B.kl
+load \"e.npz\" as third
+_.log_z - e.log_z
+load \"nowhere.npz\" as old
+old.df
+load \"B.npz\" as old
+old.kl - B.kl
+:plan other
+";
+    std::fs::create_dir(room.path().join("out")).unwrap();
+    let ran = piped(&room, &format!("{input}:save out/all.mba\n"), &[]).ends_with(3);
+    for shown in [
+        "_.kl - k.kl = 0\n",
+        "_.kl - B.kl = 0\n",
+        "_.log_z - e.log_z = 0\n",
+        "old.df = 1\n",
+        "old.kl - B.kl = 0\n",
+    ] {
+        assert!(ran.out.contains(shown), "no `{shown}` in\n{}\n{}", ran.out, ran.err);
+    }
+    ran.says(&["nowhere.npz", "`other` has no schedule"]);
+    // files are named as the program has to name them
+    let program = room.read("out/all.mba");
+    assert!(
+        program.contains("table(\"../e.csv\")") && program.contains("load \"../B.npz\" as old"),
+        "{program}"
+    );
+    room.mba(&["run", "out/all.mba"]).ends_with(0);
+}
+
+#[test]
+fn everything_that_can_be_asked_for_is_explained() {
+    let room = Room::new();
+    let input = format!("{LATTICE}estimate m by bethe as e\n");
+    for (topic, words) in [
+        ("e", &["estimate m by bethe as e", "e.magnetization", "`estimates`"][..]),
+        ("melt", &["sweep m over temperature", "melt.heat_capacity"]),
+        ("gibbs", &["each mode drawn in turn"]),
+        ("newton", &["conjugate gradients"]),
+        ("damping", &["old value"]),
+        ("heat_capacity", &["e.heat_capacity", "m.heat_capacity"]),
+        ("cut", &["B.cut"]),
+        ("most_probable", &["most"]),
+    ] {
+        let ran = piped(&room, &format!("{input}:doc {topic}\n"), &[]).ends_with(0);
+        for word in words {
+            assert!(ran.out.contains(word), ":doc {topic}: no `{word}` in\n{}", ran.out);
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Diagnostics as text and as objects.
 
-use std::time::{Duration, Instant};
-
 use insta::assert_snapshot;
 use mba::report::{Style, diagnostics};
 use mba::text::codes::Code;
@@ -141,10 +139,8 @@ fn a_long_line_is_cut_around_what_is_said_about_it() {
             .at(Span::new(id, end - 3, end), "the list ends here"),
         Diagnostic::new(Code::MBA001, "all of it").at(Span::new(id, 7, end), "all"),
     ];
-    let begin = Instant::now();
     let shown = diagnostics::render(&all, &sources, PLAIN);
     let objects = diagnostics::json(&all[0], &sources);
-    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     assert_eq!(objects["diagnostic"]["line"], 2);
     assert_eq!(objects["diagnostic"]["column"], 5_000_001);
     assert_snapshot!(shown);

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crate::data::Content;
@@ -18,12 +20,20 @@ pub struct FileHost {
     started: Instant,
     /// What has been opened, so that one file is read once; standard input can only be read once.
     opened: RefCell<HashMap<String, Content>>,
+    /// Set when reading is to end.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl FileHost {
     /// A host whose clock starts now.
     pub fn new() -> Self {
-        Self { started: Instant::now(), opened: RefCell::default() }
+        Self { started: Instant::now(), opened: RefCell::default(), stop: None }
+    }
+
+    /// The same, of which reading ends when `stop` is set.
+    #[must_use]
+    pub fn until(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// Forgets what was opened, so that files are read again.
@@ -55,6 +65,10 @@ impl Host for FileHost {
                 file.read_to_end(&mut bytes)?;
                 Content::owned(bytes)
             }
+        };
+        let content = match &self.stop {
+            Some(stop) => content.until(Arc::clone(stop)),
+            None => content,
         };
         self.opened.borrow_mut().insert(path.to_string(), content.clone());
         Ok(content)

@@ -43,14 +43,15 @@ pub fn run(arguments: &Arguments) -> u8 {
         Ok(program) => program,
         Err(status) => return status,
     };
-    let host = FileHost::new();
+    let (stop, asked) = signals::stop();
+    let host = FileHost::new().until(asked);
     let mut options = arguments.reading.session();
     options.keeping = Keeping {
         save: arguments.checkpoint.clone(),
         every: arguments.checkpoint_every.map_or(Keeping::default().every, |e| e.as_secs_f64()),
         resume: arguments.resume.clone(),
     };
-    options.stop = signals::stop();
+    options.stop = stop;
     if let Some(limit) = arguments.time_limit {
         options.stop = options.stop.or_when(move || started.elapsed() >= limit);
     }

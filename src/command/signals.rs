@@ -11,8 +11,8 @@ use crate::run::Stop;
 /// The exit status of a process that a second signal ends.
 const ENDED: i32 = 130;
 
-/// A wish to stop that signals make.
-pub fn stop() -> Stop {
+/// A wish to stop that signals make, and the flag that they set.
+pub fn stop() -> (Stop, Arc<AtomicBool>) {
     let asked = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // the first handler looks at the flag before the second one sets it; where handlers cannot be had,
@@ -21,7 +21,7 @@ pub fn stop() -> Stop {
         let _ = flag::register(signal, Arc::clone(&asked));
     }
     announce();
-    Stop::new(asked)
+    (Stop::new(Arc::clone(&asked)), asked)
 }
 
 /// Says at once that the signal was heard: a sweep can take long.

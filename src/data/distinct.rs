@@ -78,7 +78,8 @@ pub(crate) fn distinct(numbers: &[u64]) -> bool {
         return (0..parts).all(|part| different(&dealt, part, &mut table));
     }
     let dealt: Vec<Dealt> = numbers.par_chunks(numbers.len().div_ceil(RUNS)).map(deal).collect();
-    (0..parts).into_par_iter().with_min_len(16).all(|part| different(&dealt, part, &mut Vec::new()))
+    let parts = (0..parts).into_par_iter().with_min_len(16);
+    parts.map_init(Vec::new, |table, part| different(&dealt, part, table)).all(|different| different)
 }
 
 /// Hashes in the order of their parts, and where each part begins and ends.

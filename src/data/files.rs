@@ -1,6 +1,8 @@
 //! The door to the outside: bytes come in here and nowhere else.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::tensor::Buffer;
 
@@ -22,18 +24,33 @@ pub trait Files {
 pub struct Content {
     bytes: Buffer<u8>,
     mapped: bool,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Content {
     /// Bytes that were read into memory.
     pub fn owned(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
-        Self { bytes: Buffer::new(bytes), mapped: false }
+        Self { bytes: Buffer::new(bytes), mapped: false, stop: None }
     }
 
     /// Bytes of a mapped file, which the operating system loads when they are looked at.
     pub fn mapped(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
-        Self { bytes: Buffer::new(bytes), mapped: true }
+        Self { bytes: Buffer::new(bytes), mapped: true, stop: None }
     }
+
+    /// The same bytes, of which reading ends when `stop` is set.
+    #[must_use]
+    pub fn until(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop: Some(stop), ..self }
+    }
+
+    /// Whether whoever reads line by line is to end; asked every [`Content::LINES`] lines.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Lines that are read before it is asked again whether to end: some milliseconds of work.
+    pub(crate) const LINES: usize = 1 << 14;
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {

@@ -172,6 +172,13 @@ pub(crate) fn inspect_file(request: &Request, file: &Opened<'_>) -> Checked<Head
     }
 }
 
+/// What is said when reading was asked to end.
+pub(crate) fn ended(path: &str, span: Span, line: usize) -> Diagnostic {
+    Diagnostic::new(Code::MBA538, format!("`{path}` was not read to its end"))
+        .at(span, format!("reading was asked to end at line {line}"))
+        .help("run it again; nothing was kept of the file")
+}
+
 fn recognise(file: &Opened<'_>) -> Checked<Format> {
     let bytes = file.content.bytes();
     let ending = file.path.rsplit(['/', '\\']).next().and_then(|name| name.rsplit_once('.'));

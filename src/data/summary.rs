@@ -86,29 +86,30 @@ impl<T: Element> pulp::WithSimd for Look<'_, T> {
     type Output = Option<Summary>;
 
     #[inline(always)]
-    #[allow(clippy::manual_range_contains)] // two plain comparisons vectorise, a range does not
     fn with_simd<S: pulp::Simd>(self, _: S) -> Option<Summary> {
         let mut sums = [0.0f64; LANES];
         let mut lost = [0.0f64; LANES];
-        let mut allowed = [true; LANES];
-        let mut whole = [true; LANES];
+        let mut least = [0.0f64; LANES];
+        let mut whole = true;
         let (chunks, rest) = self.values.as_chunks::<LANES>();
         for chunk in chunks {
             for i in 0..LANES {
                 let x = chunk[i].to_f64();
-                allowed[i] &= (x >= 0.0) & (x < f64::INFINITY);
-                // adding 2⁵² rounds to a whole number; from there to 2⁵³ all are
-                whole[i] &= (((x + HALF_EXACT) - HALF_EXACT == x) | (x >= HALF_EXACT)) & (x < EXACT);
+                least[i] = if x < least[i] { x } else { least[i] };
                 // the rounding error of a sum (Knuth, TAOCP 2, §4.2.2)
                 let sum = sums[i] + x;
                 let back = sum - sums[i];
                 lost[i] += (sums[i] - (sum - back)) + (x - back);
                 sums[i] = sum;
             }
+            // fractions seldom come alone: where there are any, one look is enough
+            if whole {
+                whole = all_whole(chunk);
+            }
         }
         let mut total = Compensated::default();
-        let mut counts = whole.iter().all(|w| *w);
-        let mut fine = allowed.iter().all(|a| *a);
+        let mut counts = whole;
+        let mut fine = least.iter().all(|l| *l >= 0.0);
         for x in rest {
             let x = x.to_f64();
             fine &= (0.0..f64::INFINITY).contains(&x);
@@ -119,8 +120,21 @@ impl<T: Element> pulp::WithSimd for Look<'_, T> {
             total.add(sum);
             total.lost += lost;
         }
-        fine.then_some(Summary { total, counts, bad: 0, first: None })
+        // what is infinite or no number shows in the sum
+        (fine && total.value().is_finite()).then_some(Summary { total, counts, bad: 0, first: None })
     }
+}
+
+/// Whether all values are whole numbers that are exact in double precision.
+#[inline(always)]
+fn all_whole<T: Element>(chunk: &[T; LANES]) -> bool {
+    let mut whole = [true; LANES];
+    for i in 0..LANES {
+        let x = chunk[i].to_f64();
+        // adding 2⁵² rounds to a whole number; from there to 2⁵³ all are
+        whole[i] = (((x + HALF_EXACT) - HALF_EXACT == x) | (x >= HALF_EXACT)) & (x < EXACT);
+    }
+    whole.iter().all(|w| *w)
 }
 
 /// One block, value by value; `start` is the place of its first.

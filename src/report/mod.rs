@@ -14,7 +14,7 @@
 //! | [`highlight`] | a program's text | the same with colours |
 //! | [`markdown`] | documentation | text for people |
 //! | [`save`] | a [`Value`] | the bytes of a file |
-//! | [`saved`] | a whole fit | an archive of arrays, and back |
+//! | [`saved`], [`kept`] | a whole fit, balanced tensor or estimate | an archive of arrays, and back |
 //! | [`archive`] | arrays and metadata | `.npz`, and back |
 
 pub mod archive;
@@ -22,6 +22,7 @@ pub mod diagnostics;
 mod grid;
 pub mod highlight;
 pub mod json;
+pub mod kept;
 pub mod markdown;
 pub mod number;
 pub mod plot;

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::archive::{Reader, Writer, exact, list, number, text, whole};
+use super::kept;
 use super::results::FitResult;
 use crate::data::{Buffer, Content, Dense, Sparse, Storage, Tensor, Values};
 use crate::model::energy::{Algebra, Forbidden};
@@ -30,7 +31,7 @@ const FORMAT: &str = "mba fit";
 /// The version of the layout. Older ones stay readable; newer ones are refused.
 const VERSION: u64 = 1;
 /// The fitted values of at most this many cells are written out for other programs.
-const WRITTEN_OUT: usize = 1 << 20;
+pub(super) const WRITTEN_OUT: usize = 1 << 20;
 
 /// The bytes of a fit with its model and its data.
 ///
@@ -42,7 +43,8 @@ pub fn encode(result: &FitResult) -> Result<Vec<u8>, String> {
     let data = put_tensor(&mut writer, tensor, *memory)?;
     let model = put_model(&mut writer, &fit.model)?;
     let own = put_fit(&mut writer, "", fit)?;
-    if let Some(table) = fit.distribution.dense(WRITTEN_OUT) {
+    let without = fit.learned.as_ref().is_some_and(|l| l.pseudo_likelihood.is_some());
+    if let Some(table) = (!without).then(|| fit.distribution.dense(WRITTEN_OUT)).flatten() {
         let values: Vec<f64> = table.values.iter().map(|q| q * fit.mass).collect();
         writer.array("fitted", &table.shape, &values)?;
     }
@@ -141,13 +143,13 @@ fn open(content: &Content) -> Result<(Reader, Json), String> {
     }
 }
 
-fn truth(json: &Json) -> Result<bool, String> {
+pub(super) fn truth(json: &Json) -> Result<bool, String> {
     json.as_bool().ok_or_else(|| format!("`{json}` is not true or false"))
 }
 
 // ------------------------------------------------------------------ modes
 
-fn put_mode(mode: &Mode) -> Json {
+pub(super) fn put_mode(mode: &Mode) -> Json {
     let Mode { name, levels, order } = mode;
     let level = |level: &Level| match level {
         Level::Name(name) => json!({ "name": name }),
@@ -166,7 +168,7 @@ fn put_mode(mode: &Mode) -> Json {
     json!({ "name": name, "levels": levels, "order": order })
 }
 
-fn take_mode(json: &Json) -> Result<Mode, String> {
+pub(super) fn take_mode(json: &Json) -> Result<Mode, String> {
     let level = |json: &Json| match json["name"].as_str() {
         Some(name) => Ok(Level::Name(name.to_string())),
         None => number(&json["number"]).map(Level::Number),
@@ -496,12 +498,13 @@ pub fn put_fit(writer: &mut Writer, prefix: &str, fit: &Fit) -> Result<Json, Str
         zero_marginals,
         learned,
     } = fit;
-    if learned.is_some() {
-        return Err("a fit with learned coefficients cannot be kept whole: save its `coefficients`".into());
-    }
-    let Distribution { modes, cliques, potentials, energies: _, temperature, log_mass } = distribution;
+    let Distribution { modes, cliques, potentials, energies, temperature, log_mass } = distribution;
     let names = Names(modes);
     let mut put = |name: String, table: &Table| -> Result<Json, String> {
+        // by pseudo-likelihood no distribution is computed
+        if table.values.is_empty() {
+            return Ok(json!({ "modes": names.put(&table.scope), "array": null }));
+        }
         writer.array(&name, &table.shape, &table.values)?;
         Ok(json!({ "modes": names.put(&table.scope), "array": name }))
     };
@@ -525,6 +528,13 @@ pub fn put_fit(writer: &mut Writer, prefix: &str, fit: &Fit) -> Result<Json, Str
     let mut free = Vec::new();
     for (k, table) in potentials.iter().enumerate() {
         free.push(put(format!("{prefix}log_factor.{k}"), table)?);
+    }
+    // fixed ones stand in the model; those of coefficients are as they were computed
+    let mut weighed = Vec::new();
+    if learned.is_some() {
+        for (k, table) in energies.iter().enumerate() {
+            weighed.push(put(format!("{prefix}weighed.{k}"), table)?);
+        }
     }
     let Certificate { marginal_gap, optimality_gap, reason } = certificate;
     let Counters { operations, bytes, predicted, peak } = counters;
@@ -556,6 +566,8 @@ pub fn put_fit(writer: &mut Writer, prefix: &str, fit: &Fit) -> Result<Json, Str
         "log_mass": log_mass.iter().map(|x| exact(*x)).collect::<Vec<_>>(),
         "cliques": tree,
         "log_factors": free,
+        "learned": learned.as_deref().map(kept::put_learned),
+        "weighed": weighed,
     }))
 }
 
@@ -576,6 +588,10 @@ pub fn take_fit(
         _ => Err("an array of another fit is named".to_string()),
     };
     let mut table = |json: &Json| -> Result<Table, String> {
+        if json["array"].is_null() {
+            let scope = names.take(&json["modes"])?;
+            return Ok(Table { shape: names.shape(&scope), scope, values: Vec::new() });
+        }
         belongs(&json["array"])?;
         names.table(reader, names.take(&json["modes"])?, &json["array"])
     };
@@ -616,19 +632,29 @@ pub fn take_fit(
         return Err("this version plans its model in another way: fit it again".into());
     }
     let covered: Scope = cliques.iter().flat_map(|c| c.belief.scope().modes().to_vec()).collect();
-    if covered.len() != model.modes.len() {
+    let without = json["learned"]["pseudo_likelihood"] != Json::Null;
+    if covered.len() != model.modes.len() && !without {
         return Err("some mode is in no clique".into());
     }
     let potentials = list(&json["log_factors"])?.iter().map(&mut table).collect::<Result<_, _>>()?;
-    let energies = model.interactions.iter().filter_map(|i| match &i.potential {
-        Potential::Fixed(energy) => Some(Arc::clone(energy)),
-        _ => None,
-    });
+    let learned = match &json["learned"] {
+        Json::Null => None,
+        learned => Some(Arc::new(kept::take_learned(learned)?)),
+    };
+    let energies: Vec<Arc<Table>> = if learned.is_some() {
+        list(&json["weighed"])?.iter().map(|one| table(one).map(Arc::new)).collect::<Result<_, _>>()?
+    } else {
+        let fixed = model.interactions.iter().filter_map(|i| match &i.potential {
+            Potential::Fixed(energy) => Some(Arc::clone(energy)),
+            _ => None,
+        });
+        fixed.collect()
+    };
     let distribution = Distribution {
         modes: model.modes.clone(),
         cliques,
         potentials,
-        energies: energies.collect(),
+        energies,
         temperature: number(&json["temperature"])?,
         log_mass: list(&json["log_mass"])?.iter().map(number).collect::<Result<_, _>>()?,
     };
@@ -671,7 +697,7 @@ pub fn take_fit(
             peak: number(&json["peak"])?,
         },
         zero_marginals: list(&json["zero_marginals"])?.iter().map(zero).collect::<Result<_, _>>()?,
-        learned: None,
+        learned,
     })
 }
 
@@ -685,7 +711,11 @@ fn solver_of(word: &str) -> Result<Solver, String> {
     method.map(|m| m.solver).ok_or_else(|| format!("`{word}` is not a method"))
 }
 
-fn status(word: &str) -> Result<Status, String> {
+/// A status by its word.
+///
+/// # Errors
+/// When there is none of this word.
+pub(super) fn status(word: &str) -> Result<Status, String> {
     let all = [Status::ClosedForm, Status::Converged, Status::Boundary, Status::Stopped, Status::Interrupted];
     all.into_iter().find(|s| s.word() == word).ok_or_else(|| format!("`{word}` is not a status"))
 }

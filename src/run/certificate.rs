@@ -13,7 +13,7 @@ use super::factored::Tangent;
 use super::kernel::{combine, marginalise};
 use super::machine::Machine;
 use super::projection::Projection;
-use super::sum::{dot, sum};
+use super::sum::dot;
 use crate::plan::cost::{self, Unit};
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Match, Place};
 
@@ -22,6 +22,9 @@ const MOST: usize = 500;
 
 /// Relative residual at which the Newton equations count as solved.
 const SOLVED: f64 = 1e-8;
+
+/// Steps up to which the guess at the smallest eigenvalue is given more room.
+const EARLY: f64 = 16.0;
 
 /// What is left of the equations is not worth solving below this part of the resolution of doubles.
 const WORTHLESS: f64 = 0.1;
@@ -135,24 +138,26 @@ impl<'a> Operator<'a> {
         }
     }
 
-    pub(super) fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> Vec<f64> {
+    /// G v, and ⟨Σ v⟩.
+    pub(super) fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> (Vec<f64>, f64) {
         match self {
             Operator::Tables(fisher) => fisher.apply(machine, v),
-            Operator::Factors(tangent, _) => tangent.apply(machine, v).0,
+            Operator::Factors(tangent, _) => tangent.apply(machine, v),
         }
     }
 
-    fn smallest_change(&mut self, machine: &mut Machine, d: &[f64]) -> f64 {
+    /// A bound from below on Σ d over the support.
+    fn smallest(&mut self, machine: &Machine, d: &[f64]) -> f64 {
         match self {
-            Operator::Tables(fisher) => fisher.smallest_change(machine, d),
-            Operator::Factors(tangent, _) => tangent.smallest_change(machine, d),
+            Operator::Tables(fisher) => fisher.smallest(machine, d),
+            Operator::Factors(tangent, _) => tangent.smallest(machine, d),
         }
     }
 }
 
 /// Conjugate gradients end when the equations are solved, or when what is missing is worth less than
 /// doubles can tell: what is missing, over the smallest eigenvalue met so far (of the Lanczos matrix
-/// that the coefficients are) with room for one a hundred times smaller.
+/// that the coefficients are) with room for one a hundred times smaller, and more after few steps.
 fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Result<Newton, String> {
     let pairs = operator.pairs().to_vec();
     if pairs.is_empty() {
@@ -188,7 +193,7 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
             break;
         }
         applied += 1;
-        let image = operator.apply(machine, &direction);
+        let (image, _) = operator.apply(machine, &direction);
         machine.predict(price);
         machine.worked(cost::gradients(image.len() as f64));
         let curvature = dot(&direction, &image);
@@ -207,18 +212,17 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         beside.push(keep.sqrt() / step);
         (last_step, last_keep) = (step, keep);
         now = next;
-        // an early guess at the smallest eigenvalue is too large
-        if applied >= 16 && applied % 4 == 0 && 100.0 * now <= WORTHLESS * resolution {
-            worth = 100.0 * now / smallest_eigenvalue(&diagonal, &beside);
+        let room = room(applied);
+        if applied >= 4 && room * now <= WORTHLESS * resolution {
+            worth = room * now / smallest_eigenvalue(&diagonal, &beside);
         }
     }
 
-    // this product, and one or two passes for the smallest change
-    machine.predict(price.times(2.0));
-    let image = operator.apply(machine, &solution);
+    machine.predict(price);
+    let (image, mean) = operator.apply(machine, &solution);
     let decrement = dot(&solution, &image);
     let missed: Vec<f64> = right.iter().zip(&image).map(|(r, i)| r - i).collect();
-    let smallest = operator.smallest_change(machine, &solution);
+    let smallest = operator.smallest(machine, &solution) - mean;
     if smallest < -1.0 || worth <= WORTHLESS * resolution {
         let missed = if worth.is_finite() { worth } else { 0.0 };
         return Ok(Newton { decrement, smallest, missed });
@@ -232,6 +236,11 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         return Err("the Newton equations are too ill-conditioned for a proof".into());
     }
     Ok(Newton { decrement, smallest, missed: 0.0 })
+}
+
+/// By how much the smallest eigenvalue may lie below the guess after so many steps: early guesses are too large.
+fn room(steps: usize) -> f64 {
+    100.0 * (EARLY / steps as f64).max(1.0).powi(2)
 }
 
 /// Largest minus smallest of the finite numbers of a table.
@@ -356,7 +365,7 @@ impl<'a> Fisher<'a> {
 
     /// G v: the covariance of every generator's indicators with E = Σ v. With T(x_C) = ⟨E | x_C⟩ it is
     /// Σ_{C∖g} B (T − ⟨E⟩). O(cells of the cliques × (generators + edges)).
-    fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> Vec<f64> {
+    fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> (Vec<f64>, f64) {
         let mut energy = self.spread(machine, v);
         let mut sent: Vec<Vec<f64>> = vec![Vec::new(); self.nodes.len()];
         let mut weighted = std::mem::take(&mut self.weighted);
@@ -368,7 +377,8 @@ impl<'a> Fisher<'a> {
             sent[i] = message;
         }
         let mut out = vec![0.0; v.len()];
-        let mut mean = 0.0;
+        // components are independent: a mean each
+        let (mut mean, mut means) = (0.0, 0.0);
         for (i, node) in self.nodes.iter().enumerate() {
             if let Some((p, separator, down, up)) = &node.parent {
                 let above = &self.nodes[*p];
@@ -378,6 +388,7 @@ impl<'a> Fisher<'a> {
                 combine(down, &mut energy[i], &message, |a, b| a + b);
             } else {
                 mean = dot(&machine.tables[node.belief.0], &energy[i]);
+                means += mean;
             }
             if node.generators.is_empty() {
                 continue;
@@ -393,7 +404,7 @@ impl<'a> Fisher<'a> {
         }
         self.energy = energy;
         self.weighted = weighted;
-        out
+        (out, means)
     }
 
     /// ⟨table | separator⟩ under a clique's belief.
@@ -415,8 +426,8 @@ impl<'a> Fisher<'a> {
         message
     }
 
-    /// min over the support of Σ d − ⟨Σ d⟩, by min-sum on the tree; components add up.
-    fn smallest_change(&mut self, machine: &Machine, d: &[f64]) -> f64 {
+    /// min over the support of Σ d, by min-sum on the tree; components add up.
+    fn smallest(&mut self, machine: &Machine, d: &[f64]) -> f64 {
         let mut energy = self.spread(machine, d);
         for (table, node) in energy.iter_mut().zip(&self.nodes) {
             let belief = &machine.tables[node.belief.0];
@@ -434,17 +445,7 @@ impl<'a> Fisher<'a> {
                 None => total += energy[i].iter().fold(f64::INFINITY, |m, e| m.min(*e)),
             }
         }
-        total - self.mean(machine, d)
-    }
-
-    fn mean(&mut self, machine: &Machine, d: &[f64]) -> f64 {
-        let own = self.spread(machine, d);
-        let terms = self.nodes.iter().zip(&own).map(|(node, e)| {
-            let products: Vec<f64> =
-                machine.tables[node.belief.0].iter().zip(e).map(|(b, e)| b * e).collect();
-            sum(&products)
-        });
-        terms.sum()
+        total
     }
 }
 

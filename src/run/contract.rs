@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use super::batch::{self, Batch};
 use super::kernel::{Combine, combine_one};
 use super::multiply::{multiply, pack, stride};
 use super::projection::Projection;
@@ -16,6 +17,8 @@ const LARGE: usize = 1 << 21;
 
 /// How a product is taken, worked out once.
 pub(super) struct Plan {
+    /// Level by level, where that is possible: the others are not needed then.
+    batch: Option<Batch>,
     slices: Vec<Slice>,
     /// Factors of the left matrix.
     left: Vec<Turn>,
@@ -49,6 +52,7 @@ struct Slice {
 /// Room for the matrices, kept from call to call.
 #[derive(Default)]
 pub(super) struct Room {
+    batch: batch::Room,
     matrix: Vec<f64>,
     /// The right matrix and its changes, packed.
     right: [Vec<f64>; 2],
@@ -121,6 +125,7 @@ impl Plan {
             }
         };
         Self {
+            batch: Batch::new(product, buffers, LARGE),
             slices: (0..extent).step_by(most).map(cut).collect(),
             left: left.iter().enumerate().map(turn).collect(),
             right: right.iter().map(|f| (*f, way(*f, &mut columns.iter().chain(&over).copied()))).collect(),
@@ -132,6 +137,9 @@ impl Plan {
 
     /// `onto ← Σ Π factors`.
     pub fn run(&self, factors: &[&[f64]], onto: &mut [f64], room: &mut Room) {
+        if let Some(batch) = &self.batch {
+            return batch.run(factors, None, onto, &mut [], &mut room.batch);
+        }
         self.prepare(factors, None, room);
         let Room { right: [right, _], turned, parts, .. } = room;
         let work = |slice: &Slice, onto: &mut [f64], room: &mut [Vec<f64>; 2]| {
@@ -170,6 +178,9 @@ impl Plan {
         changes: &mut [f64],
         room: &mut Room,
     ) {
+        if let Some(batch) = &self.batch {
+            return batch.run(factors, Some(directions), onto, changes, &mut room.batch);
+        }
         self.prepare(factors, Some(directions), room);
         let Room { right: [right, right_changes], turned, parts, .. } = room;
         let work = |slice: &Slice, onto: &mut [f64], changes: &mut [f64], room: &mut [Vec<f64>; 2]| {
@@ -201,7 +212,7 @@ impl Plan {
 
     /// The right matrix, packed, and the left factors, turned; also their changes.
     fn prepare(&self, factors: &[&[f64]], directions: Option<&[&[f64]]>, room: &mut Room) {
-        let Room { matrix, right: [right, right_changes], turned, parts } = room;
+        let Room { matrix, right: [right, right_changes], turned, parts, .. } = room;
         if parts.len() < self.slices.len() {
             parts.resize_with(self.slices.len(), Default::default);
         }
@@ -297,5 +308,63 @@ fn fill<'a>(
     }
     for (way, factor) in factors {
         combine_one(way, matrix, factor, together);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::schedule::{BufferId, Role, Shape};
+
+    /// Four modes in pairs; the last buffer is the result, over `rows` and `columns`.
+    fn plans(rows: &[usize], columns: &[usize], over: &[usize]) -> (Plan, Plan, Vec<Buffer>) {
+        let sizes = [9usize, 10, 8, 11];
+        let buffer = |scope: Scope| {
+            let shape: Vec<usize> = scope.iter().map(|m| sizes[m]).collect();
+            let cells = shape.iter().product::<usize>() as f64;
+            Buffer { role: Role::Factor, scope, shape, cells }
+        };
+        let scopes = [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]].map(Scope::from);
+        let kept: Scope = rows.iter().chain(columns).copied().collect();
+        let mut buffers: Vec<Buffer> = scopes.into_iter().map(buffer).collect();
+        let factors: Vec<BufferId> = (0..buffers.len()).map(BufferId).collect();
+        let onto = BufferId(buffers.len());
+        buffers.push(buffer(kept));
+        let scope = |modes: &[usize]| modes.iter().copied().collect::<Scope>();
+        let shape = Shape { rows: scope(rows), columns: scope(columns), over: scope(over) };
+        let product = Product { onto, factors, shape };
+        let by_level = Plan::new(&product, &buffers);
+        let by_slice = Plan { batch: None, ..Plan::new(&product, &buffers) };
+        (by_level, by_slice, buffers)
+    }
+
+    #[test]
+    fn level_by_level_and_slice_by_slice_agree() {
+        for (rows, columns, over) in [(&[0, 1][..], &[2][..], &[3][..]), (&[2], &[3], &[0, 1])] {
+            let (by_level, by_slice, buffers) = plans(rows, columns, over);
+            assert!(by_level.batch.is_some());
+            let table = |k: usize, b: &Buffer, low: f64| -> Vec<f64> {
+                let cell = |i: usize| low + ((i * 7 + k * 5) % 13) as f64 / 13.0;
+                (0..b.cells as usize).map(cell).collect()
+            };
+            let (onto, inputs) = buffers.split_last().expect("the result");
+            let factors: Vec<Vec<f64>> = inputs.iter().enumerate().map(|(k, b)| table(k, b, 0.1)).collect();
+            let ways: Vec<Vec<f64>> = inputs.iter().enumerate().map(|(k, b)| table(k + 3, b, -0.5)).collect();
+            let factors: Vec<&[f64]> = factors.iter().map(Vec::as_slice).collect();
+            let ways: Vec<&[f64]> = ways.iter().map(Vec::as_slice).collect();
+            let results = [by_level, by_slice].map(|plan| {
+                let mut room = Room::default();
+                let cells = onto.cells as usize;
+                let (mut run, mut again, mut changes) =
+                    (vec![7.0; cells], vec![7.0; cells], vec![7.0; cells]);
+                plan.run(&factors, &mut run, &mut room);
+                plan.differentiate(&factors, &ways, &mut again, &mut changes, &mut room);
+                assert_eq!(run, again);
+                [run, changes]
+            });
+            for (a, b) in results[0].iter().flatten().zip(results[1].iter().flatten()) {
+                assert!((a - b).abs() <= 1e-13 * (1.0 + b.abs()), "{a} {b}");
+            }
+        }
     }
 }

@@ -298,11 +298,10 @@ impl<'a> Tangent<'a> {
         machine.scratch = weighted;
     }
 
-    /// A bound from below on Σ d − ⟨Σ d⟩ over the support.
-    pub fn smallest_change(&mut self, machine: &mut Machine, d: &[f64]) -> f64 {
-        let (_, mean) = self.apply(machine, d);
+    /// A bound from below on Σ d over the support.
+    pub fn smallest(&self, machine: &Machine, d: &[f64]) -> f64 {
         let mut rest = d;
-        let mut total = -mean;
+        let mut total = 0.0;
         for f in &self.factored.factors {
             let factor = &machine.tables[f.0];
             let (own, tail) = rest.split_at(factor.len());

@@ -1,7 +1,9 @@
 //! The energies of a model without free tables, as methods that move from cell to cell need them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::control::Stop;
 use super::projection::Projection;
 use crate::model::{EnergyModel, Mode, Potential, Scope, Table};
 use crate::plan::hypergraph::maximal;
@@ -28,6 +30,10 @@ pub struct Landscape {
     pub terms: Vec<Term>,
     /// For each mode its terms, with the stride of the mode in each.
     around: Vec<Vec<(usize, usize)>>,
+    /// Who may ask to stop what runs on it.
+    pub stop: Stop,
+    /// Whether something that ran on it ended because of that.
+    cut: Arc<AtomicBool>,
 }
 
 impl Landscape {
@@ -73,7 +79,14 @@ impl Landscape {
         for (k, term) in terms.iter().enumerate() {
             term.modes.iter().zip(&term.strides).for_each(|(m, s)| around[*m].push((k, *s)));
         }
-        Ok(Self { modes: model.modes.clone(), temperature: model.temperature, terms, around })
+        Ok(Self {
+            modes: model.modes.clone(),
+            temperature: model.temperature,
+            terms,
+            around,
+            stop: Stop::default(),
+            cut: Arc::default(),
+        })
     }
 
     /// Number of levels of a mode.
@@ -100,6 +113,20 @@ impl Landscape {
             let base = term.at(cell) - cell[mode] * stride;
             out.iter_mut().enumerate().for_each(|(level, e)| *e += term.table.values[base + level * stride]);
         }
+    }
+
+    /// Whether a sweep on it is to be the last; what ends because of it is no result.
+    pub fn ends(&self) -> bool {
+        let asked = self.stop.asked();
+        if asked {
+            self.cut.store(true, Ordering::Relaxed);
+        }
+        asked
+    }
+
+    /// Whether something that ran on it was told to end.
+    pub fn was_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Modes by colour: no two of a colour share a term, and each has the first colour that is free.

@@ -3,6 +3,7 @@
 mod anderson;
 pub mod approximate;
 pub mod balance;
+mod batch;
 mod certificate;
 mod contract;
 pub mod control;
@@ -20,7 +21,7 @@ mod machine;
 pub mod marginal;
 pub mod masked;
 pub mod monte_carlo;
-mod multiply;
+pub mod multiply;
 mod newton;
 pub mod projection;
 pub mod records;

@@ -16,13 +16,13 @@ const REST: usize = 4;
 
 /// Cells between two rows of a left matrix, for as many columns as `rows`: whole lines of the cache, and an
 /// odd number of them, so that a column does not fall on a few places of the cache.
-pub(super) fn stride(rows: usize) -> usize {
+pub fn stride(rows: usize) -> usize {
     (rows.div_ceil(8) | 1) * 8
 }
 
 /// Packs a right matrix of `columns` × `over` cells into panels of as many columns as a tile holds. The
 /// columns that fill the last panel are zero.
-pub(super) fn pack(matrix: &[f64], over: usize, onto: &mut Vec<f64>) {
+pub fn pack(matrix: &[f64], over: usize, onto: &mut Vec<f64>) {
     pulp::Arch::new().dispatch(Pack { matrix, over, onto });
 }
 
@@ -52,17 +52,59 @@ impl pulp::WithSimd for Pack<'_> {
     }
 }
 
+/// A packed right matrix with each row of its summed index multiplied by a number; with `also` another one, of the
+/// same shape and with numbers of its own, is added.
+pub(super) fn scale_packed(packed: &[f64], by: &[f64], also: Option<(&[f64], &[f64])>, onto: &mut Vec<f64>) {
+    onto.resize(packed.len(), 0.0);
+    pulp::Arch::new().dispatch(ScalePacked { packed, by, also, onto });
+}
+
+struct ScalePacked<'a> {
+    packed: &'a [f64],
+    by: &'a [f64],
+    also: Option<(&'a [f64], &'a [f64])>,
+    onto: &'a mut [f64],
+}
+
+impl pulp::WithSimd for ScalePacked<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { packed, by, also, onto } = self;
+        let (packed, _) = S::as_simd_f64s(packed);
+        let (onto, _) = S::as_mut_simd_f64s(onto);
+        let (packed, _) = packed.as_chunks::<WIDE>();
+        let (onto, _) = onto.as_chunks_mut::<WIDE>();
+        let panels = onto.chunks_exact_mut(by.len().max(1)).zip(packed.chunks_exact(by.len().max(1)));
+        match also {
+            None => {
+                for (onto, packed) in panels {
+                    for ((o, p), x) in onto.iter_mut().zip(packed).zip(by) {
+                        let x = simd.splat_f64s(*x);
+                        (0..WIDE).for_each(|w| o[w] = simd.mul_f64s(p[w], x));
+                    }
+                }
+            }
+            Some((other, of_other)) => {
+                let (other, _) = S::as_simd_f64s(other);
+                let (other, _) = other.as_chunks::<WIDE>();
+                for ((onto, packed), other) in panels.zip(other.chunks_exact(by.len().max(1))) {
+                    let numbers = by.iter().zip(of_other);
+                    for (((o, p), q), (x, y)) in onto.iter_mut().zip(packed).zip(other).zip(numbers) {
+                        let (x, y) = (simd.splat_f64s(*x), simd.splat_f64s(*y));
+                        (0..WIDE).for_each(|w| o[w] = simd.mul_add_e_f64s(q[w], y, simd.mul_f64s(p[w], x)));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// `onto ← leftᵀ · right`, or `onto ← onto + leftᵀ · right` with `add`. The left matrix has a row of
 /// [`stride`] cells for each value of the summed index, the right one is [`pack`]ed, and the result is row-major
 /// with `columns` cells a row. 2 · rows · columns · over operations.
-pub(super) fn multiply(
-    left: &[f64],
-    right: &[f64],
-    onto: &mut [f64],
-    columns: usize,
-    over: usize,
-    add: bool,
-) {
+pub fn multiply(left: &[f64], right: &[f64], onto: &mut [f64], columns: usize, over: usize, add: bool) {
     if columns > 0 && over > 0 {
         pulp::Arch::new().dispatch(Multiply { left, right, onto, columns, over, add });
     }
@@ -109,34 +151,48 @@ impl Multiply<'_> {
                 let (right, _) = S::as_simd_f64s(right);
                 let (right, _) = right.as_chunks::<WIDE>();
                 let from = panel * wide;
-                let mut sums = [[simd.splat_f64s(0.0); WIDE]; R];
                 let steps = left.chunks(stride).filter_map(|l| l.first_chunk::<R>()).zip(right);
-                if columns - from > lanes {
-                    for (x, b) in steps {
-                        for r in 0..R {
-                            let x = simd.splat_f64s(x[r]);
-                            for w in 0..WIDE {
-                                sums[r][w] = simd.mul_add_e_f64s(x, b[w], sums[r][w]);
-                            }
-                        }
-                    }
+                let sums = if columns - from > lanes {
+                    tile::<S, R, WIDE>(simd, steps)
                 } else {
-                    for (x, b) in steps {
-                        for r in 0..R {
-                            sums[r][0] = simd.mul_add_e_f64s(simd.splat_f64s(x[r]), b[0], sums[r][0]);
-                        }
-                    }
-                }
-                for (row, sums) in out.chunks_exact_mut(columns).zip(&sums) {
-                    for (cells, sum) in row[from..].chunks_mut(lanes).zip(sums) {
+                    tile::<S, R, 1>(simd, steps)
+                };
+                // whole loops over constants, so that the tile never needs an address
+                let mut rows = out.chunks_exact_mut(columns);
+                for sums in sums {
+                    let Some(row) = rows.next() else { break };
+                    let mut cells = row[from..].chunks_mut(lanes);
+                    for sum in sums {
+                        let Some(cells) = cells.next() else { break };
                         let kept = if *add { simd.partial_load_f64s(cells) } else { simd.splat_f64s(0.0) };
-                        simd.partial_store_f64s(cells, simd.add_f64s(kept, *sum));
+                        simd.partial_store_f64s(cells, simd.add_f64s(kept, sum));
                     }
                 }
             }
         }
         row + count * R
     }
+}
+
+/// The sums of one tile, of which `W` vectors a row are wanted.
+#[inline(always)]
+fn tile<'a, S: Simd, const R: usize, const W: usize>(
+    simd: S,
+    steps: impl Iterator<Item = (&'a [f64; R], &'a [S::f64s; WIDE])>,
+) -> [[S::f64s; WIDE]; R]
+where
+    S::f64s: 'a,
+{
+    let mut sums = [[simd.splat_f64s(0.0); WIDE]; R];
+    for (x, b) in steps {
+        for r in 0..R {
+            let x = simd.splat_f64s(x[r]);
+            for w in 0..W {
+                sums[r][w] = simd.mul_add_e_f64s(x, b[w], sums[r][w]);
+            }
+        }
+    }
+    sums
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ pub(super) fn descend(
         let right: Vec<f64> = target.iter().zip(&fitted).map(|(p, q)| p - q).collect();
         let mut equations = Equations::new(&right, &fitted);
         while equations.unsolved() && made < allowance.products && machine.counters.operations < until {
-            let image = operator.apply(machine, &equations.direction);
+            let (image, _) = operator.apply(machine, &equations.direction);
             made += 1;
             machine.sweeps += 1;
             machine.predict(machine.units.product);

@@ -114,7 +114,7 @@ fn add_x_ln_x(sums: &mut [f64; LANES], values: &[f64; LANES]) {
     for (sum, x) in sums.iter_mut().zip(values) {
         // a plain comparison is one instruction, the largest of two numbers that may be NaN is not
         let normal = if *x > f64::MIN_POSITIVE { *x } else { f64::MIN_POSITIVE };
-        *sum += x * normal_ln(normal, 1023.0);
+        *sum = x.mul_add(normal_ln(normal, 1023.0), *sum);
     }
 }
 

@@ -35,8 +35,12 @@ impl Session {
                     list.iter().for_each(|e| results::check(e, self, diagnostics));
                 }
                 StatementKind::Save { value, path } => {
+                    let before = diagnostics.len();
                     results::check(value, self, diagnostics);
-                    diagnostics.extend(execute::check_path(path).or_else(|| self.check_saved(value, path)));
+                    // what is wrong with the value is not said again of the file
+                    let saved = || self.check_saved(value, path).filter(|_| diagnostics.len() == before);
+                    let found = execute::check_path(path).or_else(saved);
+                    diagnostics.extend(found);
                 }
                 StatementKind::Plot { values, path } => {
                     values.iter().for_each(|e| results::check(e, self, diagnostics));
@@ -67,7 +71,9 @@ impl Session {
                 StatementKind::Estimate(estimate) => {
                     self.check_estimate(estimate, statement.span, &mut names, diagnostics);
                 }
-                StatementKind::Sweep(sweep) => self.check_sweep(sweep, statement.span, diagnostics),
+                StatementKind::Sweep(sweep) => {
+                    self.check_sweep(sweep, statement.span, &mut names, diagnostics)
+                }
                 StatementKind::Mode(_)
                 | StatementKind::Param(_)
                 | StatementKind::Data(_)

@@ -1,8 +1,8 @@
 //! Checkpoints: what a run has done so far, in one file that is written whole or not at all, and going on
 //! from it with the same bits as a run that never stopped.
 //!
-//! A checkpoint holds, for each fit that is done, its result without model and data, and for the one that was
-//! running its state between two sweeps. With each stand digests of the model, the data and the plan, and the
+//! A checkpoint holds, for each fit that is done, its result without model and data, for the one that was
+//! running its state between two sweeps, and the balanced tensors and estimates that are done. With each stand digests of the model, the data and the plan, and the
 //! options: where one of them differs, going on would give something else, and is refused.
 
 use std::collections::HashMap;
@@ -15,9 +15,11 @@ use serde_json::{Value as Json, json};
 use super::{Host, PlannedFit, Session};
 use crate::data::Tensor;
 use crate::report::archive::{Reader, Writer, exact, list, number, text, whole};
+use crate::report::kept::{self, Other};
+use crate::report::results::Environment;
 use crate::report::saved;
 use crate::run::{Control, Fit, Flow, Observer, State, Stoppable, Sweep};
-use crate::text::{Code, Diagnostic};
+use crate::text::{Code, Diagnostic, Span};
 
 /// What the metadata say the archive is.
 const FORMAT: &str = "mba checkpoint";
@@ -116,12 +118,21 @@ pub(super) enum Begin {
     Afresh,
 }
 
+/// A balanced tensor or an estimate that is done.
+struct KeptOther {
+    /// A digest of what it was computed from.
+    key: String,
+    seconds: f64,
+    other: Other,
+}
+
 /// The checkpoint of a run.
 pub(super) struct Checkpoint<'a> {
     host: &'a dyn Host,
     path: String,
     every: f64,
     fits: IndexMap<String, Kept>,
+    others: IndexMap<String, KeptOther>,
     seed: u64,
     /// Digests of tensors by name.
     data: HashMap<String, String>,
@@ -137,11 +148,11 @@ impl<'a> Checkpoint<'a> {
         let Some(path) = save.as_ref().or(resume.as_ref()) else { return Ok(None) };
         let seed = session.options.seed;
         let (path, every, written) = (path.clone(), *every, host.seconds());
-        let (fits, data) = (IndexMap::new(), HashMap::new());
-        let mut own = Self { host, path, every, fits, seed, data, written, failure: None };
+        let (fits, others, data) = (IndexMap::new(), IndexMap::new(), HashMap::new());
+        let mut own = Self { host, path, every, fits, others, seed, data, written, failure: None };
         if let Some(from) = resume {
             match host.open(from) {
-                Ok(content) => own.fits = read(&content, from, session)?,
+                Ok(content) => (own.fits, own.others) = read(&content, from, session)?,
                 // a job that is started again and again with one command: the first time there is nothing
                 Err(error) if error.kind() == ErrorKind::NotFound && save.as_ref() == Some(from) => {}
                 Err(error) => {
@@ -207,6 +218,27 @@ impl<'a> Checkpoint<'a> {
             Progress::Done(fit) => Begin::Done(Arc::clone(fit), kept.seconds),
             Progress::Between(state) => Begin::From(state.clone(), kept.sweeps, kept.seconds),
         })
+    }
+
+    /// A balanced tensor or an estimate that was done, with the seconds that it took; none when it was not.
+    /// `key` is a digest of all that it is computed from.
+    pub fn other(&self, name: &str, key: &str, span: Span) -> Result<Option<(Other, f64)>, Diagnostic> {
+        match self.others.get(name) {
+            None => Ok(None),
+            Some(kept) if kept.key == key => Ok(Some((kept.other.clone(), kept.seconds))),
+            Some(_) => {
+                let reason = "what it is computed from, or one of its options, has changed".to_string();
+                Err(changed(&self.path, name, reason).at(span, "this statement"))
+            }
+        }
+    }
+
+    /// A balanced tensor or an estimate is done: from now on it is kept. The file is written when one is due.
+    pub fn other_done(&mut self, name: &str, key: String, other: Other, seconds: f64) {
+        self.others.insert(name.to_string(), KeptOther { key, seconds, other });
+        if self.due() {
+            self.write();
+        }
     }
 
     fn digest(&mut self, planned: &PlannedFit, tensor: &Tensor) -> String {
@@ -282,8 +314,23 @@ impl<'a> Checkpoint<'a> {
             }
             fits.push(one);
         }
+        let mut others = Vec::new();
+        for (k, (name, kept)) in self.others.iter().enumerate() {
+            others.push(json!({
+                "name": name,
+                "key": kept.key,
+                "seconds": exact(kept.seconds),
+                "result": kept::put_other(&mut writer, &format!("other.{k}."), &kept.other)?,
+            }));
+        }
         let mba = env!("CARGO_PKG_VERSION");
-        writer.finish(&json!({ "format": FORMAT, "version": VERSION, "mba": mba, "fits": fits }))
+        writer.finish(&json!({
+            "format": FORMAT,
+            "version": VERSION,
+            "mba": mba,
+            "fits": fits,
+            "others": others,
+        }))
     }
 }
 
@@ -293,12 +340,11 @@ fn changed(path: &str, fit: &str, reason: String) -> Diagnostic {
         .help("undo the change, or run without `--resume` to begin again")
 }
 
+/// What a checkpoint has of fits, and of everything else.
+type Read = (IndexMap<String, Kept>, IndexMap<String, KeptOther>);
+
 /// The fits of a checkpoint, compared with the program's as far as that needs no data.
-fn read(
-    content: &crate::data::Content,
-    path: &str,
-    session: &Session,
-) -> Result<IndexMap<String, Kept>, Diagnostic> {
+fn read(content: &crate::data::Content, path: &str, session: &Session) -> Result<Read, Diagnostic> {
     let unreadable = |reason: String| {
         Diagnostic::new(Code::MBA532, format!("`{path}` is not a checkpoint that can be read"))
             .note(reason)
@@ -343,7 +389,22 @@ fn read(
         let sweeps = whole(&one["sweeps"]).map_err(unreadable)?;
         fits.insert(name.to_string(), Kept { key, seconds, sweeps, progress });
     }
-    Ok(fits)
+    let mut others = IndexMap::new();
+    for (k, one) in list(&metadata["others"]).unwrap_or_default().iter().enumerate() {
+        let name = text(&one["name"]).map_err(unreadable)?;
+        let balanced = session.balances.iter().any(|b| b.name == name);
+        if !balanced && !session.estimate_names().iter().any(|n| n == name) {
+            return Err(changed(path, name, "the program has no such result".into()));
+        }
+        let other = kept::take_other(&mut reader, &format!("other.{k}."), &one["result"]);
+        let kept = KeptOther {
+            key: text(&one["key"]).map_err(unreadable)?.to_string(),
+            seconds: number(&one["seconds"]).map_err(unreadable)?,
+            other: other.map_err(unreadable)?,
+        };
+        others.insert(name.to_string(), kept);
+    }
+    Ok((fits, others))
 }
 
 /// Keeps the state of a fit while it runs.

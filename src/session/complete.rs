@@ -5,6 +5,7 @@ use crate::data::Format;
 use crate::model::declarations::ModelEntry;
 use crate::model::family::FAMILIES;
 use crate::model::{Mode, constant};
+use crate::plan::method::METHODS as METHODS_OF_FITTING;
 use crate::report::results::estimates::ESTIMATES;
 use crate::report::results::{
     self, BALANCE_FIELDS, Environment, FIELDS, FUNCTIONS, LAST, METHODS, OBSERVABLES, Object, QUESTIONS,
@@ -69,6 +70,7 @@ fn begins(candidate: &str, word: &str) -> bool {
 fn string(cursor: &Cursor<'_>, host: &dyn Host) -> Completion {
     let endings: &[&str] = match (cursor.statement, cursor.clause) {
         ("use", _) => &[".mba"],
+        ("load", _) => &[".npz"],
         ("data", _) => &[],
         ("save" | "plot", "to") => &[],
         _ => return Completion { start: cursor.start, candidates: Vec::new() },
@@ -122,8 +124,15 @@ fn candidates(session: &Session, cursor: &Cursor<'_>) -> Vec<String> {
         }
         (_, "model", "over") => return modes(session),
         (_, "fit", "fit") | (_, "estimate", "estimate") if after_clause => return models(session),
-        (_, "fit" | "balance", "to") if after_clause => return tensors(session),
-        (_, "fit", "by") if after_clause => return vec!["auto".into()],
+        (_, "sweep", "sweep") if after_clause => return models(session),
+        (_, "sweep", "over") if after_clause => {
+            return params(session).into_iter().chain(["temperature".to_string()]).collect();
+        }
+        (_, "balance", "to") if after_clause => return vec!["margins".into()],
+        (_, "fit", "to") if after_clause => return tensors(session),
+        (_, "fit", "by") if after_clause => {
+            return METHODS_OF_FITTING.iter().map(|m| m.name.to_string()).collect();
+        }
         (_, "estimate", "by") if after_clause => {
             return super::estimators().into_iter().map(|(name, _)| name.to_string()).collect();
         }
@@ -151,6 +160,9 @@ fn beginnings(session: &Session, cursor: &Cursor<'_>) -> Vec<String> {
         Block::File => keywords.chain(expression(session)).collect(),
         Block::Model => keywords.chain(families(session)).collect(),
         Block::Test => keywords.collect(),
+        Block::Options if cursor.statement == "estimate" => {
+            super::estimate_options().iter().map(|(name, _)| (*name).to_string()).collect()
+        }
         Block::Options => super::execute::option_names().map(str::to_string).collect(),
     }
 }
@@ -185,6 +197,7 @@ fn in_bracket(session: &Session, cursor: &Cursor<'_>, bracket: char, callee: &st
             named.chain(modes(session)).chain(params(session)).collect()
         }
         ('(', "data") if callee == "sample" => models(session),
+        ('(', "balance") if callee == "margins" => tensors(session),
         _ if FUNCTIONS.iter().any(|f| f.name == callee) => fits(session),
         _ => expression(session),
     }
@@ -197,8 +210,12 @@ fn fields(session: &Session, base: &str) -> Vec<String> {
             let fields = FIELDS.iter().map(|f| f.name).chain(METHODS.iter().map(|m| m.name));
             fields.map(str::to_string).collect()
         }
-        Ok(Object::Balanced(_)) => BALANCE_FIELDS.iter().map(|f| f.name.to_string()).collect(),
-        Ok(Object::Estimate(_)) => ESTIMATES.iter().map(|f| f.name.to_string()).collect(),
+        Ok(Object::Balanced(_)) => {
+            BALANCE_FIELDS.iter().map(|f| f.name.to_string()).chain(["mean".to_string()]).collect()
+        }
+        Ok(Object::Estimate(_)) => {
+            ESTIMATES.iter().map(|f| f.name.to_string()).chain(["marginal".to_string()]).collect()
+        }
         Ok(Object::Ensemble(_) | Object::Curve(_)) => {
             let names = OBSERVABLES.iter().map(|o| o.name).chain(WHOLES.iter().map(|w| w.name));
             names.chain(QUESTIONS.iter().map(|q| q.name)).map(str::to_string).collect()
@@ -216,7 +233,7 @@ fn fields(session: &Session, base: &str) -> Vec<String> {
 /// What an expression stands for, when that costs nothing to find out.
 fn quick(session: &Session, text: &str) -> Result<Object, ()> {
     const CHEAP: &[&str] = &["certificate", "cost"];
-    let name = |n: &str| n == LAST || fits(session).iter().any(|f| f == n);
+    let name = |n: &str| n == LAST || fits(session).iter().any(|f| f == n) || answers(session, n);
     let cheap = match text.split_once('.') {
         None => name(text) || session.tensors.borrow().contains_key(text),
         Some((fit, field)) => {
@@ -229,6 +246,11 @@ fn quick(session: &Session, text: &str) -> Result<Object, ()> {
     }
     let expr = parse_expression(SourceId::default(), text).map_err(|_| ())?;
     results::object(&expr, session).map_err(|_| ())
+}
+
+/// Whether a model has been asked for as a distribution, so that it can be asked again at no cost.
+fn answers(session: &Session, model: &str) -> bool {
+    session.ensembles.borrow().contains_key(model)
 }
 
 /// Whether every cell of a fit can be looked at while a person waits for a key.
@@ -246,11 +268,12 @@ fn owned<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     names.cloned().collect()
 }
 
-/// The names of all fits, balanced tensors and estimates.
+/// The names of all fits, balanced tensors, estimates and sweeps.
 pub fn fits(session: &Session) -> Vec<String> {
     let mut found: Vec<String> = session.planned.iter().map(|p| p.name.clone()).collect();
     found.extend(session.balances.iter().map(|b| b.name.clone()));
     found.extend(session.estimates.keys().cloned());
+    found.extend(session.sweeps.keys().cloned());
     found
 }
 

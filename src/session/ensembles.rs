@@ -1,5 +1,9 @@
 //! Models as distributions of their own: with other values of params, at other temperatures, along sweeps.
 
+use std::collections::HashSet;
+
+use indexmap::IndexMap;
+
 use super::Session;
 use crate::model::constant;
 use crate::model::declarations::{Declarations, Setting};
@@ -10,7 +14,7 @@ use crate::plan::summation::{Carry, Summation};
 use crate::report::results::{Curve, critical, evaluate_ensemble, unwrap_model};
 use crate::run::Ensemble;
 use crate::text::ast::{Argument, Binary, Call, Expr, ExprKind, Ident, Sweep};
-use crate::text::{Code, Diagnostic, Span, format_expression, suggest};
+use crate::text::{Code, Diagnostic, Span, Token, format_expression, suggest, tokenize};
 
 /// A sweep has at most this many points.
 const MOST_POINTS: f64 = 100_000.0;
@@ -145,30 +149,35 @@ impl Session {
         }
     }
 
+    /// Forgets the sums of models in which one of these names stands.
+    pub(super) fn forget_sums(&self, changed: &HashSet<String>) {
+        let word = |text: &str, token: &Token| changed.contains(token.text(text));
+        self.ensembles.borrow_mut().retain(|written, _| !tokenize(written).iter().any(|t| word(written, t)));
+    }
+
     /// Lays a sweep out, and checks that its sums are within reach.
-    pub(super) fn check_sweep(&mut self, sweep: &Sweep, span: Span, diagnostics: &mut Vec<Diagnostic>) {
-        let name = match (&sweep.name, &sweep.model.kind) {
-            (Some(name), _) => name.clone(),
-            (None, ExprKind::Name(model)) => Ident { name: model.clone(), span: sweep.model.span },
-            _ => {
-                diagnostics.push(
-                    Diagnostic::new(Code::MBA333, "this sweep needs a name")
-                        .at(span, "of which its results are asked")
-                        .help("end it with `as melt`"),
-                );
-                return;
-            }
+    pub(super) fn check_sweep(
+        &mut self,
+        sweep: &Sweep,
+        span: Span,
+        names: &mut IndexMap<String, Span>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let Some(name) = sweep_name(sweep) else {
+            diagnostics.push(
+                Diagnostic::new(Code::MBA333, "this sweep needs a name")
+                    .at(span, "of which its results are asked")
+                    .help("end it with `as melt`"),
+            );
+            return;
         };
-        let taken = self.planned.iter().find(|p| p.name == name.name).map(|p| p.span);
-        if taken.is_some() || self.sweeps.contains_key(&name.name) {
-            let mut diagnostic =
+        if let Some(first) = names.insert(name.name.clone(), name.span) {
+            diagnostics.push(
                 Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
                     .at(name.span, "the second one")
-                    .help("end the sweep with `as` and another name");
-            if let Some(first) = taken {
-                diagnostic = diagnostic.at(first, "the first one");
-            }
-            diagnostics.push(diagnostic);
+                    .at(first, "the first one")
+                    .help("end the sweep with `as` and another name"),
+            );
             return;
         }
         match self.curve_of(sweep, name.name.clone()) {
@@ -238,6 +247,15 @@ impl Session {
                 .help(format!("a sweep has from 1 to {MOST_POINTS:.0} points")));
         }
         Ok((0..count as usize).map(|k| low + k as f64 * step).collect())
+    }
+}
+
+/// The name of the results of a sweep: its own, or else that of its model.
+pub(super) fn sweep_name(sweep: &Sweep) -> Option<Ident> {
+    match (&sweep.name, &sweep.model.kind) {
+        (Some(name), _) => Some(name.clone()),
+        (None, ExprKind::Name(model)) => Some(Ident { name: model.clone(), span: sweep.model.span }),
+        _ => None,
     }
 }
 

@@ -3,17 +3,24 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use serde_json::{Value as Json, json};
 
-use super::{Event, Outcome, Session, Sink};
+use super::checkpoint::Checkpoint;
+use super::{Event, Host, Outcome, Session, Sink};
 use crate::model::declarations::Declarations;
 use crate::model::elaborate::{KnownModes, names_in};
 use crate::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table, constant, elaborate};
 use crate::plan;
+use crate::report::archive::exact;
+use crate::report::kept::{self, Other};
 use crate::report::results::estimates::{self, EstimateResult, Found};
+use crate::report::saved;
 use crate::run::Distribution;
 use crate::run::approximate::{self, APPROXIMATIONS};
 use crate::run::landscape::Landscape;
-use crate::run::monte_carlo::{Kernel, Ladder, Path, Scan, Settings, anneal, anneal_back, simulate};
+use crate::run::monte_carlo::{
+    Kernel, Ladder, Path, Scan, Settings, Simulation, anneal, anneal_back, simulate,
+};
 use crate::text::ast::{Estimate, Expr, ExprKind, FitOption, OptionValue};
 use crate::text::{Code, Diagnostic, Span, parse_expression, suggest};
 
@@ -57,6 +64,29 @@ const SIMULATIONS: &[(&str, &str, Kind)] = &[
 pub fn estimators() -> Vec<(&'static str, &'static str)> {
     let approximations = APPROXIMATIONS.iter().map(|m| (m.name, m.about));
     approximations.chain(SIMULATIONS.iter().map(|(name, about, _)| (*name, *about))).collect()
+}
+
+/// The options of estimates: name, and what it is for. Which of them a method has, and what they are unless said
+/// otherwise, is settled in [`Options::new`].
+const OPTIONS: &[(&str, &str)] = &[
+    ("tolerance", "approximations: the change of a probability at which sweeps end"),
+    ("max_sweeps", "approximations: the most sweeps"),
+    ("damping", "approximations: how much of the old value stays in each step, from 0 to below 1"),
+    ("restarts", "approximations: starts, of which the best is kept"),
+    ("sweeps", "chains: sweeps that are looked at"),
+    ("burn_in", "chains: sweeps before those that are looked at"),
+    ("chains", "chains: how many, each with random numbers of its own"),
+    ("replicas", "`by tempering`: temperatures, evenly spaced in their logarithms"),
+    ("hottest", "`by tempering`: the highest temperature"),
+    ("proposal", "`by independence`: a fit, or a model whose sum is exact, that cells are proposed from"),
+    ("steps", "annealing: temperatures along the path"),
+    ("runs", "annealing: how many times the path is gone"),
+    ("seed", "the seed of what is random"),
+];
+
+/// The options of estimates, each with what it is for.
+pub fn options() -> &'static [(&'static str, &'static str)] {
+    OPTIONS
 }
 
 /// A method by its name, with what it is.
@@ -168,6 +198,11 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// What is kept of every sweep of every chain, of every run and of every step, in bytes.
+    fn bytes(&self) -> f64 {
+        16.0 * self.get("sweeps") * self.get("chains") + 64.0 * self.get("runs") + 8.0 * self.get("steps")
+    }
+
     fn get(&self, name: &str) -> f64 {
         self.numbers.get(name).copied().unwrap_or(0.0)
     }
@@ -223,6 +258,14 @@ impl Session {
         let (declarations, known, temperature) = self.changed(estimate)?;
         let options =
             Options::new(method.2, &estimate.options, self.options.seed, &declarations).map_err(one)?;
+        if options.bytes() > self.options.memory as f64 {
+            return Err(one(Diagnostic::new(
+                Code::MBA501,
+                "this estimate needs more memory than it may use",
+            )
+            .at(span, format!("it keeps {:e} bytes of what it sees", options.bytes()))
+            .help("ask for fewer `sweeps`, `chains`, `steps` or `runs`, or allow more with `--memory`")));
+        }
         let entry = declarations.model(&estimate.model.name.name, estimate.model.name.span).map_err(one)?;
         let mut mentioned = Vec::new();
         estimate.model.arguments.iter().for_each(|a| names_in(&a.value, &mut mentioned));
@@ -307,7 +350,9 @@ impl Session {
             .filter_map(|(n, text)| Some((n.clone(), parse_expression(Default::default(), text).ok()?)))
             .collect();
         settings.extend(parsed);
-        let (declarations, found) = Declarations::collect(self.units.iter().map(|u| &*u.program), &settings);
+        let tables = self.declarations.tables.clone();
+        let (declarations, found) =
+            Declarations::collect_with(self.units.iter().map(|u| &*u.program), &settings, tables);
         let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
         if !errors.is_empty() {
             return Err(errors);
@@ -329,12 +374,43 @@ impl Session {
         &mut self,
         estimate: &Estimate,
         span: Span,
+        host: &dyn Host,
         sink: &mut dyn Sink,
         outcome: &mut Outcome,
+        checkpoint: &mut Option<Checkpoint>,
     ) {
         let Some(name) = &estimate.name else { return };
-        let found = self.prepare(estimate, span).and_then(|(model, landscape, method, options)| {
-            let found = self.estimated(&model, &landscape, method, &options, span)?;
+        let found = self.prepare(estimate, span).and_then(|(model, mut landscape, method, options)| {
+            let key = match checkpoint {
+                // what is proposed from is too much to be told apart
+                Some(_) if options.proposal.is_none() => digest(&model, method.0, &options),
+                _ => None,
+            };
+            let known = match (&checkpoint, &key) {
+                (Some(checkpoint), Some(key)) => {
+                    checkpoint.other(&name.name, key, span).map_err(|d| vec![d])?
+                }
+                _ => None,
+            };
+            let found = match known.filter(|(other, _)| kept::belongs(other, &model.modes)) {
+                Some((Other::Estimate(found), _)) => {
+                    sink.event(Event::Resumed(&name.name, 0, true), &self.sources);
+                    found
+                }
+                _ => {
+                    let started = host.seconds();
+                    landscape.stop = self.options.stop.clone();
+                    let found = self.estimated(&model, &landscape, method, &options, span)?;
+                    if landscape.was_cut() {
+                        return Err(vec![interrupted(&model.name, span)]);
+                    }
+                    if let (Some(checkpoint), Some(key)) = (checkpoint, key) {
+                        let seconds = host.seconds() - started;
+                        checkpoint.other_done(&name.name, key, Other::Estimate(found.clone()), seconds);
+                    }
+                    found
+                }
+            };
             Ok(EstimateResult {
                 name: name.name.clone(),
                 model: model.name.clone(),
@@ -383,6 +459,11 @@ impl Session {
             seed: options.get("seed") as u64,
         };
         let refuse = |why: String| vec![Diagnostic::new(Code::MBA351, why).at(span, "estimated here")];
+        let whole = |found: Option<Simulation>| match found {
+            Some(found) => Ok(Found::Simulation(Arc::new(found))),
+            // what was asked to end is told by its name
+            None => Err(vec![interrupted(&model.name, span)]),
+        };
         Ok(match kind {
             Kind::Approximation(method) => {
                 let settings = approximate::Settings {
@@ -395,9 +476,7 @@ impl Session {
                 let found = (method.run)(landscape, &settings).map_err(refuse)?;
                 Found::Approximation(Arc::new(found), method.meaning)
             }
-            Kind::Chain(kernel) => {
-                Found::Simulation(Arc::new(simulate(landscape, &kernel(landscape), None, &settings)))
-            }
+            Kind::Chain(kernel) => whole(simulate(landscape, &kernel(landscape), None, &settings))?,
             Kind::Tempering => {
                 let hottest = options.get("hottest");
                 let hottest = if hottest.is_nan() { 4.0 * model.temperature } else { hottest };
@@ -409,17 +488,17 @@ impl Session {
                 }
                 let ladder = Ladder::geometric(model.temperature, hottest, options.count("replicas").max(2));
                 let kernel = Kernel::gibbs(landscape, &Scan::Line);
-                Found::Simulation(Arc::new(simulate(landscape, &kernel, Some(&ladder), &settings)))
+                whole(simulate(landscape, &kernel, Some(&ladder), &settings))?
             }
             Kind::Independence => {
                 let proposals = self.proposals(model, landscape, options.proposal, settings.seed)?;
                 let kernel = Kernel::Independence { proposals };
-                Found::Simulation(Arc::new(simulate(landscape, &kernel, None, &settings)))
+                whole(simulate(landscape, &kernel, None, &settings))?
             }
             Kind::Annealing { back } => {
                 let path = Path::straight(model.temperature, options.count("steps"));
                 let runs = options.count("runs");
-                Found::Work(Arc::new(if back {
+                let work = if back {
                     let exact = self.exact(model).map_err(|mut list| {
                         list.iter_mut()
                             .for_each(|d| d.notes.push("the way back starts from exact draws".into()));
@@ -430,7 +509,8 @@ impl Session {
                 } else {
                     let kernel = Kernel::gibbs(landscape, &Scan::Line);
                     anneal(landscape, &kernel, &path, runs, settings.seed)
-                }))
+                };
+                Found::Work(Arc::new(work.ok_or_else(|| vec![interrupted(&model.name, span)])?))
             }
         })
     }
@@ -508,6 +588,21 @@ impl Session {
         }
         Ok(vec![distribution])
     }
+}
+
+/// A digest of all that an estimate is computed from.
+fn digest(model: &EnergyModel, method: &str, options: &Options) -> Option<String> {
+    let numbers: Vec<(&str, Json)> = options.numbers.iter().map(|(name, x)| (*name, exact(*x))).collect();
+    let model = saved::digest_of_model(model).ok()?;
+    Some(kept::digest(&json!({ "model": model, "method": method, "options": numbers }), []))
+}
+
+/// An estimate that was asked to end.
+fn interrupted(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::MBA537, format!("the estimate of `{name}` was interrupted"))
+        .at(span, "asked to end")
+        .note("nothing is kept of it: what chains have seen so far is no estimate")
+        .help("let it run, or ask for less work in its options")
 }
 
 /// The options in words.

@@ -13,10 +13,10 @@ use crate::model::constant;
 use crate::model::declarations::Declarations;
 use crate::plan::method;
 use crate::report::results::{self, FitResult};
+use crate::report::save;
 use crate::report::value::Value;
-use crate::report::{save, saved};
 use crate::run::{self, Control, Observer, Status, Stoppable};
-use crate::text::ast::{Expr, ExprKind, Fit, FitOption, OptionValue, StatementKind, Text};
+use crate::text::ast::{Expr, ExprKind, Fit, FitOption, OptionValue, Statement, StatementKind, Text};
 use crate::text::{Code, Diagnostic, format_expression, suggest};
 
 /// The options of a fit: name, and what it is for.
@@ -170,20 +170,13 @@ impl Session {
                         if !chosen {
                             continue;
                         }
-                        if !ended && self.options.stop.asked() {
-                            ended = true;
-                            let kept = checkpoint.as_ref().map(Checkpoint::path);
-                            let left: Vec<&PlannedFit> =
-                                [&fit].into_iter().chain(planned.as_slice()).collect();
-                            self.tell(not_begun(&left, kept), sink, &mut outcome);
-                        }
-                        if !ended {
+                        if !self.ended(&mut ended, position, &checkpoint, sink, &mut outcome) {
                             self.run_fit(&fit, host, sink, &mut outcome, &mut checkpoint);
                             self.complain(&mut checkpoint, sink, &mut outcome);
                         }
                     }
                 }
-                StatementKind::Load { path, .. } => {
+                StatementKind::Load { path, name } if self.loads_fit(&name.name) => {
                     if let Some(fit) = planned.next() {
                         done.push(fit.clone());
                         self.planned = done.clone();
@@ -193,9 +186,15 @@ impl Session {
                     }
                 }
                 _ if !chosen => {}
+                StatementKind::Load { path, name } => {
+                    self.run_load_other(path, name, statement.span, sink, &mut outcome);
+                }
+                StatementKind::Balance(_) | StatementKind::Estimate(_)
+                    if self.ended(&mut ended, position, &checkpoint, sink, &mut outcome) => {}
                 StatementKind::Balance(_) => {
                     if let Some(balance) = self.balances.iter().find(|b| b.span == statement.span).cloned() {
-                        self.run_balance(&balance, host, sink, &mut outcome);
+                        self.run_balance(&balance, host, sink, &mut outcome, &mut checkpoint);
+                        self.complain(&mut checkpoint, sink, &mut outcome);
                     }
                 }
                 StatementKind::Show(list) => {
@@ -213,7 +212,8 @@ impl Session {
                     }
                 }
                 StatementKind::Estimate(estimate) => {
-                    self.run_estimate(estimate, statement.span, sink, &mut outcome);
+                    self.run_estimate(estimate, statement.span, host, sink, &mut outcome, &mut checkpoint);
+                    self.complain(&mut checkpoint, sink, &mut outcome);
                 }
                 StatementKind::Save { value, path } => {
                     if self.depends_on_failure(value) {
@@ -253,6 +253,24 @@ impl Session {
         }
         self.complain(&mut checkpoint, sink, &mut outcome);
         outcome
+    }
+
+    /// Whether the run was asked to end before a statement that takes long; what is left out is told once.
+    fn ended(
+        &self,
+        ended: &mut bool,
+        position: usize,
+        checkpoint: &Option<Checkpoint>,
+        sink: &mut dyn Sink,
+        outcome: &mut Outcome,
+    ) -> bool {
+        if !*ended && self.options.stop.asked() {
+            *ended = true;
+            let left = self.main().get(position..).unwrap_or_default();
+            let kept = checkpoint.as_ref().map(Checkpoint::path);
+            self.tell(not_begun(left, kept), sink, outcome);
+        }
+        *ended
     }
 
     /// Tells when a checkpoint could not be written.
@@ -453,8 +471,8 @@ impl Session {
         let format = save::Format::of(&path.value)
             .ok_or_else(|| check_path(path).unwrap_or_else(|| Diagnostic::new(Code::MBA901, "no format")))?;
         let encoded = match (format, &expr.kind) {
-            (save::Format::Npz, ExprKind::Name(name)) => match self.results.get(name) {
-                Some(result) => saved::encode(result),
+            (save::Format::Npz, ExprKind::Name(name)) => match self.encode_whole(name) {
+                Some(encoded) => encoded,
                 None => {
                     return Err(
                         Diagnostic::new(Code::MBA901, "a fit that is not there").at(expr.span, "here")
@@ -531,17 +549,19 @@ fn never_observed(tensor: &Tensor) -> Option<Diagnostic> {
     })
 }
 
-/// Fits that are left out because the run was asked to end before them; loads are not.
-fn not_begun(left: &[&PlannedFit], kept: Option<&str>) -> Diagnostic {
-    let fits = || left.iter().filter(|p| p.schedule.is_some());
-    let names: Vec<&str> = fits().map(|p| p.name.as_str()).collect();
+/// What is left out because the run was asked to end before it: fits, balances and estimates.
+fn not_begun(left: &[Statement], kept: Option<&str>) -> Diagnostic {
+    use StatementKind::{Balance, Estimate, Fit};
+    let long = || left.iter().filter(|s| matches!(s.kind, Fit(_) | Balance(_) | Estimate(_)));
+    let names: Vec<String> = long().flat_map(super::extend::declared).map(|(_, name)| name).collect();
     let verb = if names.len() == 1 { "was" } else { "were" };
-    let message = format!("{} {verb} not fitted", suggest::list(&names));
+    let done = if long().all(|s| matches!(s.kind, Fit(_))) { "fitted" } else { "computed" };
+    let message = format!("{} {verb} not {done}", suggest::list(&names));
     let mut diagnostic = Diagnostic::new(Code::MBA530, message).help(match kept {
         Some(path) => format!("go on with `--resume {path}`"),
         None => "what was computed before stands; run the program again for the rest".into(),
     });
-    if let Some(first) = fits().next() {
+    if let Some(first) = long().next() {
         diagnostic = diagnostic.at(first.span, "the run was asked to end before this");
     }
     diagnostic

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
-use super::{Host, Session, bind};
+use super::{Host, Session, bind, ensembles, tables};
 use crate::model::Mode;
 use crate::model::declarations::Declarations;
 use crate::text::ast::{Balance, Program, Statement, StatementKind};
@@ -17,7 +17,7 @@ pub(super) enum Kind {
     Axis,
     Data,
     Model,
-    /// Fits, balanced tensors and estimates.
+    /// Fits, balanced tensors, estimates and sweeps.
     Result,
     Test,
 }
@@ -37,6 +37,10 @@ pub(super) fn declared(statement: &Statement) -> Vec<(Kind, String)> {
         }
         StatementKind::Estimate(estimate) => {
             estimate.name.iter().map(|n| (Kind::Result, n.name.clone())).collect()
+        }
+        StatementKind::Load { name, .. } => vec![(Kind::Result, name.name.clone())],
+        StatementKind::Sweep(sweep) => {
+            ensembles::sweep_name(sweep).into_iter().map(|n| (Kind::Result, n.name)).collect()
         }
         StatementKind::Test(test) => vec![(Kind::Test, test.name.value.clone())],
         _ => Vec::new(),
@@ -86,9 +90,11 @@ impl Session {
         // lists are in the order of declaration
         let (later, earlier) = self.units.split_at(new.min(self.units.len()));
         let programs = earlier.iter().chain(later).map(|u| &*u.program);
-        let (declarations, found) = Declarations::collect(programs, &settings);
+        let files = tables::tables(&self.units, host);
+        let (declarations, found) = Declarations::collect_with(programs, &settings, files);
         diagnostics.extend(found);
         self.declarations = Arc::new(declarations);
+        self.settings = settings;
         let dependents = self.dependents(changed);
         let mut kept = std::mem::take(&mut self.bound);
         kept.retain(|name, _| !dependents.contains(name));
@@ -103,6 +109,7 @@ impl Session {
         });
         self.bound = bound;
         self.known = Arc::new(known);
+        self.forget_sums(&self.dependents(changed));
         self.check_models(diagnostics);
         self.check_samples(diagnostics);
     }

@@ -32,7 +32,7 @@ pub mod topics;
 pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
 pub use checkpoint::Keeping;
-pub use estimate::estimators;
+pub use estimate::{estimators, options as estimate_options};
 pub use execute::sweeps;
 pub use load::Unit;
 pub use prompt::Prompt;
@@ -391,6 +391,7 @@ impl Environment for Session {
             StatementKind::Estimate(e) => e.name.as_ref().map(|n| n.name.clone()),
             _ => None,
         };
-        self.main().iter().filter_map(of).chain(self.estimates.keys().cloned()).collect()
+        let made = self.main().iter().filter_map(of).chain(self.estimates.keys().cloned());
+        made.chain(self.loaded_estimates().cloned()).collect()
     }
 }

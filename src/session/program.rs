@@ -166,6 +166,7 @@ impl Prompt {
                 }
             }
             StatementKind::Use(Use::File(file)) => path(file),
+            StatementKind::Load { path: file, .. } => path(file),
             StatementKind::Param(list) => {
                 for param in list {
                     let set = self.session.options.settings.iter().rev().find(|(n, _)| *n == param.name.name);
@@ -173,6 +174,13 @@ impl Prompt {
                 }
             }
             _ => {}
+        }
+        for (file, span) in super::tables::named(statement) {
+            if edits.iter().any(|(whole, _)| whole.start <= span.start && span.end <= whole.end) {
+                continue;
+            }
+            let written = place(from, &file).replace('\\', "\\\\").replace('"', "\\\"");
+            edits.push((span, format!("\"{written}\"")));
         }
         let span = statement.span;
         let mut text = self.session.sources.slice(span).to_string();

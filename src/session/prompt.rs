@@ -10,6 +10,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::extend::{self, Kind};
 use super::load::{self, Unit};
+use super::saved::Loaded;
 use super::{Event, Host, Options, Outcome, Session, Sink};
 use crate::report::results::{self, LAST, Object};
 use crate::report::value::Value;
@@ -89,6 +90,8 @@ impl Prompt {
 
     /// Changes the options for what comes.
     pub fn options_mut(&mut self) -> &mut Options {
+        // sums know how much memory they may use
+        self.session.ensembles.borrow_mut().clear();
         &mut self.session.options
     }
 
@@ -151,7 +154,10 @@ impl Prompt {
         session.balances.retain(|b| !sources.contains(&b.span.source));
         let names: HashSet<String> = statements.iter().flat_map(extend::declared).map(|(_, n)| n).collect();
         session.estimates.retain(|name, _| !names.contains(name));
+        session.sweeps.retain(|name, _| !names.contains(name));
+        session.saved.retain(|name, _| !names.contains(name));
         session.without_the_failed();
+        session.ensembles.borrow_mut().clear();
         session.bound.clear();
         session.tensors.borrow_mut().clear();
     }
@@ -226,6 +232,8 @@ impl Prompt {
         }
         session.planned.retain(|p| !names.contains(&(Kind::Result, p.name.clone())));
         session.balances.retain(|b| !names.contains(&(Kind::Result, b.name.clone())));
+        session.sweeps.retain(|name, _| !names.contains(&(Kind::Result, name.clone())));
+        session.saved.retain(|name, _| !names.contains(&(Kind::Result, name.clone())));
         session.units = units.clone();
         session.units.extend(self.entries.iter().map(|e| e.unit.clone()));
         let dropped = session.bound.is_empty() && !session.declarations.tensors.is_empty();
@@ -236,6 +244,7 @@ impl Prompt {
                 diagnostics.retain(|d| d.code != Code::MBA104);
             }
         }
+        session.open_saved(host);
         session.check_verbs(&mut diagnostics);
         let main = units.first().map(|u| u.source);
         diagnostics.extend(self.left_behind(&changed, main, &new));
@@ -295,15 +304,24 @@ impl Prompt {
             let declares = |s: &&Statement| extend::declared(s).iter().any(|(_, n)| changed.contains(n));
             let span = new.iter().find(declares).map_or_else(Span::default, |s| s.span);
             let list = crate::text::suggest::list(&fits);
-            let (fit, keeps) = match fits.len() {
-                1 => ("the fit", "belongs to an earlier"),
-                _ => ("the fits", "belong to an earlier"),
+            let fitted = fits.iter().all(|f| session.results.contains_key(f));
+            let (noun, again) = if fitted { ("fit", "fitted") } else { ("result", "asked for") };
+            let (what, belong, keep) = match fits.len() {
+                1 => (
+                    format!("the {noun}"),
+                    "belongs",
+                    if fitted { "it keeps its results" } else { "it stays" },
+                ),
+                _ => (
+                    format!("the {noun}s"),
+                    "belong",
+                    if fitted { "they keep their results" } else { "they stay" },
+                ),
             };
-            let keeps_results = if fits.len() == 1 { "it keeps its" } else { "they keep their" };
             diagnostics.push(
-                Diagnostic::new(Code::MBA610, format!("{fit} {list} {keeps} `{name}`"))
+                Diagnostic::new(Code::MBA610, format!("{what} {list} {belong} to an earlier `{name}`"))
                     .at(span, "declared again")
-                    .help(format!("{keeps_results} results until fitted again")),
+                    .help(format!("{keep} until {again} again")),
             );
             for fit in fits {
                 self.stale.insert(fit, name.clone());
@@ -327,7 +345,11 @@ impl Prompt {
         }
         session.without_the_failed();
         let last = statements.iter().rev().find_map(|statement| match &statement.kind {
-            StatementKind::Fit(_) | StatementKind::Balance(_) | StatementKind::Estimate(_) => {
+            StatementKind::Fit(_)
+            | StatementKind::Load { .. }
+            | StatementKind::Balance(_)
+            | StatementKind::Sweep(_)
+            | StatementKind::Estimate(_) => {
                 let names = extend::declared(statement);
                 names.first().map(|(_, name)| session.result_named(name))
             }
@@ -408,30 +430,41 @@ fn action(session: &Session, statement: &Statement) -> Option<String> {
 }
 
 impl Session {
-    /// Whether a fit, a balanced tensor or an estimate has this name.
+    /// Whether a fit, a balanced tensor, an estimate or a sweep has this name.
     fn is_result(&self, name: &str) -> bool {
         self.results.contains_key(name)
+            || self.sweeps.contains_key(name)
             || self.balanced_results.contains_key(name)
             || self.estimates.contains_key(name)
     }
 
-    /// The fit, balanced tensor or estimate of this name.
+    /// The fit, balanced tensor, estimate or sweep of this name.
     fn result_named(&self, name: &str) -> Option<Object> {
         let fit = || self.results.get(name).map(|r| Object::Fit(Box::new(r.clone())));
         let balanced = || self.balanced_results.get(name).map(|r| Object::Balanced(Box::new(r.clone())));
         let estimate = || self.estimates.get(name).map(|r| Object::Estimate(Box::new(r.clone())));
-        fit().or_else(balanced).or_else(estimate)
+        let curve = || self.sweeps.get(name).map(|c| Object::Curve(Box::new(c.clone())));
+        fit().or_else(balanced).or_else(estimate).or_else(curve)
     }
 
     /// Drops results of other kinds that have the name of a new one.
     fn only_the_latest(&mut self, name: &str, statement: &Statement) {
-        if !matches!(statement.kind, StatementKind::Fit(_)) {
+        let loaded = match &statement.kind {
+            StatementKind::Load { name, .. } => self.loaded_kind(&name.name),
+            _ => None,
+        };
+        let of_fit = matches!(statement.kind, StatementKind::Fit(_)) || loaded == Some(Loaded::Fit);
+        let of_balance =
+            matches!(statement.kind, StatementKind::Balance(_)) || loaded == Some(Loaded::Balance);
+        let of_estimate =
+            matches!(statement.kind, StatementKind::Estimate(_)) || loaded == Some(Loaded::Estimate);
+        if !of_fit {
             self.results.shift_remove(name);
         }
-        if !matches!(statement.kind, StatementKind::Balance(_)) {
+        if !of_balance {
             self.balanced_results.shift_remove(name);
         }
-        if !matches!(statement.kind, StatementKind::Estimate(_)) {
+        if !of_estimate {
             self.estimates.shift_remove(name);
         }
     }

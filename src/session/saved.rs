@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Event, Host, Outcome, PlannedFit, Session, Sink};
+use super::{Event, Host, Outcome, PlannedBalance, PlannedFit, Session, Sink};
 use crate::data::Content;
 use crate::model::EnergyModel;
+use crate::report::kept::{self, KeptBalance};
+use crate::report::results::{Environment, estimates};
 use crate::report::saved;
 use crate::run::Control;
 use crate::text::ast::{Expr, ExprKind, Ident, StatementKind, Text};
@@ -25,8 +27,14 @@ impl Session {
                     .help("paths that are read are relative to the program")
             });
             let read = opened.and_then(|content| {
-                let model = saved::model(&content, statement.span).map_err(|r| unreadable(path, r))?;
-                Ok((content, Arc::new(model)))
+                let whole = match kept::kind(&content).as_deref() {
+                    Some(kept::BALANCE) => {
+                        kept::decode_balance(&content).map(|b| Whole::Balance(Arc::new(b)))
+                    }
+                    Some(kept::ESTIMATE) => Ok(Whole::Estimate),
+                    _ => saved::model(&content, statement.span).map(|model| Whole::Fit(Arc::new(model))),
+                };
+                Ok((content, whole.map_err(|r| unreadable(path, r))?))
             });
             self.saved.entry(name.name.clone()).or_insert(read);
         }
@@ -43,7 +51,7 @@ impl Session {
     ) {
         if let Some(first) = names.insert(name.name.clone(), name.span) {
             diagnostics.push(
-                Diagnostic::new(Code::MBA103, format!("there are two fits called `{}`", name.name))
+                Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
                     .at(name.span, "the second one")
                     .at(first, "the first one")
                     .help(format!("name it otherwise: `load \"{}\" as other`", path.value)),
@@ -51,7 +59,13 @@ impl Session {
             return;
         }
         let model = match self.saved.get(&name.name) {
-            Some(Ok((_, model))) => Arc::clone(model),
+            Some(Ok((_, Whole::Fit(model)))) => Arc::clone(model),
+            Some(Ok((_, Whole::Balance(kept)))) => {
+                let planned = of_kept(kept, &name.name, span);
+                self.balances.push(planned);
+                return;
+            }
+            Some(Ok((_, Whole::Estimate))) => return,
             Some(Err(diagnostic)) => {
                 diagnostics.push(diagnostic.clone());
                 Arc::new(EnergyModel::empty())
@@ -71,6 +85,75 @@ impl Session {
         });
     }
 
+    /// What is loaded under a name; none when there is no such thing, or it cannot be read.
+    pub(super) fn loaded_kind(&self, name: &str) -> Option<Loaded> {
+        match self.saved.get(name)?.as_ref().ok()?.1 {
+            Whole::Fit(_) => Some(Loaded::Fit),
+            Whole::Balance(_) => Some(Loaded::Balance),
+            Whole::Estimate => Some(Loaded::Estimate),
+        }
+    }
+
+    /// Whether what is loaded under a name takes the place of a fit.
+    pub(super) fn loads_fit(&self, name: &str) -> bool {
+        !matches!(self.loaded_kind(name), Some(Loaded::Balance | Loaded::Estimate))
+    }
+
+    /// The names of estimates that are loaded.
+    pub(super) fn loaded_estimates(&self) -> impl Iterator<Item = &String> {
+        self.saved.keys().filter(|name| self.loaded_kind(name) == Some(Loaded::Estimate))
+    }
+
+    /// Reads a balanced tensor or an estimate that was saved.
+    pub(super) fn run_load_other(
+        &mut self,
+        path: &Text,
+        name: &Ident,
+        span: Span,
+        sink: &mut dyn Sink,
+        outcome: &mut Outcome,
+    ) {
+        let found = match self.saved.get(&name.name) {
+            Some(Ok((_, Whole::Balance(kept)))) => {
+                let planned = of_kept(kept, &name.name, span);
+                let solution = Arc::clone(&kept.solution);
+                self.result(&planned, kept.modes.clone(), solution, kept.margins.clone(), kept.total).map(
+                    |mut result| {
+                        result.fit.seconds = kept.seconds;
+                        sink.event(Event::Loaded(&result.fit, &path.value), &self.sources);
+                        self.balanced_results.insert(name.name.clone(), result);
+                    },
+                )
+            }
+            Some(Ok((content, Whole::Estimate))) => {
+                kept::decode_estimate(content, &name.name, &super::estimators())
+                    .map_err(|reason| vec![unreadable(path, reason)])
+                    .map(|result| {
+                        let label = format!("load {} from {}", name.name, path.value);
+                        sink.event(Event::Show(&label, &estimates::summary(&result)), &self.sources);
+                        self.estimates.insert(name.name.clone(), result);
+                    })
+            }
+            _ => Ok(()),
+        };
+        if let Err(list) = found {
+            list.into_iter().for_each(|d| self.tell(d, sink, outcome));
+        }
+    }
+
+    /// A fit, a balanced tensor or an estimate as an archive; none when there is no such result.
+    pub(super) fn encode_whole(&self, name: &str) -> Option<Result<Vec<u8>, String>> {
+        let fit = self.results.get(name).map(saved::encode);
+        let balance = || {
+            let result = self.balanced_results.get(name)?;
+            let planned = self.balances.iter().find(|b| b.name == name);
+            let names: Vec<String> =
+                planned.into_iter().flat_map(|p| &p.margins).map(|(name, _)| name.clone()).collect();
+            Some(kept::encode_balance(result, &names))
+        };
+        fit.or_else(balance).or_else(|| self.estimates.get(name).map(kept::encode_estimate))
+    }
+
     /// Reads the numbers of a saved fit.
     pub(super) fn run_load(
         &mut self,
@@ -79,7 +162,7 @@ impl Session {
         sink: &mut dyn Sink,
         outcome: &mut Outcome,
     ) {
-        let Some(Ok((content, _))) = self.saved.get(&planned.name) else { return };
+        let Some(Ok((content, Whole::Fit(_)))) = self.saved.get(&planned.name) else { return };
         match saved::decode(content, &planned.name, self.options.memory, planned.span) {
             Ok(result) => {
                 sink.event(Event::Loaded(&result, &path.value), &self.sources);
@@ -93,6 +176,8 @@ impl Session {
     pub(super) fn check_saved(&self, value: &Expr, path: &Text) -> Option<Diagnostic> {
         let ending = path.value.rsplit_once('.')?.1.to_ascii_lowercase();
         let whole = matches!(&value.kind, ExprKind::Name(n) if self.planned.iter().any(|p| p.name == *n));
+        let other = matches!(&value.kind, ExprKind::Name(n)
+            if self.balance_names().contains(n) || self.estimate_names().contains(n));
         let refuse = |reason: &str, help: String| {
             Diagnostic::new(Code::MBA409, format!("this cannot be saved to `{}`", path.value))
                 .at(value.span, reason)
@@ -100,9 +185,9 @@ impl Session {
                 .help(help)
         };
         match (ending.as_str(), whole) {
-            ("npz", false) => Some(refuse(
-                "not the name of a fit",
-                "save a whole fit, as in `save f to \"f.npz\"`, or an array to a file that ends in `.npy`"
+            ("npz", false) if !other => Some(refuse(
+                "not the name of a fit, a balance or an estimate",
+                "save a whole result, as in `save f to \"f.npz\"`, or an array to a file that ends in `.npy`"
                     .into(),
             )),
             ("npy" | "csv" | "tsv", true) => Some(refuse(
@@ -120,5 +205,36 @@ fn unreadable(path: &Text, reason: String) -> Diagnostic {
         .help("save it again: `save f to \"f.npz\"` after the fit `f`")
 }
 
-/// What is known of a saved fit before its numbers are read.
-pub(super) type Saved = Result<(Content, Arc<EnergyModel>), Diagnostic>;
+/// The statement that a balanced tensor that was saved takes the place of; its kernel is no more.
+fn of_kept(kept: &KeptBalance, name: &str, span: Span) -> PlannedBalance {
+    PlannedBalance {
+        name: name.to_string(),
+        kernel: Expr { kind: ExprKind::Name(name.to_string()), span },
+        margins: kept.names.iter().map(|margin| (margin.clone(), span)).collect(),
+        modes: kept.modes.iter().map(|m| m.name.clone()).collect(),
+        control: kept.control,
+        span,
+    }
+}
+
+/// What is known of a saved result before its numbers are asked for.
+#[derive(Debug, Clone)]
+pub(super) enum Whole {
+    /// The model of a fit.
+    Fit(Arc<EnergyModel>),
+    /// All of a balanced tensor.
+    Balance(Arc<KeptBalance>),
+    /// That it is an estimate.
+    Estimate,
+}
+
+/// What a file that is loaded holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loaded {
+    Fit,
+    Balance,
+    Estimate,
+}
+
+/// A file that is loaded, and what it holds.
+pub(super) type Saved = Result<(Content, Whole), Diagnostic>;

@@ -50,6 +50,13 @@ pub(super) fn tables(units: &[Unit], host: &dyn Host) -> Tables {
     tables
 }
 
+/// The files that a statement names as tables, and where.
+pub(super) fn named(of: &Statement) -> Vec<(String, Span)> {
+    let mut named = Vec::new();
+    statement(of, &mut named);
+    named
+}
+
 fn statement(statement: &Statement, named: &mut Vec<(String, Span)>) {
     match &statement.kind {
         StatementKind::Param(list) => list.iter().for_each(|p| expression(&p.value, named)),

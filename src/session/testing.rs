@@ -254,6 +254,7 @@ fn result_of(statement: &Statement) -> Option<&str> {
         StatementKind::Fit(fit) => Some(&fit.name.as_ref().unwrap_or(&fit.model.name).name),
         StatementKind::Balance(balance) => balance.name.as_ref().map(|n| n.name.as_str()),
         StatementKind::Estimate(estimate) => estimate.name.as_ref().map(|n| n.name.as_str()),
+        StatementKind::Load { name, .. } => Some(&name.name),
         StatementKind::Sweep(sweep) => sweep.name.as_ref().map(|n| n.name.as_str()),
         _ => None,
     }

@@ -1,10 +1,12 @@
 //! What can be looked up: sections of the documentation, results, families, modules, codes, and what the
 //! user declared. The texts are those of the documentation and the registries; there is no second copy.
 
-use super::{Session, library};
+use super::{Session, estimate_options, estimators, library};
 use crate::model::family::FAMILIES;
-use crate::report::results::{FIELDS, FUNCTIONS, METHODS};
-use crate::text::ast::StatementKind;
+use crate::plan::method::METHODS as METHODS_OF_FITTING;
+use crate::report::results::estimates::ESTIMATES;
+use crate::report::results::{BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS, OBSERVABLES, QUESTIONS, WHOLES};
+use crate::text::ast::{Statement, StatementKind};
 use crate::text::{Code, SourceId, parse, suggest, tokens};
 
 /// Something that can be looked up.
@@ -81,6 +83,7 @@ pub fn find(wanted: &str, session: Option<&Session>) -> Result<Topic, Option<Str
         .or_else(|| registered(wanted))
         .or_else(|| module(wanted))
         .or_else(|| row(wanted))
+        .or_else(|| option(wanted))
         .or_else(|| keyword(wanted));
     found.ok_or_else(|| {
         let mut names: Vec<String> =
@@ -111,6 +114,35 @@ pub fn groups() -> Vec<Group> {
             title: "functions of fits",
             topics: FUNCTIONS.iter().map(|f| pair(f.name, f.about)).collect(),
         },
+        Group {
+            title: "results of a balance",
+            topics: BALANCE_FIELDS.iter().map(|f| pair(f.name, f.about)).collect(),
+        },
+        Group {
+            title: "results of an estimate",
+            topics: ESTIMATES.iter().map(|f| pair(f.name, f.about)).collect(),
+        },
+        Group {
+            title: "results of a model with known energies",
+            topics: OBSERVABLES
+                .iter()
+                .map(|o| pair(o.name, o.about))
+                .chain(WHOLES.iter().map(|w| pair(w.name, w.about)))
+                .chain(QUESTIONS.iter().map(|q| pair(q.name, q.about)))
+                .collect(),
+        },
+        Group {
+            title: "methods of fitting",
+            topics: METHODS_OF_FITTING.iter().map(|m| pair(m.name, m.about)).collect(),
+        },
+        Group {
+            title: "methods of estimating",
+            topics: estimators().iter().map(|(name, about)| pair(name, about)).collect(),
+        },
+        Group {
+            title: "options of estimates",
+            topics: estimate_options().iter().map(|(name, about)| pair(name, about)).collect(),
+        },
         Group { title: "families", topics: FAMILIES.iter().map(|f| pair(f.name, f.about)).collect() },
         Group { title: "modules of the standard library", topics: modules },
     ]
@@ -121,10 +153,47 @@ fn opening(text: &str) -> String {
     text.lines().next().unwrap_or("").trim_start_matches('#').trim().to_string()
 }
 
-/// A model of the session: its doc comment, and how it is written.
+/// A model or a result of the session: its doc comment, how it is written, and what can be asked of it.
 fn declared(wanted: &str, session: &Session) -> Option<Topic> {
-    let entry = session.declarations.models.get(wanted)?;
-    Some(Topic { name: wanted.to_string(), text: model_text(&entry.docs, session.sources.slice(entry.span)) })
+    let model = session.declarations.models.get(wanted);
+    let model = model.map(|entry| model_text(&entry.docs, session.sources.slice(entry.span)));
+    let text: Vec<String> = model.into_iter().chain(result(wanted, session)).collect();
+    (!text.is_empty()).then(|| Topic { name: wanted.to_string(), text: text.join("\n") })
+}
+
+/// The statement that a result of the session comes from, and what can be asked of it.
+fn result(wanted: &str, session: &Session) -> Option<String> {
+    let is = |s: &&Statement| {
+        super::extend::declared(s)
+            .iter()
+            .any(|(kind, name)| *kind == super::extend::Kind::Result && name == wanted)
+    };
+    let statement = session.units.iter().flat_map(|u| &u.program.statements).rfind(is)?;
+    let rows = |list: &mut dyn Iterator<Item = (String, &str)>| -> String {
+        list.map(|(name, about)| format!("| `{wanted}.{name}` | {} |\n", about.replace('|', "\\|"))).collect()
+    };
+    let own = |usage: &str| usage.split_once('.').map_or(usage, |(_, own)| own).replace('|', "\\|");
+    let (chapter, rows) = match &statement.kind {
+        StatementKind::Fit(_) | StatementKind::Load { .. } => {
+            let fields = FIELDS.iter().map(|f| (f.name.to_string(), f.about));
+            ("results", rows(&mut fields.chain(METHODS.iter().map(|m| (own(m.usage), m.about)))))
+        }
+        StatementKind::Balance(_) => {
+            ("balancing", rows(&mut BALANCE_FIELDS.iter().map(|f| (f.name.to_string(), f.about))))
+        }
+        StatementKind::Estimate(_) => {
+            ("estimates", rows(&mut ESTIMATES.iter().map(|f| (f.name.to_string(), f.about))))
+        }
+        StatementKind::Sweep(_) => (
+            "models with known energies",
+            rows(&mut OBSERVABLES.iter().map(|o| (o.name.to_string(), o.about))),
+        ),
+        _ => return None,
+    };
+    let written = session.sources.slice(statement.span);
+    let written = crate::text::format(written).unwrap_or_else(|_| written.to_string());
+    let head = "| result | what it is |\n|---|---|\n";
+    Some(format!("```mba\n{}\n```\n\n{head}{rows}\nSee `{chapter}`.\n", written.trim_end()))
 }
 
 fn model_text(docs: &[String], written: &str) -> String {
@@ -155,8 +224,34 @@ fn registered(wanted: &str) -> Option<Topic> {
     FIELDS.iter().filter(|f| f.name == name).for_each(|f| add(&format!("f.{}", f.name), f.about, "results"));
     METHODS.iter().filter(|m| m.name == name).for_each(|m| add(m.usage, m.about, "results"));
     FUNCTIONS.iter().filter(|f| f.name == name).for_each(|f| add(f.usage, f.about, "results"));
+    let here = |own: &str| own == name;
+    BALANCE_FIELDS
+        .iter()
+        .filter(|f| here(f.name))
+        .for_each(|f| add(&format!("B.{}", f.name), f.about, "balancing"));
+    ESTIMATES
+        .iter()
+        .filter(|f| here(f.name))
+        .for_each(|f| add(&format!("e.{}", f.name), f.about, "estimates"));
+    let energies = "models with known energies";
+    OBSERVABLES
+        .iter()
+        .filter(|o| here(o.name))
+        .for_each(|o| add(&format!("m.{}", o.name), o.about, energies));
+    WHOLES.iter().filter(|w| here(w.name)).for_each(|w| add(&format!("m.{}", w.name), w.about, energies));
+    QUESTIONS.iter().filter(|q| here(q.name)).for_each(|q| add(q.usage, q.about, energies));
     FAMILIES.iter().filter(|f| f.name == name).for_each(|f| add(f.usage, f.about, "models"));
+    let by = |name: &str| format!("by {name}");
+    METHODS_OF_FITTING.iter().filter(|m| here(m.name)).for_each(|m| add(&by(m.name), m.about, "fits"));
+    estimators().iter().filter(|(n, _)| here(n)).for_each(|(n, about)| add(&by(n), about, "estimates"));
     (!lines.is_empty()).then(|| Topic { name: name.to_string(), text: lines.join("\n\n") + "\n" })
+}
+
+/// An option of estimates; those that fits have too are found there.
+fn option(wanted: &str) -> Option<Topic> {
+    let (name, about) = estimate_options().iter().find(|(name, _)| *name == wanted)?;
+    let text = format!("`{{ {name} … }}`: {about} (see `estimates`)\n");
+    Some(Topic { name: (*name).to_string(), text })
 }
 
 /// A module of the library, or a template of one.

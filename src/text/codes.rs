@@ -172,6 +172,8 @@ codes! {
     MBA534 Warning Outcome "checkpoint was not renewed";
     MBA535 Error Program "checkpoint would be lost";
     MBA536 Error Program "saved fit cannot be read";
+    MBA537 Error Outcome "estimate was interrupted";
+    MBA538 Error Outcome "file was not read to its end";
     // 6xx: tests
     MBA560 Error Outcome "data where the model forbids them";
     MBA562 Error Program "masks over too many modes together";

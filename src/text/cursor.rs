@@ -44,7 +44,7 @@ pub enum Block {
     Model,
     /// Those of a test.
     Test,
-    /// Those of a fit.
+    /// Those of a fit, a balance or an estimate.
     Options,
 }
 
@@ -190,7 +190,7 @@ fn block_of(brace: &Marked<'_>, before: &[&Marked<'_>]) -> Block {
     match (brace.block, first.text) {
         (true, "model" | "for") => Block::Model,
         (true, "test") => Block::Test,
-        (true, "fit" | "balance") => Block::Options,
+        (true, "fit" | "balance" | "estimate") => Block::Options,
         _ => Block::File,
     }
 }

@@ -234,7 +234,7 @@ pub(super) enum Place {
     Model,
     /// In the braces of a test.
     Test,
-    /// In the braces of a fit.
+    /// In the braces of a fit, a balance or an estimate.
     Options,
     /// In any other bracket.
     Inside,
@@ -358,7 +358,7 @@ pub(super) fn mark(text: &str) -> Vec<Marked<'_>> {
                             _ if !after => Place::Inside,
                             (Place::File, "model") | (Place::Model, "for") => Place::Model,
                             (Place::File, "test") => Place::Test,
-                            (Place::File, "fit" | "balance") => Place::Options,
+                            (Place::File, "fit" | "balance" | "estimate") => Place::Options,
                             _ => Place::Inside,
                         };
                         m.block = after;
@@ -516,7 +516,9 @@ mod tests {
             keywords_of("test \"t\" { expect error MBA001 in \"x\"; expect error == 1 within 2 }"),
             ["test", "expect", "error", "in", "expect", "within"]
         );
-        assert_eq!(words("fit m to x { seed 1 }")[4], ("seed".into(), Highlight::Option));
+        for text in ["fit m to x { seed 1 }", "balance K to x { seed 1 }", "estimate m by gibbs { seed 1 }"] {
+            assert_eq!(words(text).last(), Some(&("seed".into(), Highlight::Option)), "{text}");
+        }
     }
 
     #[test]

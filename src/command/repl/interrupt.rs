@@ -48,7 +48,14 @@ impl Interrupt {
         self.busy.store(true, Ordering::SeqCst);
         let result = run();
         self.busy.store(false, Ordering::SeqCst);
+        // what comes is another matter
+        self.wanted.store(false, Ordering::SeqCst);
         result
+    }
+
+    /// The flag that a signal sets.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.wanted.clone()
     }
 
     /// The wish, as a session asks for it after every sweep.

@@ -95,7 +95,7 @@ pub fn run(arguments: &Arguments) -> u8 {
     let options = Options { stop: interrupt.stop(), ..arguments.settings.session() };
     let mut repl = Repl {
         prompt: Prompt::new(options),
-        host: FileHost::new(),
+        host: FileHost::new().until(interrupt.flag()),
         printer,
         interrupt,
         timing: false,

@@ -8,7 +8,7 @@ use crate::command::host;
 use crate::command::output::Output;
 use crate::report::table;
 use crate::report::value::{Rows, Value};
-use crate::session::snapshot::{Comparison, Difference, Key, Seen, State, brief, path_of, signed};
+use crate::session::snapshot::{Comparison, Difference, Key, Seen, State, path_of, signed};
 use crate::session::testing::Kind;
 use crate::text::{Code, Diagnostic};
 
@@ -252,12 +252,11 @@ fn changes(seen: &Seen, comparison: &Comparison, output: &Output) -> String {
     let is_text = |d: &&Difference| matches!(&d.new, Some(serde_json::Value::String(t)) if t.contains('\n'));
     let (texts, others): (Vec<&Difference>, Vec<&Difference>) =
         comparison.differences.iter().partition(is_text);
-    let side = |value: &Option<serde_json::Value>| value.as_ref().map_or_else(|| "nothing".into(), brief);
     let mut out = String::new();
     if !others.is_empty() {
         let table = others.iter().map(|d| {
             let change = d.change().filter(|_| d.numeric).map_or_else(String::new, signed);
-            vec![d.place(), side(&d.old), side(&d.new), change]
+            vec![d.place(), d.old_in_words(), d.new_in_words(), change]
         });
         out.push_str(&rows(&["what", "old", "new", "difference"], table.collect(), output));
     }

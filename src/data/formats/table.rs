@@ -7,7 +7,7 @@ use csv::{ByteRecord, ReaderBuilder};
 use crate::data::binding;
 use crate::data::cells::Cells;
 use crate::data::files::Content;
-use crate::data::format::{Checked, Loaded, Opened, Pending};
+use crate::data::format::{Checked, Loaded, Opened, Pending, ended};
 use crate::data::header::{Amount, Binding, BoundAxis, Column, Header, Profile, Role};
 use crate::data::lookup::{Distinct, Lookup, Miss, is_missing, na_is_level, number};
 use crate::data::offences::{Group, Offences, line_at};
@@ -44,6 +44,7 @@ struct Table {
 /// In what way a row is wrong; the number is the place of the mode, or of the values after all modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Cause {
+    Ended,
     Length,
     Quote,
     Encoding(usize),
@@ -233,7 +234,7 @@ impl Table {
     ) -> usize {
         let mut reader = reader(self.text(), self.delimiter);
         let mut record = ByteRecord::new();
-        let mut rows = 0;
+        let mut rows = 0usize;
         // errors cannot occur: the bytes are in memory and rows may differ in length as far as the reader cares
         if !reader.read_byte_record(&mut record).unwrap_or(false) {
             return 0;
@@ -241,6 +242,11 @@ impl Table {
         let mut last = 0;
         while reader.read_byte_record(&mut record).unwrap_or(false) {
             rows += 1;
+            if rows.is_multiple_of(Content::LINES) && self.content.is_unwanted() {
+                *bad = Offences::new();
+                bad.add(Cause::Ended, b"", || self.line(&record));
+                return rows;
+            }
             last = record.position().map_or(0, csv::Position::byte);
             if record.len() == self.columns.len() {
                 each(&record, bad);
@@ -376,6 +382,7 @@ impl Table {
             (column.map_or("", String::as_str), span)
         };
         match cause {
+            Cause::Ended => ended(path, self.span, line),
             Cause::Length => {
                 let report = Diagnostic::new(
                     Code::MBA407,

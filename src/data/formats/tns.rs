@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::data::binding;
 use crate::data::cells::Cells;
 use crate::data::files::Content;
-use crate::data::format::{Checked, Loaded, Opened, Pending};
+use crate::data::format::{Checked, Loaded, Opened, Pending, ended};
 use crate::data::header::{Amount, Binding, Header, Profile};
 use crate::data::lookup::number;
 use crate::data::offences::{Group, Offences};
@@ -30,6 +30,7 @@ struct Lines {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Cause {
+    Ended,
     Length,
     NotNumber,
     NotIndex(usize),
@@ -143,12 +144,17 @@ impl Lines {
         mut each: impl FnMut(&[usize], f64, usize, &mut Offences<Cause>),
     ) -> usize {
         let mut index = vec![0usize; modes];
-        let mut rows = 0;
+        let mut rows = 0usize;
         'lines: for (n, line) in lines(self.content.bytes()).skip(self.skip) {
             if line.is_empty() {
                 continue;
             }
             rows += 1;
+            if rows.is_multiple_of(Content::LINES) && self.content.is_unwanted() {
+                *bad = Offences::new();
+                bad.add(Cause::Ended, b"", || n);
+                return rows;
+            }
             let mut parts = tokens(line);
             for (mode, place) in index.iter_mut().enumerate() {
                 let Some(part) = parts.next() else {
@@ -204,6 +210,7 @@ impl Lines {
         let (line, text) = group.named.first().map_or((0, ""), |o| (o.line, o.text.as_str()));
         let axis = |i: usize| request.axes.get(i).map_or(("", self.span), |a| (a.mode.as_str(), a.span));
         match cause {
+            Cause::Ended => ended(path, self.span, line),
             Cause::Length => Diagnostic::new(
                 Code::MBA407,
                 format!(

@@ -27,7 +27,7 @@ fn propagate(landscape: &Landscape, settings: &Settings, start: &[Vec<f64>]) -> 
     let mut messages: Vec<Vec<Vec<f64>>> =
         terms.iter().map(|term| term.modes.iter().map(|m| start[*m].clone()).collect()).collect();
     let (mut sweeps, mut residual) = (0, f64::INFINITY);
-    while residual > settings.tolerance && sweeps < settings.max_sweeps {
+    while residual > settings.tolerance && sweeps < settings.max_sweeps && !landscape.ends() {
         residual = 0.0;
         for (k, term) in terms.iter().enumerate() {
             let heard: Vec<Vec<f64>> =

@@ -14,7 +14,7 @@ pub fn run(landscape: &Landscape, settings: &Settings) -> Result<Approximation, 
 
 fn ascend(landscape: &Landscape, settings: &Settings, mut q: Vec<Vec<f64>>) -> Approximation {
     let (mut sweeps, mut residual) = (0, f64::INFINITY);
-    while residual > settings.tolerance && sweeps < settings.max_sweeps {
+    while residual > settings.tolerance && sweeps < settings.max_sweeps && !landscape.ends() {
         residual = 0.0;
         for mode in 0..q.len() {
             let field = field(landscape, &q, mode);

@@ -25,7 +25,7 @@ pub fn run(landscape: &Landscape, settings: &Settings) -> Result<Approximation, 
 fn iterate(landscape: &Landscape, settings: &Settings, mut q: Vec<Vec<f64>>) -> Approximation {
     let t = landscape.temperature;
     let (mut sweeps, mut residual) = (0, f64::INFINITY);
-    while residual > settings.tolerance && sweeps < settings.max_sweeps {
+    while residual > settings.tolerance && sweeps < settings.max_sweeps && !landscape.ends() {
         residual = 0.0;
         for mode in 0..q.len() {
             let mut logs: Vec<f64> = field(landscape, &q, mode).iter().map(|e| -e / t).collect();

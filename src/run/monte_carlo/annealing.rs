@@ -81,8 +81,8 @@ impl Work {
     }
 }
 
-/// Runs from uniform cells up the path; O(runs × steps × sweep).
-pub fn anneal(landscape: &Landscape, kernel: &Kernel, path: &Path, runs: usize, seed: u64) -> Work {
+/// Runs from uniform cells up the path; O(runs × steps × sweep). None when it was asked to end.
+pub fn anneal(landscape: &Landscape, kernel: &Kernel, path: &Path, runs: usize, seed: u64) -> Option<Work> {
     let work = each(runs, seed, |rng| {
         let mut cell = anywhere(rng, landscape);
         let mut work = 0.0;
@@ -92,11 +92,12 @@ pub fn anneal(landscape: &Landscape, kernel: &Kernel, path: &Path, runs: usize, 
         }
         work
     });
-    Work { work, log_cells: log_cells(landscape), back: false }
+    (!landscape.was_cut()).then(|| Work { work, log_cells: log_cells(landscape), back: false })
 }
 
 /// Runs from exact draws at the end of the path down to β = 0: at each step a sweep at the higher β, then the
-/// work of lowering it, which is the forward run in reverse when the kernel's sweeps are turned round too.
+/// work of lowering it, which is the forward run in reverse when the kernel's sweeps are turned round too. None when it was asked
+/// to end.
 pub fn anneal_back(
     landscape: &Landscape,
     order: &[usize],
@@ -104,7 +105,7 @@ pub fn anneal_back(
     path: &Path,
     runs: usize,
     seed: u64,
-) -> Work {
+) -> Option<Work> {
     // the reverse of a sweep through modes in an order is the sweep in the opposite order
     let kernel = Kernel::Gibbs { order: order.iter().rev().copied().collect() };
     let drawer = exact.drawer();
@@ -117,7 +118,7 @@ pub fn anneal_back(
         }
         work
     });
-    Work { work, log_cells: log_cells(landscape), back: true }
+    (!landscape.was_cut()).then(|| Work { work, log_cells: log_cells(landscape), back: true })
 }
 
 fn log_cells(landscape: &Landscape) -> f64 {

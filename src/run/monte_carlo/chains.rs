@@ -50,13 +50,13 @@ struct Trace {
 }
 
 /// Runs chains from random cells at β = 1/T. With a ladder, each chain is a set of replicas of which the coldest
-/// is looked at.
+/// is looked at. None when it was asked to end before it had seen everything.
 pub fn simulate(
     landscape: &Landscape,
     kernel: &Kernel,
     ladder: Option<&Ladder>,
     settings: &Settings,
-) -> Simulation {
+) -> Option<Simulation> {
     let t = landscape.temperature;
     let numbers = landscape.numbers();
     let offsets: Vec<usize> = (0..landscape.modes.len())
@@ -71,7 +71,7 @@ pub fn simulate(
         .into_par_iter()
         .map(|mut rng| {
             let mut trace = Trace {
-                energy: Vec::with_capacity(settings.sweeps),
+                energy: Vec::new(),
                 moment: Vec::new(),
                 counts: vec![vec![0.0; width]; BLOCKS],
                 accepted: 0,
@@ -97,6 +97,9 @@ pub fn simulate(
                     let mut cells: Vec<Vec<usize>> =
                         ladder.betas.iter().map(|_| anywhere(&mut rng, landscape)).collect();
                     for turn in 0..settings.burn_in + settings.sweeps {
+                        if landscape.ends() {
+                            break;
+                        }
                         let (tried, made) = ladder.sweep(landscape, kernel, &mut cells, &mut rng, turn);
                         if turn >= settings.burn_in {
                             look(&cells[0]);
@@ -108,6 +111,9 @@ pub fn simulate(
             trace
         })
         .collect();
+    if landscape.was_cut() {
+        return None;
+    }
     let seen = (settings.sweeps * settings.chains) as f64;
     let energies: Vec<Vec<f64>> = traces.iter().map(|t| t.energy.clone()).collect();
     let moments: Vec<Vec<f64>> = traces.iter().map(|t| t.moment.clone()).collect();
@@ -154,7 +160,7 @@ pub fn simulate(
         .collect();
     let accepted: usize = traces.iter().map(|t| t.accepted).sum();
     let (tried, made) = traces.iter().fold((0, 0), |(a, b), t| (a + t.trades.0, b + t.trades.1));
-    Simulation {
+    Some(Simulation {
         energy,
         heat_capacity: Observed { value: c, error: c_error },
         magnetization,
@@ -162,5 +168,5 @@ pub fn simulate(
         marginals,
         acceptance: matches!(kernel, Kernel::Independence { .. }).then(|| accepted as f64 / seen),
         trades: ladder.is_some().then(|| made as f64 / (tried as f64).max(1.0)),
-    }
+    })
 }

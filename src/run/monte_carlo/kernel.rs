@@ -57,6 +57,9 @@ impl Kernel {
             Kernel::Gibbs { order } => {
                 let mut room = Vec::new();
                 for _ in 0..count {
+                    if landscape.ends() {
+                        break;
+                    }
                     for mode in order {
                         landscape.levels(cell, *mode, &mut room);
                         cell[*mode] = draw(rng, beta, &mut room);
@@ -75,6 +78,9 @@ impl Kernel {
                 let worth = |x: &[usize]| -beta * landscape.energy(x) - density(x);
                 let mut now = worth(cell);
                 for _ in 0..count {
+                    if landscape.ends() {
+                        break;
+                    }
                     let which = (unit(rng) * drawers.len() as f64) as usize;
                     let Some(next) = drawers.get(which).map(|d| d.draw(rng)) else { break };
                     let then = worth(&next);

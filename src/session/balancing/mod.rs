@@ -6,12 +6,16 @@ mod kernel;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use serde_json::json;
 
+use super::checkpoint::Checkpoint;
 use super::{Event, Host, Outcome, Session, Sink, execute};
 use crate::data::{Buffer, Dense, Storage, Tensor, Values};
 use crate::model::table::strides;
 use crate::model::{EnergyModel, Mode, Scope, Table};
 use crate::plan;
+use crate::report::archive::exact;
+use crate::report::kept::{self, Other};
 use crate::report::results::{self, BalanceResult, FitResult, for_each_cell};
 use crate::run::balance::{Balanced, Margin, Problem, balance};
 use crate::run::{Control, Counters, Distribution, Fit, Status, Stoppable};
@@ -177,14 +181,13 @@ impl Session {
         host: &dyn Host,
         sink: &mut dyn Sink,
         outcome: &mut Outcome,
+        checkpoint: &mut Option<Checkpoint>,
     ) {
         if planned.margins.is_empty() {
             return;
         }
-        let started = host.seconds();
-        match self.balanced(planned, sink) {
-            Ok(mut result) => {
-                result.fit.seconds = host.seconds() - started;
+        match self.balanced(planned, host, sink, checkpoint) {
+            Ok(result) => {
                 sink.event(Event::Fit(&result.fit, result.fit.seconds), &self.sources);
                 for diagnostic in after(&result) {
                     self.tell(diagnostic, sink, outcome);
@@ -201,8 +204,11 @@ impl Session {
     fn balanced(
         &self,
         planned: &PlannedBalance,
+        host: &dyn Host,
         sink: &mut dyn Sink,
+        checkpoint: &mut Option<Checkpoint>,
     ) -> Result<BalanceResult, Vec<Diagnostic>> {
+        let started = host.seconds();
         for (name, _) in kernel::tensors(&planned.kernel, self) {
             if self.read_tensor(&name)?.mask.is_some() {
                 return Err(vec![crate::model::unsupported(
@@ -252,24 +258,42 @@ impl Session {
         let total = margins.first().map_or(0.0, |m| m.target.iter().sum());
         let scopes: Vec<Scope> = margins.iter().map(|m| m.scope.clone()).collect();
         let problem = Problem { shape: shape.sizes.clone(), log_kernel, margins };
+        let key = checkpoint.is_some().then(|| digest(&problem, planned));
+        if let (Some(checkpoint), Some(key)) = (&checkpoint, &key) {
+            let known = checkpoint.other(&planned.name, key, planned.span).map_err(|d| vec![d])?;
+            if let Some((Other::Balance(solved), seconds)) = known.filter(|(o, _)| kept::belongs(o, &modes)) {
+                sink.event(Event::Resumed(&planned.name, solved.iterations, true), &self.sources);
+                let mut result = self.result(planned, modes, solved, scopes, total)?;
+                result.fit.seconds = seconds;
+                return Ok(result);
+            }
+        }
         let solved = {
             let inner = sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
             balance(&problem, &planned.control, &mut observer)
         };
-        let solved = solved.map_err(|why| vec![explain::explain(&why, planned, &modes, &scopes)])?;
-        self.result(planned, modes, shape.sizes, solved, scopes, total)
+        let solved = Arc::new(solved.map_err(|why| vec![explain::explain(&why, planned, &modes, &scopes)])?);
+        let seconds = host.seconds() - started;
+        let done = !matches!(solved.status, Status::Stopped | Status::Interrupted);
+        if let (Some(checkpoint), Some(key), true) = (checkpoint, key, done) {
+            checkpoint.other_done(&planned.name, key, Other::Balance(Arc::clone(&solved)), seconds);
+        }
+        let mut result = self.result(planned, modes, solved, scopes, total)?;
+        result.fit.seconds = seconds;
+        Ok(result)
     }
 
-    fn result(
+    /// The result of a balance, from its solution.
+    pub(super) fn result(
         &self,
         planned: &PlannedBalance,
         modes: Vec<Mode>,
-        sizes: Vec<usize>,
-        solved: Balanced,
+        solved: Arc<Balanced>,
         margins: Vec<Scope>,
         total: f64,
     ) -> Result<BalanceResult, Vec<Diagnostic>> {
+        let sizes: Vec<usize> = modes.iter().map(Mode::size).collect();
         let all = Scope::all(modes.len());
         let table = Table { scope: all, shape: sizes.clone(), values: solved.values.clone() };
         let names: Vec<&str> = planned.margins.iter().map(|(n, _)| n.as_str()).collect();
@@ -318,8 +342,26 @@ impl Session {
             seconds: 0.0,
             span: planned.span,
         };
-        Ok(BalanceResult { fit, balanced: Arc::new(solved), margins })
+        Ok(BalanceResult { fit, balanced: solved, margins })
     }
+}
+
+/// A digest of all that a balance is computed from.
+fn digest(problem: &Problem, planned: &PlannedBalance) -> String {
+    let Problem { shape, log_kernel, margins } = problem;
+    let Control { tolerance, max_sweeps, acceleration } = planned.control;
+    let scopes: Vec<Vec<usize>> = margins.iter().map(|m| m.scope.iter().collect()).collect();
+    let what = json!({
+        "shape": shape,
+        "margins": scopes,
+        "tolerance": exact(tolerance),
+        "max_sweeps": max_sweeps,
+        "acceleration": acceleration,
+    });
+    kept::digest(
+        &what,
+        [log_kernel.as_slice()].into_iter().chain(margins.iter().map(|m| m.target.as_slice())),
+    )
 }
 
 /// What is worth saying once a balance has ended.

@@ -54,12 +54,24 @@ pub struct Difference {
     pub interaction: Option<String>,
     /// Whether both are numbers that are compared within the tolerance.
     pub numeric: bool,
+    /// What they may differ by then.
+    pub allowed: Option<f64>,
 }
 
 impl Difference {
     /// New minus old, when both are numbers.
     pub fn change(&self) -> Option<f64> {
         Some(self.new.as_ref()?.as_f64()? - self.old.as_ref()?.as_f64()?)
+    }
+
+    /// What is kept, for people.
+    pub fn old_in_words(&self) -> String {
+        self.old.as_ref().map_or_else(|| "nothing".into(), |value| brief(value, self.allowed))
+    }
+
+    /// What there is, for people.
+    pub fn new_in_words(&self) -> String {
+        self.new.as_ref().map_or_else(|| "nothing".into(), |value| brief(value, self.allowed))
     }
 
     /// What it is called: the line, and the cell in it.
@@ -143,7 +155,7 @@ fn absolute_change(difference: &Difference) -> f64 {
 fn sentence(difference: &Difference) -> String {
     let place = difference.place();
     match (&difference.old, &difference.new) {
-        (None, Some(new)) => format!("{place} is new: {}", brief(new)),
+        (None, Some(new)) => format!("{place} is new: {}", brief(new, None)),
         (Some(_), None) => format!("{place} is gone"),
         (Some(Json::Array(old)), Some(Json::Array(new))) if !difference.numeric => {
             let missing = |a: &[Json], b: &[Json]| -> Vec<String> {
@@ -180,10 +192,9 @@ fn short(words: &[String]) -> String {
 
 /// `old → new (+change)`.
 fn from_to(difference: &Difference) -> String {
-    let side = |side: &Option<Json>| side.as_ref().map_or("nothing".into(), brief);
     let change = difference.change().filter(|c| *c != 0.0);
     let change = change.map_or_else(String::new, |c| format!(" ({})", signed(c)));
-    format!("{} → {}{change}", side(&difference.old), side(&difference.new))
+    format!("{} → {}{change}", difference.old_in_words(), difference.new_in_words())
 }
 
 /// A difference with its sign.
@@ -192,9 +203,16 @@ pub fn signed(x: f64) -> String {
     if x > 0.0 { format!("+{text}") } else { text }
 }
 
-/// A value for people, cut when it is long.
-pub fn brief(value: &Json) -> String {
-    let text = word(value);
+/// A value for people, cut when it is long. A number that may differ by `allowed` is rounded as
+/// far as that goes.
+fn brief(value: &Json, allowed: Option<f64>) -> String {
+    let text = match value {
+        Json::Number(n) if !is_whole(n) => match (n.as_f64(), allowed) {
+            (Some(x), Some(allowed)) => to_tolerance(x, allowed),
+            _ => word(value),
+        },
+        other => word(other),
+    };
     if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
 }
 
@@ -207,6 +225,18 @@ fn word(value: &Json) -> String {
         Json::Null => "undefined".into(),
         other => other.to_string(),
     }
+}
+
+/// A number to a tenth of the power of ten at or below what it may differ by, so that numbers that differ by more
+/// never look the same.
+fn to_tolerance(x: f64, allowed: f64) -> String {
+    let decimals = 1.0 - allowed.log10().floor();
+    digits(match decimals {
+        // tens and hundreds are not rounded away
+        d if d <= 0.0 => x.round(),
+        d if d < 16.0 => format!("{x:.*}", d as usize).parse().unwrap_or(x),
+        _ => x,
+    })
 }
 
 fn rounded(x: f64) -> String {
@@ -225,6 +255,7 @@ pub(super) fn compare(old: &IndexMap<String, Json>, new: &[Line], tolerance: &To
         new: None,
         interaction: None,
         numeric: false,
+        allowed: None,
     };
     for line in new.iter().filter(|l| l.rule != Rule::Note) {
         match old.get(&line.name) {
@@ -266,7 +297,7 @@ impl Walk<'_> {
             (Json::Number(a), Json::Number(b)) if self.line.rule != Rule::Exact && !is_whole(b) => {
                 self.numbers += 1;
                 if !agrees(a, b, self.line.rule, self.tolerance) {
-                    self.differ(old, new, member, true);
+                    self.differ(old, new, member, Some(allowed(a, self.line.rule, self.tolerance)));
                 }
             }
             (Json::Array(a), Json::Array(b)) if self.line.rule != Rule::Exact && a.len() == b.len() => {
@@ -278,11 +309,11 @@ impl Walk<'_> {
                 a.values().zip(b.values()).for_each(|(x, y)| self.both(x, y, member));
             }
             _ if old == new => {}
-            _ => self.differ(old, new, member, false),
+            _ => self.differ(old, new, member, None),
         }
     }
 
-    fn differ(&mut self, old: &Json, new: &Json, member: Option<usize>, numeric: bool) {
+    fn differ(&mut self, old: &Json, new: &Json, member: Option<usize>, allowed: Option<f64>) {
         let name = member.and_then(|i| self.line.cells.get(i).cloned());
         let interaction = match &self.line.about {
             About::Other => None,
@@ -296,7 +327,8 @@ impl Walk<'_> {
             old: Some(old.clone()),
             new: Some(new.clone()),
             interaction,
-            numeric,
+            numeric: allowed.is_some(),
+            allowed,
         });
     }
 }
@@ -308,12 +340,17 @@ fn is_whole(n: &serde_json::Number) -> bool {
 
 fn agrees(old: &serde_json::Number, new: &serde_json::Number, rule: Rule, tolerance: &Tolerance) -> bool {
     let (Some(x), Some(y)) = (old.as_f64(), new.as_f64()) else { return old == new };
-    let allowed = match rule {
+    x == y || (x - y).abs() <= allowed(old, rule, tolerance)
+}
+
+/// What a number that is kept may differ by.
+fn allowed(old: &serde_json::Number, rule: Rule, tolerance: &Tolerance) -> f64 {
+    let x = old.as_f64().unwrap_or(0.0).abs();
+    match rule {
         Rule::Sum { cells, size } => tolerance.absolute * cells + tolerance.relative * size,
-        Rule::Scaled(unit) => tolerance.absolute * unit + tolerance.relative * x.abs(),
-        _ => tolerance.absolute + tolerance.relative * x.abs(),
-    };
-    x == y || (x - y).abs() <= allowed
+        Rule::Scaled(unit) => tolerance.absolute * unit + tolerance.relative * x,
+        _ => tolerance.absolute + tolerance.relative * x,
+    }
 }
 
 /// What to keep after a change was accepted: old numbers that agree stay as they are.
@@ -373,6 +410,21 @@ mod tests {
         assert!(!one("0.0", "0.0000011", TIGHT).agrees);
         // the tolerance grows with the old value, not with the new one
         assert!(!one("0.0", "1000.0", TIGHT).agrees);
+    }
+
+    #[test]
+    fn numbers_are_shown_to_the_tolerance_in_play() {
+        let told = |old: &str, new: &str, absolute: f64| {
+            one(old, new, Tolerance { absolute, relative: 0.0, ..TIGHT }).notes().join("; ")
+        };
+        assert_eq!(told("68.0", "68.9999999944", 1e-5), "x: 68 → 69 (+1)");
+        assert_eq!(told("0.1", "0.30000000000000004", 1e-7), "x: 0.1 → 0.3 (+0.2)");
+        assert_eq!(told("32.792440606759", "33.646451932427", 1e-4), "x: 32.79244 → 33.64645 (+0.8540113)");
+        // what differs looks different, however little it is
+        assert_eq!(told("1.0", "1.0000011", 1e-6), "x: 1 → 1.0000011 (+1.1e-6)");
+        assert_eq!(told("1.0", "1.0000000000000002", 0.0), "x: 1 → 1.0000000000000002 (+2.220446e-16)");
+        // a rough tolerance leaves the whole numbers
+        assert_eq!(told("1234567.25", "2234567.5", 1e5), "x: 1234567 → 2234568 (+1000000)");
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod lines;
 mod model;
 mod store;
 
-pub use compare::{Comparison, Difference, Tolerance, brief, signed};
+pub use compare::{Comparison, Difference, Tolerance, signed};
 pub use lines::{About, Line, Rule};
 pub use store::{Key, Store, Stored, path_of};
 

@@ -10,7 +10,7 @@ pub const COMMAND: Command = Command {
     name: "doc",
     aliases: &["d"],
     usage: "doc [TOPIC]",
-    about: "look up a chapter, a result, a family, a module, a keyword, or one of your models",
+    about: "look up a chapter, a result, a method, a family, a keyword, or a model or result of yours",
     takes: Takes::Topics,
     run,
 };

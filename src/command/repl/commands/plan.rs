@@ -2,7 +2,7 @@
 
 use super::{Command, Takes};
 use crate::command::repl::{Next, Repl};
-use crate::session::PlannedFit;
+use crate::session::{PlannedFit, complete};
 use crate::text::suggest;
 
 pub const COMMAND: Command = Command {
@@ -15,11 +15,17 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(repl: &mut Repl, argument: &str) -> Next {
-    let planned = &repl.prompt.session().planned;
+    // a fit that was loaded has no schedule
+    let planned: Vec<&PlannedFit> =
+        repl.prompt.session().planned.iter().filter(|p| p.schedule.is_some()).collect();
     let named = planned.iter().find(|p| p.name == argument);
     let shown = match argument {
-        "" => planned.iter().map(tree).collect::<Vec<_>>().join("\n"),
-        _ if named.is_some() => named.map(tree).unwrap_or_default(),
+        "" => planned.iter().map(|p| tree(p)).collect::<Vec<_>>().join("\n"),
+        _ if named.is_some() => named.map(|p| tree(p)).unwrap_or_default(),
+        _ if complete::fits(repl.prompt.session()).iter().any(|f| f == argument) => {
+            repl.misuse(&format!("`{argument}` has no schedule: only fits that are made here have one"));
+            return Next::Go;
+        }
         _ if argument.contains(char::is_whitespace) => {
             let text =
                 argument.strip_prefix("fit ").map_or_else(|| format!("fit {argument}"), |_| argument.into());
