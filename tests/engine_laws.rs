@@ -239,7 +239,9 @@ fn acceleration_finds_the_same_optimum_sooner() {
     let (model, tensor) = (model(&shape, &PAIRS), tensor(&shape, &x));
     let run = |acceleration| fit_with(&model, &tensor, Control { acceleration, ..Control::default() });
     let (plain, fast) = (run(false), run(true));
-    assert!(fast.iterations < plain.iterations, "{} {}", fast.iterations, plain.iterations);
+    // four- to six-fold on hard inputs; half is the least that is worth having
+    assert!(2 * fast.iterations <= plain.iterations, "{} {}", fast.iterations, plain.iterations);
+    assert!(fast.counters.operations < plain.counters.operations);
     assert!((plain.kl - fast.kl).abs() < 1e-12);
 }
 

@@ -1,12 +1,14 @@
 """Fits the inputs with `mba` and with a careful numpy program, side by side, and prints a table.
 
     python inputs.py FOLDER
-    python compare.py FOLDER MBA [CASE ...]
+    python compare.py FOLDER MBA [--write DOCUMENT] [CASE ...]
 
 `mba` is timed as a whole command: start, read, check, fit to a marginal gap of 1e-9, certify, print.
-numpy is timed for the fit alone. Both in CPU seconds of all threads, the least of a few runs. Resident
-memory counts the pages of mapped files that were read. The last lines are what the machine can do:
-bytes read and operations of matrix products per second, by numpy.
+numpy is timed for the fit alone. Both in CPU seconds of all threads, the least of a few runs in turn.
+Resident memory counts the pages of mapped files that were read. What the machine can do, bytes read and
+operations of matrix products per second, is measured by numpy, and the limit of a case follows from it:
+its input read once, and the counted operations of its sweeps at that rate. With `--write` the table goes
+between two marks of a document instead of to the screen alone.
 """
 
 import json
@@ -25,6 +27,16 @@ RING = [(0, 1), (1, 2), (2, 3), (0, 3)]
 CHAIN = [(0, 1), (1, 2), (2, 3)]
 PAIRS = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
 LEVELS = [20, 29, 38, 47, 56, 64, 73, 82, 91, 100]
+# what the ratio, or the time where numpy cannot, was asked to be
+ASKED = {
+    "ring of pairs, 60⁴": "80×",
+    "ring of pairs, 30⁴": "30×",
+    "chain, 60⁴": "12×",
+    "all pairs, 40⁴": "40×",
+    "all pairs, 20⁴": "50×",
+    "rank one, 200³": "6×",
+    "10⁶ cells of ten modes": "60 ms",
+}
 LOOPS = [(i, i + 1) for i in range(9)] + [(0, 2), (4, 7), (7, 9)]
 
 
@@ -81,21 +93,59 @@ def cases(folder):
     yield "10⁵ records of 30 bits", text, None
 
 
-def run(mba, text, repeats=5):
-    """The least CPU seconds, the most megabytes resident, and what the fit said."""
-    with tempfile.TemporaryDirectory() as place:
-        path, said = pathlib.Path(place) / "case.mba", pathlib.Path(place) / "said"
-        path.write_text(text)
-        best, most = float("inf"), 0.0
-        for _ in range(repeats):
-            with said.open("wb") as out:
-                child = subprocess.Popen([mba, "run", path, "--format", "jsonl"], stdout=out, stderr=subprocess.DEVNULL)
-                _, _, used = os.wait4(child.pid, 0)
-                child.returncode = 0
-            best = min(best, used.ru_utime + used.ru_stime)
-            most = max(most, used.ru_maxrss / 1024)
-        lines = [json.loads(line) for line in said.read_text().splitlines()]
-    return best, most, next(line for line in lines if "fit" in line)
+# a process that starts another is counted into the resident memory of that one, so this one is small
+LAUNCHER = """
+import os, sys
+said = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+actions = [(os.POSIX_SPAWN_DUP2, said, 1)]
+child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ, file_actions=actions)
+_, status, used = os.wait4(child, 0)
+print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+"""
+
+
+def launched(command, said):
+    """CPU seconds and mebibytes resident of a command, which writes to a file."""
+    words = [sys.executable, "-I", "-S", "-c", LAUNCHER, said, *command]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True)
+    code, seconds, most = done.stdout.split()
+    if code != "0":
+        raise SystemExit(f"{command} ended with {code}\n{done.stderr}")
+    return float(seconds), float(most)
+
+
+class Command:
+    """A program that is run some times: its CPU seconds, mebibytes resident, and what it said."""
+
+    def __init__(self, mba, text):
+        self.mba, self.text, self.seconds, self.most = mba, text, float("inf"), 0.0
+        self.said = []
+
+    def run(self):
+        with tempfile.TemporaryDirectory() as place:
+            path, said = pathlib.Path(place) / "case.mba", pathlib.Path(place) / "said"
+            path.write_text(self.text)
+            seconds, most = launched([self.mba, "run", path, "--format", "jsonl"], said)
+            self.seconds, self.most = min(self.seconds, seconds), max(self.most, most)
+            self.said = [json.loads(line) for line in said.read_text().splitlines()]
+
+    @property
+    def fit(self):
+        return next(line for line in self.said if "fit" in line)
+
+    @property
+    def operations(self):
+        """Operations counted, in a run of its own: asking for them is not part of what is timed."""
+        asking = Command(self.mba, self.text + "show m.cost\n")
+        asking.run()
+        shown = next(line["value"] for line in asking.said if "show" in line)
+        return next(part["counted"] for part in shown if part["quantity"] == "operations")
+
+
+def timed(work):
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def limits():
@@ -107,36 +157,81 @@ def limits():
     return values.nbytes / reading, 2e9 / product
 
 
-def timed(work):
-    start = time.process_time()
-    work()
-    return time.process_time() - start
+def machine():
+    """What it was measured on, in one line."""
+    model = "an unknown processor"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores of {model}, numpy {np.__version__} on one thread."
 
 
-def main():
-    folder, mba, chosen = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:]
-    print("| case | numpy | sweeps | mba | sweeps | ratio | KL differs by | optimum within | input | resident |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for name, text, peer in cases(folder):
-        if chosen and not any(word in name for word in chosen):
-            continue
-        seconds, most, fit = run(mba, text)
-        within = fit["certificate"]["optimality_gap"]
-        within = "–" if within is None else f"{within:.1e}"
-        row = ["–", "–", f"{seconds * 1e3:.0f} ms", str(fit["iterations"]), "–", "–", within]
-        read = sum(path.stat().st_size for path in folder.iterdir() if path.name in text)
-        row += [f"{read / 1e6:.0f} MB", f"{most:.0f} MiB"]
-        if peer:
+def written(document, name, lines):
+    """Puts lines between the marks of that name in a document."""
+    text = document.read_text()
+    begin, end = f"<!-- {name} begins -->\n", f"<!-- {name} ends -->"
+    head, rest = text.split(begin)
+    _, tail = rest.split(end)
+    document.write_text(head + begin + "\n" + "\n".join(lines) + "\n\n" + end + tail)
+
+
+HEAD = "| case | numpy | sweeps | mba | sweeps | ratio | asked | KL differs by | optimum within | limit | of the limit | input | resident |"
+
+
+def row(mba, name, text, peer, reading, products):
+    """One case, mba and numpy in turn so that both meet the same minutes."""
+    command = Command(mba, text)
+    spent, numpy_sweeps, kl = float("inf"), None, None
+    runs, total = 0, 0.0
+    for turn in range(7):
+        command.run()
+        if peer and (runs < 1 or total < 3.0) and runs < 3:
             path, generators = peer
             data = np.load(path)
             start = time.process_time()
-            sweeps, kl = proportional_fitting(data, generators)
-            spent = time.process_time() - start
-            row[:2] = [f"{spent:.2f} s", str(sweeps)]
-            row[4:6] = [f"{spent / seconds:.0f}×", f"{abs(kl - fit['kl']):.0e}"]
-        print(f"| {name} | " + " | ".join(row) + " |", flush=True)
+            numpy_sweeps, kl = proportional_fitting(data, generators)
+            spent = min(spent, time.process_time() - start)
+            runs, total = runs + 1, total + spent
+    fit, seconds = command.fit, command.seconds
+    within = fit["certificate"]["optimality_gap"]
+    read = sum(path.stat().st_size for path in inputs_of(text))
+    limit = read / reading + command.operations / products
+    asked = ASKED.get(name, "–")
+    cells = ["–", "–", f"{seconds * 1e3:.0f} ms", str(fit["iterations"]), "–", asked, "–"]
+    cells.append("–" if within is None else f"{within:.1e}")
+    cells += [f"{limit * 1e3:.1f} ms", f"{seconds / limit:.1f}×", f"{read / 1e6:.0f} MB", f"{command.most:.0f} MiB"]
+    if peer:
+        cells[:2] = [f"{spent:.2f} s", str(numpy_sweeps)]
+        cells[4], cells[6] = f"{spent / seconds:.0f}×", f"{abs(kl - fit['kl']):.0e}"
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def inputs_of(text):
+    """The files a program reads."""
+    return [pathlib.Path(word) for word in text.split('"')[1::2]]
+
+
+def main():
+    words = sys.argv[1:]
+    document = None
+    if "--write" in words:
+        at = words.index("--write")
+        document = pathlib.Path(words[at + 1])
+        del words[at : at + 2]
+    folder, mba, chosen = pathlib.Path(words[0]).resolve(), words[1], words[2:]
     reading, products = limits()
-    print(f"\nreading {reading / 1e9:.1f} GB/s, matrix products {products / 1e9:.1f} Gflop/s, one thread")
+    rates = f"numpy read {reading / 1e9:.1f} GB/s and multiplied matrices at {products / 1e9:.1f} Gflop/s on one thread."
+    lines = [machine(), rates, "", HEAD, "|---" * (HEAD.count("|") - 1) + "|"]
+    print("\n".join(lines), flush=True)
+    for name, text, peer in cases(folder):
+        if chosen and not any(word in name for word in chosen):
+            continue
+        lines.append(row(mba, name, text, peer, reading, products))
+        print(lines[-1], flush=True)
+    if document:
+        written(document, "table", lines)
 
 
 if __name__ == "__main__":

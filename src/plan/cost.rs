@@ -159,9 +159,26 @@ pub const SLICE: f64 = 16384.0;
 /// Parts a product is cut into, whatever the number of threads.
 pub const PARTS: f64 = 8.0;
 
+/// How much faster an operation on a block in the nearest cache is than one on a table that is not in it.
+pub const STREAM: f64 = 4.0;
+
+/// Cells of a table that is not in the nearest caches.
+pub const FAR: f64 = 131_072.0;
+
+/// Cells of a clique that are made and added up at a time.
+pub const BLOCK_CELLS: f64 = 8192.0;
+
 /// Operations, bytes and scratch cells of a product of factors over the given scopes.
 pub fn product(cells: &dyn Fn(&Scope) -> f64, shape: &Shape, factors: &[Scope]) -> (f64, f64, f64) {
     let (rows, columns, over) = (cells(&shape.rows), cells(&shape.columns), cells(&shape.over));
+    if shape.streamed {
+        let sides = |side: Side| factors.iter().filter(|f| shape.side(f) == Some(side)).count() as f64;
+        let (through, inside) = (sides(Side::Left), sides(Side::Inside));
+        let operations = (through + 1.0) * rows * over + inside * rows;
+        let bytes = 8.0 * factors.iter().map(cells).sum::<f64>() + (8.0 + 16.0 * inside) * rows;
+        // a block may be cut at whole modes only
+        return (operations, bytes, 2.0 * PARTS * BLOCK_CELLS.min(rows * over));
+    }
     let made = factors.iter().filter_map(|s| shape.side(s)).fold(0.0, |total, side| {
         total
             + match side {

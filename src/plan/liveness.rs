@@ -1,13 +1,16 @@
 //! Which tables are alive when, and the peak of what they take.
 
 use super::options::Profile;
+use super::partition::together;
 use super::schedule::{Buffer, BufferId, Instruction, Match, Place, Role, Step};
 
 /// Fills in what each step frees and what is alive while it runs; returns the peak in bytes. A table
 /// lives from the step that first writes it to the step that last touches it; beliefs, separators,
-/// potentials and the statistics of generators live to the end, because they are the result.
+/// potentials and the statistics of generators live to the end, because they are the result. Atoms
+/// side by side need what each of them needs, all at once.
 pub fn live(
     steps: &mut [Step],
+    groups: &[Vec<std::ops::Range<usize>>],
     buffers: &[Buffer],
     places: &[Place],
     matches: &[(usize, Match)],
@@ -55,7 +58,11 @@ pub fn live(
     let mut alive = vec![false; buffers.len()];
     let mut bytes = data;
     let mut peak = data;
-    for (i, step) in steps.iter_mut().enumerate() {
+    for i in 0..steps.len() {
+        if let Some(group) = groups.iter().find(|g| g.first().is_some_and(|r| r.start == i)) {
+            peak = peak.max(bytes + together(group, steps, buffers, &alive));
+        }
+        let Some(step) = steps.get_mut(i) else { continue };
         for id in step.instruction.writes() {
             if let (Some(a), Some(b)) = (alive.get_mut(id.0), buffers.get(id.0))
                 && !std::mem::replace(a, true)

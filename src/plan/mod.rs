@@ -15,6 +15,7 @@ mod liveness;
 pub mod method;
 pub mod options;
 pub mod order;
+pub mod partition;
 pub mod passes;
 mod print;
 mod rank_one;

@@ -186,6 +186,7 @@ pub fn schedule(model: &EnergyModel, profile: &Profile) -> Result<Schedule, Vec<
         places: Vec::new(),
         matches: Vec::new(),
         steps,
+        groups: Vec::new(),
         peak: live + profile.resident_bytes(),
     })
 }

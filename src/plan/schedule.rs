@@ -98,6 +98,9 @@ pub struct Shape {
     pub columns: Scope,
     /// Modes that are summed out.
     pub over: Scope,
+    /// Whether it is summed cell by cell, because some factor that is summed over ties rows to columns
+    /// however the kept modes are parted. All kept modes are rows then.
+    pub streamed: bool,
 }
 
 /// Where a factor enters a product.
@@ -112,26 +115,33 @@ pub enum Side {
 }
 
 impl Shape {
-    /// The smallest shape that sums the factors over a clique to `onto`; none when some factor that is
-    /// summed over ties rows to columns however the kept modes are parted.
+    /// The smallest matrix product that sums the factors over a clique to `onto`, or else a sum cell by cell;
+    /// none when nothing is kept.
     pub fn of(clique: &Scope, onto: &Scope, factors: &[Scope]) -> Option<Self> {
         let over: Scope = clique.iter().filter(|m| !onto.contains(*m)).collect();
         let kept: Vec<usize> = onto.iter().collect();
-        (1..=kept.len().max(1)).filter(|n| *n <= kept.len()).find_map(|n| {
+        // one row would be no matrix product, unless there is one mode only
+        let most = if kept.len() > 1 { kept.len() - 1 } else { kept.len() };
+        let product = (1..=most).find_map(|n| {
             let (rows, columns) = kept.split_at(kept.len() - n);
             let shape = Self {
                 rows: rows.iter().copied().collect(),
                 columns: columns.iter().copied().collect(),
                 over: over.clone(),
+                streamed: false,
             };
             factors.iter().all(|f| shape.side(f).is_some()).then_some(shape)
-        })
+        });
+        let cells = || Self { rows: onto.clone(), columns: Scope::empty(), over, streamed: true };
+        product.or_else(|| (!kept.is_empty()).then(cells))
     }
 
     /// Where a factor enters; none when it ties rows to columns under the sum.
     pub fn side(&self, factor: &Scope) -> Option<Side> {
         if factor.intersection(&self.over).is_empty() {
             Some(Side::Inside)
+        } else if self.streamed {
+            Some(Side::Left)
         } else if factor.intersection(&self.rows).is_empty() {
             Some(Side::Right)
         } else if factor.intersection(&self.columns).is_empty() {
@@ -575,6 +585,8 @@ pub struct Schedule {
     pub matches: Vec<Match>,
     /// The program.
     pub steps: Vec<Step>,
+    /// Atoms that iterate side by side, in groups: each atom is the steps that open it and its loop.
+    pub groups: Vec<Vec<std::ops::Range<usize>>>,
     /// Predicted peak memory in bytes: data in memory, live tables and scratch.
     pub peak: f64,
 }

@@ -62,6 +62,16 @@ pub(super) struct Room {
     parts: Vec<[Vec<f64>; 2]>,
 }
 
+impl Room {
+    /// So many pairs of vectors, kept from call to call.
+    pub fn parts(&mut self, count: usize) -> &mut [[Vec<f64>; 2]] {
+        if self.parts.len() < count {
+            self.parts.resize_with(count, Default::default);
+        }
+        self.parts.get_mut(..count).unwrap_or_default()
+    }
+}
+
 impl Plan {
     pub fn new(product: &Product, buffers: &[Buffer]) -> Self {
         let shape = &product.shape;
@@ -331,7 +341,7 @@ mod tests {
         let onto = BufferId(buffers.len());
         buffers.push(buffer(kept));
         let scope = |modes: &[usize]| modes.iter().copied().collect::<Scope>();
-        let shape = Shape { rows: scope(rows), columns: scope(columns), over: scope(over) };
+        let shape = Shape { rows: scope(rows), columns: scope(columns), over: scope(over), streamed: false };
         let product = Product { onto, factors, shape };
         let by_level = Plan::new(&product, &buffers);
         let by_slice = Plan { batch: None, ..Plan::new(&product, &buffers) };

@@ -62,6 +62,17 @@ pub trait Observer {
     /// copies it. `last` when there will be no later chance: the fit is interrupted, or its sweeps
     /// run out with the next one.
     fn between(&mut self, _last: bool, _save: &dyn Fn() -> State) {}
+
+    /// Whether it keeps states between sweeps. Atoms that could run side by side then run one by one.
+    fn keeps(&self) -> bool {
+        false
+    }
+
+    /// The wish to stop that its answers follow, for atoms that run side by side: their sweeps are told of
+    /// when all of them are done.
+    fn stop(&self) -> Option<Stop> {
+        None
+    }
 }
 
 /// An observer that lets everything pass.
@@ -132,5 +143,13 @@ impl Observer for Stoppable<'_> {
 
     fn between(&mut self, last: bool, save: &dyn Fn() -> State) {
         self.inner.between(last, save);
+    }
+
+    fn keeps(&self) -> bool {
+        self.inner.keeps()
+    }
+
+    fn stop(&self) -> Option<Stop> {
+        Some(self.stop.clone())
     }
 }

@@ -45,9 +45,27 @@ impl Belief {
         &self.scope
     }
 
+    /// The levels of its modes, which need no table.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
     /// Logarithms of the factors it is a product of; none where it is a table.
     pub fn factors(&self) -> &[Table] {
         &self.factors
+    }
+
+    /// Whether every cell is in the support, which needs no table.
+    pub fn positive(&self) -> bool {
+        match self.table.get() {
+            Some(table) => table.values.iter().all(|b| *b > 0.0),
+            None => self.factors.iter().flat_map(|f| &f.values).all(|l| *l > f64::NEG_INFINITY),
+        }
+    }
+
+    /// Number of cells, which needs no table.
+    pub fn cells(&self) -> usize {
+        self.shape.iter().product()
     }
 
     fn written(&self) -> Table {

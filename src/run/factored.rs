@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use super::contract::Plan;
 use super::kernel::{marginalise, scale};
 use super::machine::Machine;
+use super::stream::Way;
 use super::sum::sum;
 use super::vector::{LANES, exp, largest, ln, ln_all, vectorised};
 use crate::plan::schedule::{BufferId, Factored, Instruction, Match, Product, Role, Step};
@@ -45,12 +45,12 @@ impl Machine<'_> {
     }
 
     /// How a product is taken; worked out once.
-    pub fn product_plan(&mut self, product: &Product) -> Arc<Plan> {
+    pub fn product_plan(&mut self, product: &Product) -> Arc<Way> {
         let known = self.products.entry(product.onto).or_default();
         if let Some((_, plan)) = known.iter().find(|(f, _)| *f == product.factors) {
             return Arc::clone(plan);
         }
-        let plan = Arc::new(Plan::new(product, &self.schedule.buffers));
+        let plan = Arc::new(Way::new(product, &self.schedule.buffers));
         known.push((product.factors.clone(), Arc::clone(&plan)));
         plan
     }

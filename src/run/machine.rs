@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::contract::{Plan, Room};
+use super::contract::Room;
 use super::control::{Control, Observer, Sweep};
 use super::fit::{Certificate, Counters};
 use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
@@ -11,6 +11,7 @@ use super::learned::Learned;
 use super::projection::Projection;
 use super::state::{Misfit, Resumable, State, whole};
 use super::statistic::gather;
+use super::stream::Way;
 use super::sum::{dot, sum};
 use super::vector::{exp, ln, ln_all};
 use super::{certificate, iterate, learned};
@@ -32,7 +33,7 @@ pub(super) struct Machine<'a> {
     pub scratch: Vec<f64>,
     /// The logarithm of what the values of a factor, a message or a view are divided by.
     pub scale_of: Vec<f64>,
-    pub products: HashMap<BufferId, Vec<(Vec<BufferId>, Arc<Plan>)>>,
+    pub products: HashMap<BufferId, Vec<(Vec<BufferId>, Arc<Way>)>>,
     pub room: Room,
     /// Whether some factor has spread too far for products of it.
     pub uneven: bool,
@@ -55,13 +56,18 @@ pub(super) struct Machine<'a> {
     pub counters: Counters,
     /// What the work of the loop that runs is predicted to cost.
     pub units: Units,
-    live: usize,
+    pub live: usize,
     /// The energies of learned potentials at the coefficients of now, by position in the model's interactions.
     pub energies: HashMap<usize, Arc<Table>>,
     /// What was learned of the coefficients.
     pub learned: Option<Learned>,
-    /// The step that runs.
-    at: usize,
+    /// The step that runs, and the one before which it ends.
+    pub at: usize,
+    pub until: usize,
+    /// Whether it runs one atom beside others.
+    pub aside: bool,
+    /// Steps that ran side by side with others, before their turn.
+    pub ran: Vec<std::ops::Range<usize>>,
     /// What the loop that goes on has kept of itself, until it starts.
     pub resumed: Option<State>,
     /// A generator with mass in the data where the model has none.
@@ -107,6 +113,9 @@ impl<'a> Machine<'a> {
             energies: HashMap::new(),
             learned: None,
             at: 0,
+            until: schedule.steps.len(),
+            aside: false,
+            ran: Vec::new(),
             resumed: None,
             infeasible: None,
         }
@@ -115,7 +124,10 @@ impl<'a> Machine<'a> {
     /// Runs every step of the schedule, or those that are left.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<(), Vec<Diagnostic>> {
         let schedule = self.schedule;
-        for (at, step) in schedule.steps.iter().enumerate().skip(self.at) {
+        for (at, step) in schedule.steps.iter().enumerate().take(self.until).skip(self.at) {
+            if self.side_by_side(at, observer)? {
+                continue;
+            }
             self.at = at;
             let before = self.sweeps;
             if let Instruction::Loop(iteration) = &step.instruction {
@@ -217,14 +229,15 @@ impl<'a> Machine<'a> {
         vec![Diagnostic::new(Code::MBA532, message).note(reason).help("fit it from the start")]
     }
 
-    /// An atom is within its tolerance. Where it is the last one, asking to end has cut nothing short.
+    /// An atom is within its tolerance. Where it is the last one or on its own, asking to end has cut nothing
+    /// short.
     pub fn converged(&mut self) {
-        if self.atom == self.loops() {
+        if self.aside || self.atom == self.loops() {
             self.interrupted = false;
         }
     }
 
-    fn loops(&self) -> usize {
+    pub fn loops(&self) -> usize {
         self.schedule.steps.iter().filter(|s| matches!(s.instruction, Instruction::Loop(_))).count()
     }
 

@@ -2,6 +2,7 @@
 
 mod anderson;
 pub mod approximate;
+mod aside;
 pub mod balance;
 mod batch;
 mod certificate;
@@ -28,6 +29,7 @@ pub mod records;
 pub mod sample;
 mod state;
 mod statistic;
+mod stream;
 pub mod sum;
 pub mod summation;
 pub mod support;

@@ -26,9 +26,17 @@ impl Fit {
         for (i, clique) in cliques.iter().enumerate().rev() {
             let belief = &clique.belief;
             let below = std::mem::take(&mut waiting[i]);
-            let full = below.is_empty() && clique.parent.is_none() && belief.values.iter().all(|b| *b > 0.0);
-            if full {
-                total *= BigUint::from(belief.values.len());
+            // a clique without zeros is counted without its table
+            if below.is_empty() && belief.positive() {
+                match &clique.parent {
+                    None => total *= BigUint::from(belief.cells()),
+                    Some((p, separator)) => {
+                        let each = BigUint::from(belief.cells() / separator.values.len().max(1));
+                        let above = &cliques[*p].belief;
+                        let up = Projection::between(above.scope(), above.shape(), &separator.scope);
+                        waiting[*p].push((up, vec![each; separator.values.len()]));
+                    }
+                }
                 continue;
             }
             let mut counts: Vec<BigUint> =
@@ -71,7 +79,7 @@ impl Fit {
         let mut lost = BigUint::zero();
         for (a, atom) in draft.atoms.iter().enumerate() {
             let own: Vec<usize> = (0..places.len()).filter(|p| places[*p].atom == a).collect();
-            let positive = own.iter().all(|p| cliques[*p].belief.values.iter().all(|b| *b > 0.0));
+            let positive = own.iter().all(|p| cliques[*p].belief.positive());
             gained += if positive {
                 parameters_of(&atom.generators, &draft.sizes) + BigUint::one()
             } else if let ([only], true) = (own.as_slice(), atom.closed && atom.generators.len() == 1) {

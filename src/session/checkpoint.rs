@@ -445,4 +445,8 @@ impl Observer for Keeper<'_, '_> {
         }
         self.inner.between(last, save);
     }
+
+    fn keeps(&self) -> bool {
+        true
+    }
 }

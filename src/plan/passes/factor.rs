@@ -10,9 +10,10 @@ use super::super::schedule::Shape;
 const SMALL: f64 = 4096.0;
 
 /// A clique of generators much smaller than itself need not be a table: what its generators and its
-/// neighbours ask of it are sums of products, taken as matrix products over slices. Four modes in
-/// pairs take 3 n⁴ multiply–adds a sweep and n³ memory, a triangle n³ and n². An atom is factored
-/// when every question has such a form and the sweep is predicted to be cheaper.
+/// neighbours ask of it are sums of products, taken as matrix products over slices where the factors
+/// allow, and otherwise cell by cell, a block at a time. Four modes in pairs take 3 n⁴ multiply–adds a sweep
+/// and n³ memory, a triangle n³ and n², all triples of four modes 16 n⁴ operations in the nearest cache and
+/// n³ memory. An atom is factored when the sweep is predicted to be cheaper.
 pub fn factor(draft: &mut Draft) {
     let mut atoms = std::mem::take(&mut draft.atoms);
     for atom in &mut atoms {
@@ -43,7 +44,13 @@ fn views(draft: &Draft, atom: &Atom) -> Option<(Vec<Vec<View>>, f64)> {
         let scopes: Vec<Scope> = factors.iter().map(|(_, s)| s.clone()).collect();
         let price = |onto: &Scope| {
             let shape = Shape::of(&clique.node.scope, onto, &scopes)?;
-            Some(cost::product(&|s| draft.cells(s), &shape, &scopes).0 / cost::MATRIX)
+            let (operations, _, _) = cost::product(&|s| draft.cells(s), &shape, &scopes);
+            let faster = match shape.streamed {
+                false => cost::MATRIX,
+                true if draft.cells(&clique.node.scope) >= cost::FAR => cost::STREAM,
+                true => 1.0,
+            };
+            Some(operations / faster)
         };
         let views = cover(atom, clique);
         for view in &views {

@@ -9,6 +9,7 @@ use super::super::draft::{Atom, Draft, Move};
 use super::super::liveness::live;
 use super::super::method::Solver;
 use super::super::options::Profile;
+use super::super::partition::partition;
 use super::super::schedule::{
     Buffer, BufferId, Factored, Instruction, Iteration, Joint, Learning, Match, Place, Product, Role,
     Schedule, Shape, Step, Unite,
@@ -23,8 +24,9 @@ pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>, solver: Solv
     writer.statistics();
     writer.components();
     writer.report();
-    let Writer { mut steps, buffers, places, matches, .. } = writer;
-    let peak = live(&mut steps, &buffers, &places, &matches, profile);
+    let Writer { mut steps, buffers, places, matches, units, .. } = writer;
+    let groups = partition(&units, &steps, &buffers);
+    let peak = live(&mut steps, &groups, &buffers, &places, &matches, profile);
     Schedule {
         model: model.to_string(),
         draft: draft.clone(),
@@ -34,6 +36,7 @@ pub fn lower(draft: &Draft, model: &str, profile: Option<&Profile>, solver: Solv
         places,
         matches: matches.into_iter().map(|(_, m)| m).collect(),
         steps,
+        groups,
         peak,
     }
 }
@@ -45,7 +48,7 @@ pub fn conditional(draft: &Draft, model: &str, profile: &Profile, coefficients: 
     writer.emit("choose", Instruction::LearnConditionally { coefficients });
     writer.emit("order", Instruction::Emit);
     let Writer { mut steps, .. } = writer;
-    let peak = live(&mut steps, &[], &[], &[], Some(profile));
+    let peak = live(&mut steps, &[], &[], &[], &[], Some(profile));
     Schedule {
         model: model.to_string(),
         draft: draft.clone(),
@@ -54,6 +57,7 @@ pub fn conditional(draft: &Draft, model: &str, profile: &Profile, coefficients: 
         places: Vec::new(),
         matches: Vec::new(),
         steps,
+        groups: Vec::new(),
         peak,
         solver: Solver::PseudoLikelihood,
     }
@@ -70,6 +74,8 @@ struct Writer<'a> {
     component: Vec<usize>,
     matches: Vec<(usize, Match)>,
     steps: Vec<Step>,
+    /// The steps that open an iterated atom and its loop.
+    units: Vec<std::ops::Range<usize>>,
 }
 
 impl<'a> Writer<'a> {
@@ -84,6 +90,7 @@ impl<'a> Writer<'a> {
             component: Vec::new(),
             matches: Vec::new(),
             steps: Vec::new(),
+            units: Vec::new(),
         }
     }
 
@@ -309,6 +316,7 @@ impl<'a> Writer<'a> {
     }
 
     fn iterate(&mut self, a: usize, atom: &Atom) {
+        let begins = self.steps.len();
         let pairs = self.of_atom(a);
         for m in &pairs {
             let Match { statistic, potential, .. } = *m;
@@ -352,6 +360,7 @@ impl<'a> Writer<'a> {
         let root = self.places[base].belief;
         let iteration = Iteration { atom: a, sweep, inward, check, root, pairs, factored };
         self.emit("choose", Instruction::Loop(Box::new(iteration)));
+        self.units.push(begins..self.steps.len());
     }
 
     /// The program of an atom whose cliques stay products of factors.

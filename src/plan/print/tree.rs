@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use super::human::{bytes, count};
+use crate::model::Scope;
 use crate::plan::cost::DENSE;
 use crate::plan::draft::Atom;
 use crate::plan::method::METHODS;
-use crate::plan::schedule::{Instruction, Schedule};
+use crate::plan::passes::factor::factors;
+use crate::plan::schedule::{Instruction, Schedule, Shape};
 
 impl Schedule {
     /// What will be done and what it will cost, as an indented tree.
@@ -90,6 +92,7 @@ impl Schedule {
                 writeln!(out, "│  per sweep: {operations} operations, {moved} moved")?;
             }
         }
+<<<<<<< HEAD
         if let Some(work) = self.rank_one() {
             let (n, m) = work.sides;
             writeln!(out, "├─ rank one over {} × {} from its margins and its mask", count(n), count(m))?;
@@ -102,6 +105,10 @@ impl Schedule {
                 writeln!(out, "│  a formula where what is observed of the rows is nested, else in turns")?;
                 writeln!(out, "│  where zeros put the optimum on the boundary: sweeps over all cells")?;
             }
+=======
+        for group in &self.groups {
+            writeln!(out, "├─ side by side: {} of the atoms that iterate", group.len())?;
+>>>>>>> main
         }
         for step in &self.steps {
             let Instruction::Newton(rows) = &step.instruction else { continue };
@@ -147,7 +154,7 @@ impl Schedule {
     }
 
     fn write_cliques(&self, out: &mut String, atom: &Atom) -> std::fmt::Result {
-        for clique in &atom.cliques {
+        for (c, clique) in atom.cliques.iter().enumerate() {
             let size = count(self.draft.cells(&clique.node.scope));
             write!(out, "│  clique {} {size} cells", self.draft.bracket(&clique.node.scope))?;
             if clique.node.parent.is_some() {
@@ -157,7 +164,11 @@ impl Schedule {
             for view in &clique.views {
                 let here = view.generators.iter().filter_map(|g| atom.generators.get(*g));
                 let (onto, here) = (self.draft.bracket(&view.scope), self.draft.brackets_in_short(here));
-                writeln!(out, "│    never a table: {here} matched on {onto} by matrix products")?;
+                let scopes: Vec<Scope> = factors(atom, c).into_iter().map(|(_, s)| s).collect();
+                let shape = Shape::of(&clique.node.scope, &view.scope, &scopes);
+                let how =
+                    if shape.is_some_and(|s| s.streamed) { "block by block" } else { "by matrix products" };
+                writeln!(out, "│    never a table: {here} matched on {onto} {how}")?;
             }
         }
         Ok(())
