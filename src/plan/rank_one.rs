@@ -48,6 +48,7 @@ pub fn schedule(model: &EnergyModel, profile: &Profile, solver: Solver, otherwis
         step(Instruction::Emit, 0.0, 0.0),
     ];
     Schedule {
+        groups: Vec::new(),
         model: model.name.clone(),
         draft,
         profile: Some(profile.clone()),

@@ -92,7 +92,9 @@ impl Schedule {
                 writeln!(out, "│  per sweep: {operations} operations, {moved} moved")?;
             }
         }
-<<<<<<< HEAD
+        for group in &self.groups {
+            writeln!(out, "├─ side by side: {} of the atoms that iterate", group.len())?;
+        }
         if let Some(work) = self.rank_one() {
             let (n, m) = work.sides;
             writeln!(out, "├─ rank one over {} × {} from its margins and its mask", count(n), count(m))?;
@@ -105,10 +107,6 @@ impl Schedule {
                 writeln!(out, "│  a formula where what is observed of the rows is nested, else in turns")?;
                 writeln!(out, "│  where zeros put the optimum on the boundary: sweeps over all cells")?;
             }
-=======
-        for group in &self.groups {
-            writeln!(out, "├─ side by side: {} of the atoms that iterate", group.len())?;
->>>>>>> main
         }
         for step in &self.steps {
             let Instruction::Newton(rows) = &step.instruction else { continue };
