@@ -23,6 +23,9 @@ impl Observer for Keep {
         self.states.push(save());
         self.last.push(last);
     }
+    fn keeps(&self) -> bool {
+        true
+    }
 }
 
 fn keeping(model: &EnergyModel, tensor: &Tensor, control: &Control, until: usize) -> (Fit, Keep) {
