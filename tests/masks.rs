@@ -618,3 +618,125 @@ fn masks_that_make_no_sense_are_named() {
     );
     assert!(r.codes.contains(&"MBA560") && r.text.contains("`a: 1`, `b: 2`"), "{}", r.text);
 }
+
+/// det(5, 6) without the cells for which `hidden` holds.
+fn matrix(hidden: impl Fn(usize, usize) -> bool) -> Files {
+    let values = det(&[5, 6]);
+    let cell = |k: usize| if hidden(k / 6, k % 6) { f64::NAN } else { values[k] };
+    files(&[("m.npy", &[5, 6], (0..30).map(cell).collect())])
+}
+
+const MATRIX: &str = "mode a: 5, b: 6
+    data x[a, b] from \"m.npy\" missing where nan
+    model apart { body(1) }
+    ";
+
+#[test]
+fn rank_one_matrices_with_missing_cells_have_published_values() {
+    let block = matrix(|i, j| [0, 3].contains(&i) && [1, 4].contains(&j));
+    let (_, r) = healthy(
+        &format!(
+            "{MATRIX}fit apart to x
+             fit apart to x by a1gm as published
+             fit apart to x by newton as swept {{ tolerance 1e-13 }}
+             show apart.divergence, published.divergence, swept.divergence, apart.status, published.status, apart.iterations,
+             apart.certificate.marginal_gap, apart.certificate.optimality_gap, apart.completed, swept.completed, apart.df"
+        ),
+        &block,
+    );
+    close(r.number("apart.divergence"), 24.3326129617, 1e-9, "a block");
+    close(r.number("published.divergence"), 24.3326129617, 1e-9, "a block by a1gm");
+    close(r.number("swept.divergence"), 24.3326129617, 1e-9, "a block by sweeps");
+    assert_eq!(
+        (r.value("apart.status").as_str().unwrap_or_default(), r.number("apart.iterations")),
+        ("closed_form", 0.0)
+    );
+    assert!(r.number("apart.certificate.marginal_gap") < 1e-14);
+    assert!(r.number("apart.certificate.optimality_gap") < 1e-14);
+    for (own, other) in r.numbers("apart.completed").into_iter().zip(r.numbers("swept.completed")) {
+        close(own, other, 1e-10, "cells");
+    }
+    assert_eq!(r.number("apart.df"), 16.0);
+
+    let scattered = matrix(|i, j| [(0, 1), (3, 4), (2, 4)].contains(&(i, j)));
+    let (_, _, r) = run(
+        &format!(
+            "{MATRIX}fit apart to x {{ tolerance 1e-13 }}
+             fit apart to x by a1gm as published
+             fit apart to x by newton as swept {{ tolerance 1e-13 }}
+             show apart.divergence, published.divergence, apart.status, published.certificate.optimality_gap, apart.completed, swept.completed
+             show apart.certificate.optimality_gap"
+        ),
+        &scattered,
+    );
+    close(r.number("apart.divergence"), 24.4452232581, 1e-9, "three cells");
+    close(r.number("published.divergence"), 31.7185522329, 1e-9, "three cells by a1gm");
+    assert_eq!(r.value("apart.status").as_str().unwrap_or_default(), "converged");
+    assert!(r.codes.contains(&"MBA565"), "{:?}", r.codes);
+    assert!(r.number("apart.certificate.optimality_gap") < 1e-12);
+    for (own, other) in r.numbers("apart.completed").into_iter().zip(r.numbers("swept.completed")) {
+        close(own, other, 1e-9, "cells");
+    }
+}
+
+#[test]
+fn staircases_are_a_formula_and_every_other_mask_comes_to_the_optimum() {
+    let masks: [(&str, fn(usize, usize) -> bool); 5] = [
+        ("closed_form", |i, j| i + j > 6),
+        ("closed_form", |i, j| (i == 1 && j > 1) || (i == 4 && j != 0) || (i == 2 && j == 5)),
+        ("converged", |i, j| (i + 2 * j) % 3 == 0),
+        ("converged", |i, j| (i + 2 * j) % 5 != 0 && i + j != 4 && i != 2),
+        ("converged", |i, j| (3 * i + 5 * j) % 7 < 3),
+    ];
+    for (k, (status, hidden)) in masks.into_iter().enumerate() {
+        let (_, _, r) = run(
+            &format!(
+                "{MATRIX}fit apart to x {{ tolerance 1e-13 }}
+                fit apart to x by newton as swept {{ tolerance 1e-13 }}
+                show apart.divergence, swept.divergence, apart.status, apart.completed, swept.completed, apart.df, swept.df, apart.certificate.optimality_gap"
+            ),
+            &matrix(hidden),
+        );
+        assert_eq!(r.value("apart.status").as_str().unwrap_or_default(), status, "mask {k}");
+        close(r.number("apart.divergence"), r.number("swept.divergence"), 1e-10, "both");
+        assert_eq!(r.number("apart.df"), r.number("swept.df"));
+        assert!(r.number("apart.certificate.optimality_gap") < 1e-12);
+        for (own, other) in r.numbers("apart.completed").into_iter().zip(r.numbers("swept.completed")) {
+            assert!(
+                own == other
+                    || (own.is_nan() && other.is_nan())
+                    || (own - other).abs() < 1e-9 * own.abs().max(1.0),
+                "mask {k}: {own} for {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_automatic_prior_is_one_of_those_that_can_be_written() {
+    let shares = ["0.01%", "0.03%", "0.1%", "0.3%", "1%", "3%", "10%", "30%", "100%"];
+    let mut text = format!(
+        "{MODES}data x[a, b, c] from \"x.npy\" observed from \"seen.npy\"
+        model apart {{ body(1) }}
+        model auto {{ body(2) prior auto toward apart }}
+        fit auto to x {{ tolerance 1e-11, hold_out where a == 2 and b == 3 }}
+        show auto.reconstruction, auto.held_out.unidentified
+        "
+    );
+    for (k, share) in shares.iter().enumerate() {
+        text.push_str(&format!(
+            "model lean{k} {{ body(2) prior {share} toward apart }}
+            fit lean{k} to x {{ tolerance 1e-11, hold_out where a == 2 and b == 3 }}
+            show lean{k}.reconstruction
+            "
+        ));
+    }
+    let (_, r) = healthy(&text, &golden_files());
+    let auto = r.numbers("auto.reconstruction");
+    let same = |k: usize| {
+        let other = r.numbers(&format!("lean{k}.reconstruction"));
+        auto.iter().zip(&other).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs())
+    };
+    assert_eq!((0..shares.len()).filter(|k| same(*k)).count(), 1);
+    assert_eq!(r.number("auto.held_out.unidentified"), 0.0);
+}

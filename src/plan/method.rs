@@ -17,6 +17,8 @@ pub enum Solver {
     Newton,
     /// No sums over more than one mode, for learned coefficients.
     PseudoLikelihood,
+    /// The published approximation of a matrix of rank one with unknown cells.
+    A1gm,
 }
 
 /// A method of fitting.
@@ -58,7 +60,19 @@ pub const METHODS: &[Method] = &[
         refuses: no_coefficients,
         solver: Solver::PseudoLikelihood,
     },
+    Method {
+        name: "a1gm",
+        about: "a matrix of rank one with missing cells by a published formula, the optimum only where the missing cells fill a block: for comparison",
+        refuses: other_than_rank_one,
+        solver: Solver::A1gm,
+    },
 ];
+
+/// For a method of matrices of rank one with unknown cells.
+fn other_than_rank_one(model: &EnergyModel, profile: &Profile) -> Option<String> {
+    let applies = super::rank_one::applies(model, profile);
+    (!applies).then(|| "it takes `body(1)` over two modes, and a mask over both".into())
+}
 
 /// For methods that fit whatever the compiler can plan.
 fn anything(_: &EnergyModel, _: &Profile) -> Option<String> {

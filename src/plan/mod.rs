@@ -18,6 +18,7 @@ pub mod order;
 pub mod partition;
 pub mod passes;
 mod print;
+mod rank_one;
 pub mod rows;
 pub mod schedule;
 pub mod summation;
@@ -57,8 +58,13 @@ pub fn compile(
         budget::check(model, Some(profile), options, &schedule)?;
         return Ok(schedule);
     }
+    let ranked = matches!(options.solver, method::Solver::Auto | method::Solver::A1gm)
+        && rank_one::applies(model, profile);
     let model = &grounded(model, Some(profile));
-    let schedule = sketch(model, Some(profile), options.solver, order::STEPS);
+    let mut schedule = sketch(model, Some(profile), options.solver, order::STEPS);
+    if ranked {
+        schedule = rank_one::schedule(model, profile, options.solver, schedule);
+    }
     budget::check(model, Some(profile), options, &schedule)?;
     Ok(schedule)
 }

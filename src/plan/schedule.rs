@@ -305,8 +305,21 @@ pub enum Instruction {
     },
     /// Newton steps over a list of cells: for tables that are smooth, shared or lean on pseudo-data.
     Newton(Box<ByRows>),
+    /// A matrix of rank one with unknown cells, from its margins and its mask.
+    RankOne(Box<RankOne>),
     /// Hand back the calibrated tree.
     Emit,
+}
+
+/// A matrix of rank one with unknown cells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankOne {
+    /// Rows and columns.
+    pub sides: (f64, f64),
+    /// Whether it is the published approximation, which leaves out every row and column with an unknown cell.
+    pub published: bool,
+    /// What is run where observed zeros put the optimum on the boundary.
+    pub otherwise: Schedule,
 }
 
 /// A fit over a list of cells.
@@ -460,6 +473,7 @@ impl Instruction {
             Instruction::Divergence { .. } => "divergence",
             Instruction::Certify { .. } => "certify",
             Instruction::Newton(_) => "newton",
+            Instruction::RankOne(_) => "rank_one",
             Instruction::Emit => "emit",
         }
     }
@@ -474,6 +488,7 @@ impl Instruction {
             | Instruction::Reduce { .. }
             | Instruction::LearnConditionally { .. }
             | Instruction::Newton(_)
+            | Instruction::RankOne(_)
             | Instruction::Emit => Vec::new(),
             Instruction::Derive { from, .. } => vec![*from],
             Instruction::Divide { statistic, separator, .. } => {
@@ -586,9 +601,20 @@ impl Schedule {
 
     /// Whether some atom takes sweeps.
     pub fn iterates(&self) -> bool {
-        let rows = self.steps.iter().any(|s| matches!(s.instruction, Instruction::Newton(_)));
+        let rows = self
+            .steps
+            .iter()
+            .any(|s| matches!(s.instruction, Instruction::Newton(_) | Instruction::RankOne(_)));
         let learned = !self.draft.learned.is_empty();
         rows || learned || self.draft.atoms.iter().any(super::draft::Atom::iterates)
+    }
+
+    /// The work of a matrix of rank one with unknown cells, when it is one.
+    pub fn rank_one(&self) -> Option<&RankOne> {
+        self.steps.iter().find_map(|s| match &s.instruction {
+            Instruction::RankOne(work) => Some(&**work),
+            _ => None,
+        })
     }
 
     /// Predicted operations of one sweep over every iterated atom.
@@ -615,7 +641,13 @@ impl Schedule {
 
     fn loops(&self) -> impl Iterator<Item = &Step> {
         let repeated = |i: &Instruction| {
-            matches!(i, Instruction::Loop(_) | Instruction::Learn(_) | Instruction::Newton(_))
+            matches!(
+                i,
+                Instruction::Loop(_)
+                    | Instruction::Learn(_)
+                    | Instruction::Newton(_)
+                    | Instruction::RankOne(_)
+            )
         };
         self.steps.iter().filter(move |s| repeated(&s.instruction))
     }

@@ -57,6 +57,16 @@ fn run(
     if !model.regular.is_empty() {
         return masked::regular::execute(schedule, model, tensor, None, control, observer);
     }
+    if let Some(work) = schedule.rank_one() {
+        let found = match state {
+            None => masked::rank_one::execute(schedule, work, model, tensor, control, observer)?,
+            Some(_) => None,
+        };
+        return match found {
+            Some(fit) => Ok(fit),
+            None => run(&work.otherwise, model, tensor, control, observer, state),
+        };
+    }
     let parametrised = model.parametrised()?;
     if tensor.mask.is_some() || !model.support.is_empty() {
         return restricted(schedule, model, &parametrised, tensor, control, observer, state);

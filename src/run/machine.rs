@@ -172,8 +172,8 @@ impl<'a> Machine<'a> {
         }
         self.note(step.scratch as usize);
         match &step.instruction {
-            // Newton steps over cells are no matter of tables: `masked::regular` makes them
-            Instruction::Load | Instruction::Newton(_) | Instruction::Emit => {}
+            // no matter of tables: `masked::regular` and `masked::rank_one` do these
+            Instruction::Load | Instruction::Newton(_) | Instruction::RankOne(_) | Instruction::Emit => {}
             Instruction::Reduce { tables } => self.reduce(tables)?,
             Instruction::Derive { from, to } => self.sum_to(*from, *to),
             Instruction::Divide { statistic, separator, potential } => {

@@ -41,7 +41,7 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
     let mut diagnostics = Vec::new();
     if let Some(method) = &fit.method {
         match method.name.as_str() {
-            "blocks" | "ltr" | "a1gm" => {
+            "blocks" | "ltr" => {
                 diagnostics.push(crate::model::unsupported(&format!("`by {}`", method.name), method.span));
             }
             name => diagnostics.extend(method::find(name, method.span).err()),
@@ -638,6 +638,17 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
                 }),
         ),
         _ => {}
+    }
+    let gap = fit.certificate.marginal_gap;
+    if fit.schedule.rank_one().is_some_and(|work| work.published) && gap > result.control.tolerance {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::MBA565,
+                format!("`{}` by a1gm is not the optimum for this mask", result.name),
+            )
+            .at(result.span, format!("marginal gap {gap:.1e}"))
+            .help("leave `by a1gm` out, unless it is what you compare with"),
+        );
     }
     if let Some(domain) = fit.domain.as_ref().filter(|d| d.gaps()) {
         let (count, places) = domain.undetermined(1);

@@ -179,6 +179,8 @@ codes! {
     MBA560 Error Outcome "data where the model forbids them";
     MBA562 Error Program "masks over too many modes together";
     MBA563 Warning Outcome "cells that the data do not determine";
+    MBA564 Error Outcome "no complete row and column";
+    MBA565 Warning Outcome "approximation instead of the optimum";
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
     MBA603 Error Outcome "test of a fit that did not converge";

@@ -82,8 +82,11 @@ impl Sink for Recorder {
                     result.tensor.name,
                     result.fit.status.word()
                 ));
+                let approximate = result.fit.schedule.rank_one().is_some_and(|work| work.published);
                 assert!(
-                    result.fit.status == Status::Stopped || result.fit.certificate.marginal_gap <= 1e-9,
+                    approximate
+                        || result.fit.status == Status::Stopped
+                        || result.fit.certificate.marginal_gap <= 1e-9,
                     "{}: {:?}",
                     result.name,
                     result.fit.certificate

@@ -95,6 +95,19 @@ impl Schedule {
         for group in &self.groups {
             writeln!(out, "├─ side by side: {} of the atoms that iterate", group.len())?;
         }
+        if let Some(work) = self.rank_one() {
+            let (n, m) = work.sides;
+            writeln!(out, "├─ rank one over {} × {} from its margins and its mask", count(n), count(m))?;
+            if work.published {
+                writeln!(
+                    out,
+                    "│  a formula that leaves out all rows and columns with an unknown cell (A1GM)"
+                )?;
+            } else {
+                writeln!(out, "│  a formula where what is observed of the rows is nested, else in turns")?;
+                writeln!(out, "│  where zeros put the optimum on the boundary: sweeps over all cells")?;
+            }
+        }
         for step in &self.steps {
             let Instruction::Newton(rows) = &step.instruction else { continue };
             let tables = draft.brackets_in_short(&rows.tables);

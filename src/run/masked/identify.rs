@@ -182,6 +182,10 @@ impl Class<'_> {
                 parent[i] = j;
                 joined += 1;
             }
+            if joined + 1 == n + m {
+                // one component of everything
+                return Found { determined: vec![true; self.observed.len()], rank: joined };
+            }
         }
         let determined = (0..self.observed.len())
             .map(|k| {

@@ -8,6 +8,7 @@
 
 pub mod identify;
 pub mod newton;
+pub mod rank_one;
 pub mod regular;
 pub mod rows;
 

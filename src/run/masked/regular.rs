@@ -255,7 +255,10 @@ fn zeros(tables: &Tables, gone: &[bool]) -> Vec<ZeroMarginals> {
 }
 
 /// The distribution with these potentials beside the fixed ones.
-fn distribution(model: &EnergyModel, potentials: Vec<Table>) -> Result<Distribution, Vec<Diagnostic>> {
+pub(super) fn distribution(
+    model: &EnergyModel,
+    potentials: Vec<Table>,
+) -> Result<Distribution, Vec<Diagnostic>> {
     let fixed = model.interactions.iter().filter(|i| !matches!(i.potential, Potential::Free));
     let tables = potentials.iter().map(|t| {
         let energies = t.values.iter().map(|l| -l * model.temperature).collect();

@@ -1,0 +1,562 @@
+//! Matrices of rank one with unknown cells: argmin over a, b of Σ_Ω x ln(x / a bᵀ) − x + a bᵀ.
+//!
+//! It depends on the row sums r and the column sums c of what is observed, and on the mask W. Where the
+//! observed columns of the rows are nested (a block of unknown cells, a staircase), the optimum is a formula.
+//! Elsewhere a = r / Wb and b = c / Wᵀa in turns, which is proportional fitting, and Newton steps where that
+//! crawls. Rows keep a list of their unknown or of their observed columns, whichever is shorter.
+//!
+//! `by a1gm` is the approximation of Ghalamkari & Sugiyama (AISTATS 2022, arXiv 2110.12595): it leaves out
+//! every row and column with an unknown cell where they meet, and is exact where nothing was observed there.
+
+use std::sync::Arc;
+
+use super::{Domain, regular};
+use crate::data::{Element, Storage, Tensor};
+use crate::model::{EnergyModel, Scope, Table};
+use crate::plan::Schedule;
+use crate::plan::cost::Unit;
+use crate::plan::schedule::RankOne;
+use crate::run::control::{Control, Flow, Observer, Sweep};
+use crate::run::fit::{Certificate, Counters, Fit, Status};
+use crate::run::statistic;
+use crate::run::sum::dot;
+use crate::text::{Code, Diagnostic};
+
+/// Turns before Newton steps are tried.
+const PATIENCE: usize = 40;
+
+/// Most products with the Hessian in one Newton step.
+const PRODUCTS: usize = 400;
+
+/// A sum that is this much smaller than what it was subtracted from is added up again.
+const CANCELLED: f64 = 1e-3;
+
+/// Which cells of a matrix are observed.
+struct Pattern<'a> {
+    observed: &'a [bool],
+    rows: usize,
+    columns: usize,
+    /// Where the list of each row begins; one more at the end.
+    start: Vec<usize>,
+    /// Columns: the unknown ones of a row, or its observed ones.
+    list: Vec<u32>,
+    /// Whether the list has the unknown ones.
+    unknown: Vec<bool>,
+}
+
+impl<'a> Pattern<'a> {
+    fn new(observed: &'a [bool], rows: usize, columns: usize) -> Self {
+        let (mut start, mut list) = (vec![0], Vec::new());
+        let mut unknown = Vec::with_capacity(rows);
+        for row in observed.chunks_exact(columns.max(1)) {
+            let seen = row.iter().filter(|o| **o).count();
+            let listed = 2 * seen < columns;
+            unknown.push(!listed);
+            list.extend((0u32..).zip(row).filter(|(_, o)| **o == listed).map(|(j, _)| j));
+            start.push(list.len());
+        }
+        Self { observed, rows, columns, start, list, unknown }
+    }
+
+    fn listed(&self, row: usize) -> &[u32] {
+        &self.list[self.start[row]..self.start[row + 1]]
+    }
+
+    fn row(&self, row: usize) -> &[bool] {
+        &self.observed[row * self.columns..(row + 1) * self.columns]
+    }
+
+    /// W v.
+    fn across(&self, v: &[f64], out: &mut [f64]) {
+        let all: f64 = v.iter().sum();
+        let size: f64 = v.iter().map(|x| x.abs()).sum();
+        for (i, slot) in out.iter_mut().enumerate() {
+            let listed: f64 = self.listed(i).iter().map(|j| v[*j as usize]).sum();
+            *slot = if self.unknown[i] { all - listed } else { listed };
+            if self.unknown[i] && slot.abs() < CANCELLED * size && !self.listed(i).is_empty() {
+                *slot = self.row(i).iter().zip(v).filter(|(o, _)| **o).map(|(_, x)| x).sum();
+            }
+        }
+    }
+
+    /// Wᵀ u.
+    fn down(&self, u: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        let (mut all, mut size) = (0.0, 0.0);
+        for (i, x) in u.iter().enumerate() {
+            size += x.abs();
+            let sign = if self.unknown[i] { -x } else { *x };
+            if self.unknown[i] {
+                all += x;
+            }
+            self.listed(i).iter().for_each(|j| out[*j as usize] += sign);
+        }
+        for (j, slot) in out.iter_mut().enumerate() {
+            *slot += all;
+            if slot.abs() < CANCELLED * size {
+                let column = self.observed.iter().skip(j).step_by(self.columns);
+                *slot = column.zip(u).filter(|(o, _)| **o).map(|(_, x)| x).sum();
+            }
+        }
+    }
+}
+
+/// The state of a fit, with masses of total one.
+struct Work<'a> {
+    pattern: Pattern<'a>,
+    /// Row and column sums of what is observed.
+    rows: Vec<f64>,
+    columns: Vec<f64>,
+    a: Vec<f64>,
+    b: Vec<f64>,
+    products: usize,
+}
+
+impl Work<'_> {
+    /// The largest difference of a margin, relative to the largest of its side, and both sides fitted.
+    fn gap(&mut self) -> (f64, Vec<f64>, Vec<f64>) {
+        let (mut wide, mut deep) = (vec![0.0; self.rows.len()], vec![0.0; self.columns.len()]);
+        self.pattern.across(&self.b, &mut wide);
+        self.pattern.down(&self.a, &mut deep);
+        self.products += 2;
+        wide.iter_mut().zip(&self.a).for_each(|(w, a)| *w *= a);
+        deep.iter_mut().zip(&self.b).for_each(|(d, b)| *d *= b);
+        let side = |found: &[f64], wanted: &[f64]| {
+            let most = wanted.iter().fold(0.0f64, |m, x| m.max(*x));
+            found.iter().zip(wanted).fold(0.0f64, |g, (f, w)| g.max((f - w).abs())) / most
+        };
+        (side(&wide, &self.rows).max(side(&deep, &self.columns)), wide, deep)
+    }
+
+    /// One turn: rows, then columns. Gives the gap of the rows before it.
+    fn turn(&mut self, scratch: &mut [f64], down: &mut [f64]) -> f64 {
+        self.pattern.across(&self.b, scratch);
+        let (mut gap, mut most) = (0.0f64, 0.0f64);
+        for ((a, r), s) in self.a.iter_mut().zip(&self.rows).zip(scratch) {
+            gap = gap.max((*a * *s - r).abs());
+            most = most.max(*r);
+            *a = if *r > 0.0 { r / *s } else { 0.0 };
+        }
+        self.pattern.down(&self.a, down);
+        for ((b, c), s) in self.b.iter_mut().zip(&self.columns).zip(down) {
+            *b = if *c > 0.0 { c / *s } else { 0.0 };
+        }
+        self.products += 2;
+        gap / most
+    }
+
+    /// Σ_Ω a b − Σ r ln a − Σ c ln b.
+    fn objective(&mut self) -> f64 {
+        let mut wide = vec![0.0; self.rows.len()];
+        self.pattern.across(&self.b, &mut wide);
+        self.products += 1;
+        dot(&wide, &self.a) + linear(&self.rows, &self.a) + linear(&self.columns, &self.b)
+    }
+
+    /// Solves the Newton equations by conjugate gradients: changes of ln a and ln b, and what is left of them.
+    fn step(&mut self, wide: &[f64], deep: &[f64], accuracy: f64) -> (Vec<f64>, Vec<f64>) {
+        let n = self.rows.len();
+        let diagonal: Vec<f64> = wide.iter().chain(deep).copied().collect();
+        let wanted = self.rows.iter().chain(&self.columns);
+        let mut left: Vec<f64> = wanted.zip(&diagonal).map(|(w, f)| w - f).collect();
+        let scaled = |r: &[f64]| -> Vec<f64> {
+            r.iter().zip(&diagonal).map(|(r, d)| if *d > 0.0 { r / d } else { 0.0 }).collect()
+        };
+        let mut z = scaled(&left);
+        let mut along = z.clone();
+        let mut found = vec![0.0; left.len()];
+        let mut size = dot(&left, &z);
+        let end = (accuracy * accuracy * size).max((8.0 * f64::EPSILON).powi(2));
+        let (mut up, mut under) = (vec![0.0; n], vec![0.0; deep.len()]);
+        for _ in 0..PRODUCTS {
+            if size <= end {
+                break;
+            }
+            let (mine, other) = along.split_at(n);
+            let be: Vec<f64> = self.b.iter().zip(other).map(|(b, e)| b * e).collect();
+            let ad: Vec<f64> = self.a.iter().zip(mine).map(|(a, d)| a * d).collect();
+            self.pattern.across(&be, &mut up);
+            self.pattern.down(&ad, &mut under);
+            self.products += 2;
+            let upper =
+                mine.iter().zip(wide).zip(self.a.iter().zip(&up)).map(|((d, w), (a, u))| w * d + a * u);
+            let lower =
+                other.iter().zip(deep).zip(self.b.iter().zip(&under)).map(|((e, w), (b, u))| w * e + b * u);
+            let image: Vec<f64> = upper.chain(lower).collect();
+            let bend = dot(&along, &image);
+            if bend <= 0.0 || !bend.is_finite() {
+                break;
+            }
+            let much = size / bend;
+            found.iter_mut().zip(&along).for_each(|(f, d)| *f += much * d);
+            left.iter_mut().zip(&image).for_each(|(r, i)| *r -= much * i);
+            z = scaled(&left);
+            let next = dot(&left, &z);
+            along.iter_mut().zip(&z).for_each(|(d, z)| *d = z + next / size * *d);
+            size = next;
+        }
+        (found, left)
+    }
+
+    /// A Newton step, shortened until the objective falls; false when it does not.
+    fn newton(&mut self) -> bool {
+        let (gap, wide, deep) = self.gap();
+        let (d, _) = self.step(&wide, &deep, gap.sqrt().clamp(1e-6, 0.1));
+        let before = self.objective();
+        let (a, b) = (self.a.clone(), self.b.clone());
+        let mut much = 1.0;
+        for _ in 0..30 {
+            let (left, right) = d.split_at(a.len());
+            self.a.iter_mut().zip(a.iter().zip(left)).for_each(|(x, (a, d))| *x = a * (much * d).exp());
+            self.b.iter_mut().zip(b.iter().zip(right)).for_each(|(x, (b, d))| *x = b * (much * d).exp());
+            let now = self.objective();
+            if now.is_finite() && now <= before + 8.0 * f64::EPSILON * before.abs() {
+                return true;
+            }
+            much *= 0.5;
+        }
+        (self.a, self.b) = (a, b);
+        false
+    }
+
+    /// A bound in nats per unit mass on what is still to be gained: R = Q (1 + d + e) has the margins of the
+    /// data, and the gap is at most KL(R ‖ Q).
+    fn bound(&mut self) -> Result<f64, String> {
+        let (_, wide, deep) = self.gap();
+        let wanted = self.rows.iter().chain(&self.columns);
+        let residual: Vec<f64> = wanted.zip(wide.iter().chain(&deep)).map(|(w, f)| w - f).collect();
+        let (d, left) = self.step(&wide, &deep, 1e-8);
+        let square = dot(&d, &residual).max(0.0);
+        let (mine, other) = d.split_at(wide.len());
+        let least = |side: &[f64]| side.iter().fold(f64::INFINITY, |m, x| m.min(*x));
+        let m = least(mine) + least(other);
+        if m < -1.0 {
+            return Err("the fit is too far from the optimum for a bound".into());
+        }
+        let factor = if m.abs() < 1e-4 { 0.5 - m / 6.0 } else { ((1.0 + m) * m.ln_1p() - m) / (m * m) };
+        let factor = if m == -1.0 { 1.0 } else { factor };
+        // what is left of the equations can be worth no more than its size times the spread of the factors
+        let logs = |side: &[f64]| {
+            let logs = side.iter().filter(|x| **x > 0.0).map(|x| x.ln());
+            let (low, high) = logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+            (high - low).max(1.0)
+        };
+        let missed = logs(&self.a).max(logs(&self.b)) * left.iter().map(|r| r.abs()).sum::<f64>();
+        Ok(factor * square + missed + f64::EPSILON)
+    }
+}
+
+/// −Σ w ln x over positive w.
+fn linear(weights: &[f64], values: &[f64]) -> f64 {
+    weights.iter().zip(values).filter(|(w, _)| **w > 0.0).map(|(w, x)| -w * x.ln()).sum()
+}
+
+/// How a fit ended.
+struct Ending {
+    turns: usize,
+    formula: bool,
+    stopped: bool,
+    interrupted: bool,
+}
+
+/// Fits the matrix; none when an observed zero can put the optimum on the boundary, which
+/// [`RankOne::otherwise`] is for. O(cells) once, then O(rows × shorter lists) a turn.
+///
+/// # Errors
+/// As [`crate::run::execute`]; MBA564 when `by a1gm` leaves nothing.
+pub fn execute(
+    schedule: &Schedule,
+    how: &RankOne,
+    model: &EnergyModel,
+    tensor: &Tensor,
+    control: &Control,
+    observer: &mut dyn Observer,
+) -> Result<Option<Fit>, Vec<Diagnostic>> {
+    let sides = [Scope::from([0]), Scope::from([1])];
+    let (rows, columns) = (model.modes[0].size(), model.modes[1].size());
+    let mut domain = Domain::new(model, tensor.mask.as_ref())?;
+    let Some(found) = statistic::gather(tensor, &[(&sides[0], rows), (&sides[1], columns)]) else {
+        let message = format!("`{}` has no mass to fit `{}` to", tensor.name, model.name);
+        return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which cells are observed")]);
+    };
+    let observed = domain.observed.clone();
+    let [r, c] = <[Vec<f64>; 2]>::try_from(found.tables).unwrap_or_default();
+    if !how.published && boundary(tensor, &observed, &r, &c) {
+        return Ok(None);
+    }
+    domain.settle(&sides);
+    let (a, b) = (vec![0.0; rows], vec![1.0; columns]);
+    let pattern = Pattern::new(&observed, rows, columns);
+    let mut work = Work { pattern, rows: r, columns: c, a, b, products: 0 };
+    let mut ending = Ending { turns: 0, formula: true, stopped: false, interrupted: false };
+    if how.published {
+        published(&mut work, tensor, found.total, model)?;
+    } else if !nested(&mut work, tensor, found.total) {
+        ending = turns(&mut work, control, observer);
+    }
+    let (gap, wide, _) = work.gap();
+    let (optimality_gap, reason) = match work.bound() {
+        _ if how.published && gap > control.tolerance => (
+            None,
+            Some("`by a1gm` leaves out what was observed beside unknown cells: not the optimum".into()),
+        ),
+        Ok(bound) => (Some(bound), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let kl = found.negative_entropy
+        + linear(&work.rows, &work.a)
+        + linear(&work.columns, &work.b)
+        + (wide.iter().sum::<f64>() - 1.0);
+    let size = found.negative_entropy.abs() + 1.0;
+    let kl = if kl < 0.0 && -kl <= 64.0 * f64::EPSILON * size { 0.0 } else { kl };
+    let tables = [(&sides[0], &work.a, &work.rows), (&sides[1], &work.b, &work.columns)];
+    let margins: Vec<_> =
+        tables.iter().map(|(s, v, m)| ((*s).clone(), vec![v.len()], (*m).clone())).collect();
+    let mut zero_marginals = domain.seen_zeros(&margins);
+    zero_marginals.dedup_by(|a, b| a.scope == b.scope);
+    let potentials = tables.iter().map(|(scope, values, _)| {
+        let unseen = domain.unseen(scope);
+        // where nothing was observed nothing is known, and the number means nothing
+        let logs = values.iter().zip(unseen).map(|(v, unseen)| if unseen { 0.0 } else { v.ln() });
+        Table { scope: (*scope).clone(), shape: vec![values.len()], values: logs.collect() }
+    });
+    let distribution = regular::distribution(model, potentials.collect())?;
+    let mass = found.total * distribution.log_mass.iter().sum::<f64>().exp();
+    if !zero_marginals.is_empty() {
+        domain.at_boundary(model, &distribution);
+    }
+    let status = if ending.interrupted {
+        Status::Interrupted
+    } else if ending.stopped {
+        Status::Stopped
+    } else if !zero_marginals.is_empty() {
+        Status::Boundary
+    } else if ending.formula {
+        Status::ClosedForm
+    } else {
+        Status::Converged
+    };
+    let turns = ending.turns as f64;
+    let price = schedule.steps.iter().fold(Unit::default(), |all, step| Unit {
+        operations: all.operations + turns * step.operations,
+        bytes: all.bytes + turns * step.bytes,
+    });
+    let listed = work.pattern.list.len() as f64;
+    let products = work.products as f64;
+    Ok(Some(Fit {
+        model: Arc::new(model.clone()),
+        schedule: Arc::new(schedule.clone()),
+        distribution,
+        status,
+        iterations: ending.turns,
+        certificate: Certificate { marginal_gap: gap, optimality_gap, reason },
+        total: found.total,
+        mass,
+        kl,
+        data_entropy: -found.negative_entropy,
+        counters: Counters {
+            operations: products * listed,
+            bytes: products * 12.0 * listed,
+            predicted: price,
+            peak: schedule.peak,
+        },
+        zero_marginals,
+        learned: None,
+        domain: Some(Arc::new(domain)),
+    }))
+}
+
+/// Proportional fitting in turns; Newton steps where it crawls.
+fn turns(work: &mut Work, control: &Control, observer: &mut dyn Observer) -> Ending {
+    let mut ending = Ending { turns: 0, formula: false, stopped: true, interrupted: false };
+    let (mut scratch, mut down) = (vec![0.0; work.rows.len()], vec![0.0; work.columns.len()]);
+    while ending.turns < control.max_sweeps {
+        if control.acceleration && ending.turns >= PATIENCE && ending.turns.is_multiple_of(4) {
+            work.newton();
+        }
+        let gap = work.turn(&mut scratch, &mut down);
+        ending.turns += 1;
+        let sweep = Sweep {
+            number: ending.turns,
+            own: ending.turns,
+            atom: 1,
+            atoms: 1,
+            gap,
+            tolerance: control.tolerance,
+            most: control.max_sweeps,
+            objective: None,
+        };
+        if observer.sweep(&sweep) == Flow::Interrupt {
+            ending.interrupted = true;
+            break;
+        }
+        if gap <= control.tolerance {
+            ending.stopped = false;
+            break;
+        }
+    }
+    ending
+}
+
+/// Every cell of a matrix with a value that is not zero.
+fn each(tensor: &Tensor, mut visit: impl FnMut(usize, usize, f64)) {
+    match &*tensor.storage {
+        Storage::Sparse(sparse) => {
+            let [i, j] = sparse.coordinates.as_slice() else { return };
+            let cells = i.iter().zip(j).zip(&sparse.values);
+            cells.for_each(|((i, j), x)| visit(*i as usize, *j as usize, *x));
+        }
+        Storage::Dense(dense) => crate::with_values!(&dense.values, values => {
+            let (&[n, m], &[down, across]) = (dense.shape.as_slice(), dense.strides.as_slice()) else { return };
+            for i in 0..n {
+                for j in 0..m {
+                    visit(i, j, values[i * down + j * across].to_f64());
+                }
+            }
+        }),
+    }
+}
+
+/// Whether an observed zero may have to stay zero at the optimum: it joins parts of the matrix that no
+/// positive cell joins.
+fn boundary(tensor: &Tensor, observed: &[bool], r: &[f64], c: &[f64]) -> bool {
+    let columns = c.len();
+    let live = |k: usize| r[k / columns] > 0.0 && c[k % columns] > 0.0;
+    let mut zero = observed.to_vec();
+    each(tensor, |i, j, x| zero[i * columns + j] &= x <= 0.0);
+    if !zero.iter().enumerate().any(|(k, z)| *z && live(k)) {
+        return false;
+    }
+    let mut parent: Vec<usize> = (0..r.len() + columns).collect();
+    fn root(parent: &mut [usize], mut k: usize) -> usize {
+        while parent[k] != k {
+            parent[k] = parent[parent[k]];
+            k = parent[k];
+        }
+        k
+    }
+    each(tensor, |i, j, x| {
+        if x > 0.0 {
+            let (i, j) = (root(&mut parent, i), root(&mut parent, r.len() + j));
+            parent[i] = j;
+        }
+    });
+    (0..zero.len()).any(|k| {
+        zero[k] && live(k) && root(&mut parent, k / columns) != root(&mut parent, r.len() + k % columns)
+    })
+}
+
+/// The formula for nested rows; false where they are not nested, or where a sum it divides by is zero.
+///
+/// Columns that are observed in the same rows make a block; R_0 ⊃ R_1 ⊃ … are the rows of the blocks. With
+/// A_t = Σ a over R_t, A_t / A_{t−1} is the share of R_t in what R_{t−1} has in the blocks before t.
+fn nested(work: &mut Work, tensor: &Tensor, total: f64) -> bool {
+    let pattern = &work.pattern;
+    let columns = pattern.columns;
+    let mut depth = vec![0usize; columns];
+    pattern.observed.chunks_exact(columns.max(1)).for_each(|row| {
+        depth.iter_mut().zip(row).for_each(|(d, o)| *d += usize::from(*o));
+    });
+    // a row of so many columns must have the most observed ones: those at least as deep as a bound
+    let mut order: Vec<usize> = depth.clone();
+    order.sort_unstable_by(|a, b| b.cmp(a));
+    let mut levels = order.clone();
+    levels.dedup();
+    if levels.len() > 1 << 10 {
+        return false;
+    }
+    // how many blocks a row has
+    let mut reach = vec![0usize; pattern.rows];
+    for (i, reach) in reach.iter_mut().enumerate() {
+        let row = pattern.row(i);
+        let seen = row.iter().filter(|o| **o).count();
+        let Some(bound) = seen.checked_sub(1).map(|k| order[k]) else { continue };
+        if row.iter().zip(&depth).any(|(o, d)| *o != (*d >= bound)) {
+            return false;
+        }
+        *reach = levels.iter().take_while(|d| **d >= bound).count();
+    }
+    let block: Vec<usize> = depth.iter().map(|d| levels.iter().position(|l| l == d).unwrap_or(0)).collect();
+    let blocks = levels.iter().filter(|d| **d > 0).count();
+    // mass of rows that reach s blocks, in block t
+    let mut mass = vec![vec![0.0; levels.len()]; levels.len() + 1];
+    each(tensor, |i, j, x| mass[reach[i]][block[j]] += x / total);
+    let mut share = 1.0;
+    let mut shares = Vec::with_capacity(blocks);
+    for t in 0..blocks {
+        if t > 0 {
+            let before = |from: usize| -> f64 {
+                mass.iter().skip(from + 1).map(|row| row[..t].iter().sum::<f64>()).sum()
+            };
+            let (now, last) = (before(t), before(t - 1));
+            if now <= 0.0 || last <= 0.0 {
+                return false;
+            }
+            share *= now / last;
+        }
+        shares.push(share);
+    }
+    for (j, b) in work.b.iter_mut().enumerate() {
+        *b = shares.get(block[j]).map_or(0.0, |share| work.columns[j] / share);
+    }
+    let mut wide = vec![0.0; work.rows.len()];
+    work.pattern.across(&work.b, &mut wide);
+    for ((a, r), w) in work.a.iter_mut().zip(&work.rows).zip(wide) {
+        *a = if *r > 0.0 { r / w } else { 0.0 };
+    }
+    true
+}
+
+/// The published approximation.
+fn published(
+    work: &mut Work,
+    tensor: &Tensor,
+    total: f64,
+    model: &EnergyModel,
+) -> Result<(), Vec<Diagnostic>> {
+    let pattern = &work.pattern;
+    let columns = pattern.columns;
+    let whole_row: Vec<bool> = (0..pattern.rows).map(|i| pattern.row(i).iter().all(|o| *o)).collect();
+    let mut whole_column = vec![true; columns];
+    for row in pattern.observed.chunks_exact(columns.max(1)) {
+        whole_column.iter_mut().zip(row).for_each(|(w, o)| *w &= o);
+    }
+    // sums over complete columns for rows, and over complete rows for columns
+    let (mut kept_rows, mut kept_columns) = (vec![0.0; pattern.rows], vec![0.0; columns]);
+    let mut core = 0.0;
+    each(tensor, |i, j, x| {
+        let x = x / total;
+        if whole_column[j] {
+            kept_rows[i] += x;
+        }
+        if whole_row[i] {
+            kept_columns[j] += x;
+        }
+        if whole_row[i] && whole_column[j] {
+            core += x;
+        }
+    });
+    if core <= 0.0 {
+        let message = format!("`by a1gm` finds nothing to fit `{}` to", model.name);
+        return Err(vec![
+            Diagnostic::new(Code::MBA564, message)
+                .note(format!(
+                    "every row or every column of `{}` has a missing cell, or the others are zero",
+                    tensor.name
+                ))
+                .help("leave `by a1gm` out: the optimum needs no complete row or column"),
+        ]);
+    }
+    let sum = |v: &[f64], whole: &[bool], of: bool| -> f64 {
+        v.iter().zip(whole).filter(|(_, w)| **w == of).map(|(x, _)| x).sum()
+    };
+    let below = sum(&kept_rows, &whole_row, false);
+    let beside = sum(&kept_columns, &whole_column, false);
+    for (i, a) in work.a.iter_mut().enumerate() {
+        *a = if whole_row[i] { work.rows[i] * core / (core + beside) } else { kept_rows[i] };
+    }
+    for (j, b) in work.b.iter_mut().enumerate() {
+        *b = if whole_column[j] { work.columns[j] / (core + below) } else { kept_columns[j] / core };
+    }
+    Ok(())
+}
