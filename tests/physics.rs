@@ -622,6 +622,277 @@ fn draws_have_the_means_of_the_model() {
     assert!((product - exact).abs() < 4.5 * error, "{product} against {exact} ± {error}");
 }
 
+// -------------------------------------------------------------------- the library
+
+/// Neighbouring sites of a rectangle, row by row, each pair once.
+fn bonds(rows: usize, columns: usize, periodic: bool) -> Vec<(usize, usize)> {
+    let mut list = Vec::new();
+    for i in 0..rows {
+        for j in 0..columns {
+            let ends = [(i + 1, j, rows), (i, j + 1, columns)];
+            for (k, (u, v, size)) in ends.into_iter().enumerate() {
+                let over = if k == 0 { u == rows } else { v == columns };
+                if !over || (periodic && size > 2) {
+                    list.push((i * columns + j, u % rows * columns + v % columns));
+                }
+            }
+        }
+    }
+    list
+}
+
+#[test]
+fn every_model_of_the_library_agrees_with_enumeration() {
+    use std::f64::consts::PI;
+    type Energy = Box<dyn Fn(&[f64], &[(usize, usize)]) -> f64>;
+    let over = |f: fn(f64, f64) -> f64, g: fn(f64) -> f64| -> Energy {
+        Box::new(move |x, bonds| {
+            bonds.iter().map(|(a, b)| f(x[*a], x[*b])).sum::<f64>() + x.iter().map(|a| g(*a)).sum::<f64>()
+        })
+    };
+    let patterns = [[1.0, 1.0, -1.0, -1.0, 1.0, -1.0], [1.0, -1.0, 1.0, -1.0, 1.0, 1.0]];
+    let stored = move |x: &[f64], p: usize| -> f64 {
+        let groups = cells(&[2; 6]).into_iter().filter(|c| c.iter().sum::<usize>() == p);
+        let one = |c: Vec<usize>| {
+            let inside: Vec<usize> = (0..6).filter(|k| c[*k] == 1).collect();
+            let weight: f64 = patterns.iter().map(|q| inside.iter().map(|k| q[*k]).product::<f64>()).sum();
+            -weight / 6f64.powi(p as i32 - 1) * inside.iter().map(|k| x[*k]).product::<f64>()
+        };
+        groups.map(one).sum()
+    };
+    let (w, bias) = (
+        [0.5, -0.3, 0.8, 0.1, -0.6, 0.2, 0.9, -0.4, 0.3, 0.7, -0.2, 0.6, -0.9, 0.25, 0.35],
+        [0.1, -0.2, 0.3, 0.0, 0.4, -0.5],
+    );
+    // the entries above the diagonal, row by row
+    let place = |i: usize, j: usize| i * (11 - i) / 2 + j - i - 1;
+    let entry = |i: usize, j: usize| if i == j { 0.0 } else { w[place(i.min(j), i.max(j))] };
+    let matrix: Vec<Vec<f64>> = (0..6).map(|i| (0..6).map(|j| entry(i, j)).collect()).collect();
+    let list =
+        |row: &[f64]| format!("[{}]", row.iter().map(|x| format!("{x:?}")).collect::<Vec<_>>().join(", "));
+    let matrix_text = format!("[{}]", matrix.iter().map(|r| list(r)).collect::<Vec<_>>().join(", "));
+    let patterns_text = format!("[{}, {}]", list(&patterns[0]), list(&patterns[1]));
+    let header = format!(
+        "use ising\nuse potts\nuse clock\nuse xy\nuse blume_capel\nuse memory\nuse spin_glass\nuse markov\nparam P = {patterns_text}, W = {matrix_text}, B = {}\n",
+        list(&bias)
+    );
+    let counted = |n: usize| (0..n).map(|k| k as f64).collect::<Vec<_>>();
+    let spins = vec![-1.0, 1.0];
+    let cases: Vec<(&str, Vec<f64>, bool, Energy)> = vec![
+        ("ising(s, J: 0.7, h: 0.2)", spins.clone(), false, over(|a, b| -0.7 * a * b, |a| -0.2 * a)),
+        (
+            "ising(s, J: -0.7, h: 0.2, periodic: true)",
+            spins.clone(),
+            true,
+            over(|a, b| 0.7 * a * b, |a| -0.2 * a),
+        ),
+        ("potts(s, J: 1.3)", counted(3), false, over(|a, b| if a == b { -1.3 } else { 0.0 }, |_| 0.0)),
+        (
+            "clock(s, 5, J: 0.9, h: 0.4)",
+            counted(5),
+            false,
+            over(|a, b| -0.9 * (2.0 * PI * (a - b) / 5.0).cos(), |a| -0.4 * (2.0 * PI * a / 5.0).cos()),
+        ),
+        (
+            "xy(s, 4, J: 1.1, h: 0.3, periodic: true)",
+            counted(4),
+            true,
+            over(|a, b| -1.1 * (2.0 * PI * (a - b) / 4.0).cos(), |a| -0.3 * (2.0 * PI * a / 4.0).cos()),
+        ),
+        (
+            "blume_capel(s, J: 0.8, D: 0.5, h: 0.1)",
+            vec![-1.0, 0.0, 1.0],
+            false,
+            over(|a, b| -0.8 * a * b, |a| 0.5 * a * a - 0.1 * a),
+        ),
+        ("hopfield(s, P)", spins.clone(), false, Box::new(move |x, _| stored(x, 2))),
+        ("dense_hebbian(s, P, 3)", spins.clone(), false, Box::new(move |x, _| stored(x, 3))),
+        (
+            "boltzmann_machine(s, W, B)",
+            vec![0.0, 1.0],
+            false,
+            Box::new(move |x, _| {
+                let pair = |i: usize, j: usize| -matrix[i][j] * x[i] * x[j];
+                let pairs: f64 =
+                    (0..6).flat_map(|i| (i + 1..6).map(move |j| (i, j))).map(|(i, j)| pair(i, j)).sum();
+                pairs - x.iter().zip(bias).map(|(x, b)| x * b).sum::<f64>()
+            }),
+        ),
+    ];
+    for (call, levels, periodic, energy) in cases {
+        let shown: Vec<String> = levels.iter().map(|x| format!("{x}")).collect();
+        let text = format!("{header}mode s[2, 3]: {{{}}}\n", shown.join(", "));
+        let t = 1.3;
+        let labels: Vec<String> =
+            ["log_z", "energy", "heat_capacity"].iter().map(|f| format!("({call} at {t:?}).{f}")).collect();
+        let found = numbers(&text, &labels.iter().map(String::as_str).collect::<Vec<_>>());
+        let bonds = bonds(2, 3, periodic);
+        let energies: Vec<f64> = cells(&[levels.len(); 6])
+            .iter()
+            .map(|c| energy(&c.iter().map(|k| levels[*k]).collect::<Vec<_>>(), &bonds))
+            .collect();
+        let z: f64 = energies.iter().map(|e| (-e / t).exp()).sum();
+        let mean = energies.iter().map(|e| e * (-e / t).exp()).sum::<f64>() / z;
+        let variance = energies.iter().map(|e| (e - mean).powi(2) * (-e / t).exp()).sum::<f64>() / z;
+        for (found, wanted) in found.iter().zip([z.ln(), mean, variance / (t * t)]) {
+            assert!(
+                (found - wanted).abs() < 1e-11 * wanted.abs().max(1.0),
+                "{call}: {found} is not {wanted}"
+            );
+        }
+    }
+}
+
+// -------------------------------------------------------------------- cutting and symmetry
+
+/// The sums of a program that are cut: number of parts, and whether half of the cells are left out.
+fn cuts(text: &str) -> Vec<(usize, bool)> {
+    let (session, _, _) = run(text, &Files::default());
+    let plans = session.sums().into_iter().flat_map(|(_, plans)| plans);
+    plans.map(|p| (p.slicing.parts(), p.slicing.mirrored.is_some())).collect()
+}
+
+#[test]
+fn half_of_a_symmetric_sum_is_the_whole_sum() {
+    // a field of nearly nothing takes the symmetry away, and changes no digit that is compared
+    let results =
+        ["log_z", "energy", "heat_capacity", "magnetization", "susceptibility", "mean(s[0, 0] * s[2, 1])"];
+    // two levels, four, and three of which the middle one is its own image
+    for (modes, template) in [
+        ("mode s[5, 6]: {-1, +1}", "ising(s, h: FIELD, periodic: true)"),
+        ("mode s[3, 4]: 4", "clock(s, 4, h: FIELD, periodic: true)"),
+        ("mode s[3, 3]: {-1, 0, +1}", "all(s, FIELD)"),
+    ] {
+        let text = format!(
+            "use ising\nuse clock\n{modes}\nmodel all(t, h) {{ for (a, b) in pairs(t) {{ [a b] = -0.2 * a * b }}\nfor a in t {{ [a] = -h * a }} }}\n"
+        );
+        let of = |field: &str| -> Vec<String> {
+            results.iter().map(|r| format!("({} at 2.1).{r}", template.replace("FIELD", field))).collect()
+        };
+        let (even, odd) = (of("0"), of("1e-14"));
+        let all: Vec<&str> = even.iter().chain(&odd).map(String::as_str).collect();
+        let found = numbers(&text, &all);
+        for (a, b) in found[..results.len()].iter().zip(&found[results.len()..]) {
+            close(*a, *b, 1e-11 * b.abs().max(1.0));
+        }
+        let shown = format!(
+            "{text}show {}.energy, {}.energy\n",
+            template.replace("FIELD", "0"),
+            template.replace("FIELD", "1e-14")
+        );
+        let mirrored: Vec<bool> = cuts(&shown).iter().map(|c| c.1).collect();
+        assert!(mirrored.contains(&true) && mirrored.contains(&false), "{mirrored:?}");
+        let tables = ["marginal(s[0, 0], s[1, 2])", "total.probability"];
+        let of = |field: &str, r: &str| format!("{}.{r}", template.replace("FIELD", field));
+        let labels: Vec<String> = tables.iter().flat_map(|r| [of("0", r), of("1e-14", r)]).collect();
+        let (_, recorder) = healthy(&format!("{text}show {}\n", labels.join(", ")), &Files::default());
+        for pair in labels.chunks(2) {
+            for (a, b) in recorder.numbers(&pair[0]).iter().zip(recorder.numbers(&pair[1])) {
+                close(*a, b, 1e-12);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sum_that_is_cut_is_the_same_sum() {
+    let text = "
+model m {
+    mode s[6, 7]: {-1, +1}
+    for (a, b) in neighbours(s, periodic: true) { [a b] = -a * b }
+    [s[0, 0]] = FIELD * s[0, 0]
+}
+";
+    for (field, within) in [("0", 1e-10), ("0.3", 1e-10)] {
+        let text = text.replace("FIELD", field);
+        let sweep =
+            format!("{text}sweep m over temperature in 1.9 .. 2.5 by 0.1 as w\nshow w.magnetization\n");
+        let cuts = cuts(&sweep);
+        assert!(cuts.iter().any(|c| c.0 > 1), "nothing is cut: {cuts:?}");
+        assert_eq!(cuts.iter().any(|c| c.1), field == "0");
+        // the distribution of the total, carried by the sum, against means and variances of another sum
+        let found = numbers(
+            &text,
+            &[
+                "(m at 2.2).susceptibility",
+                "(m at 2.2).magnetization",
+                "(m at 2.2).mean(sum(s))",
+                "(m at 2.2).variance(sum(s))",
+            ],
+        );
+        let square = found[0] * 42.0 * 2.2 + (42.0 * found[1]).powi(2);
+        close(square, found[3] + found[2].powi(2), within * square);
+    }
+    let (_, recorder) = healthy(
+        &format!(
+            "{}sweep m over temperature in 2 .. 3 by 0.5 as w\nshow w.log_z\n",
+            text.replace("FIELD", "0")
+        ),
+        &Files::default(),
+    );
+    let rows = recorder.value("w.log_z").as_array().unwrap().clone();
+    for (row, t) in rows.iter().zip([2.0, 2.5, 3.0]) {
+        close(row["log_z"].as_f64().unwrap(), kaufman(6, 7, 1.0 / t), 1e-10);
+    }
+}
+
+// -------------------------------------------------------------------- what belongs to a model
+
+#[test]
+fn a_loop_variable_is_no_mode_of_the_program() {
+    // `a`, `b` and `sites` also name modes here, which the templates have nothing to do with
+    let text = "
+use ising
+use potts
+mode a[3]: 3, b[2]: 5, sites[2]: 7, s[2, 2]: {-1, +1}
+";
+    let found = numbers(text, &["ising(s).log_z", "potts(s, J: 2).log_z"]);
+    let z: f64 = 2.0 * (4.0f64).exp() + 12.0 + 2.0 * (-4.0f64).exp();
+    close(found[0], z.ln(), 1e-13);
+    close(found[1], z.ln() + 4.0, 1e-13);
+}
+
+#[test]
+fn energies_are_written_out_in_their_place() {
+    let text = "
+mode a: 2, b: 3
+param E = [[0, 1, 2], [3, 4, 5.5]]
+model m { [a b] = [[0, 1, 2], [3, 4, 5.5]] }
+model n { [a b] = E }
+model o { [a] = [0, 3]
+    [b] = [0, 1, 2] }
+";
+    let found = numbers(text, &["m.log_z", "n.log_z", "o.log_z"]);
+    let z: f64 = [0.0, 1.0, 2.0, 3.0, 4.0, 5.5f64].iter().map(|e| (-e).exp()).sum();
+    close(found[0], z.ln(), 1e-14);
+    close(found[1], z.ln(), 1e-14);
+    let product = (1.0 + (-3f64).exp()) * (1.0 + (-1f64).exp() + (-2f64).exp());
+    close(found[2], product.ln(), 1e-14);
+    let wrong = codes(
+        "mode a: 2, b: 3\nmodel n { [a b] = [[1, 2], [3, 4], [5, 6]] }\nshow n.log_z\n",
+        &Files::default(),
+    );
+    assert_eq!(wrong, ["MBA331"]);
+}
+
+#[test]
+fn a_fit_is_swept_over_temperature() {
+    let text = "
+mode a: 2, b: 3
+data x[a, b] = [[10, 20, 5], [7, 3, 15]]
+model m { body(1) }
+fit m to x
+sweep m over temperature in 1 .. 2 by 0.5 as w
+";
+    let (_, recorder) =
+        healthy(&format!("{text}show w.entropy, m.entropy, (m at 2).entropy\n"), &Files::default());
+    let rows = recorder.value("w.entropy").as_array().unwrap().clone();
+    close(rows[0]["entropy"].as_f64().unwrap(), recorder.number("m.entropy"), 1e-13);
+    close(rows[2]["entropy"].as_f64().unwrap(), recorder.number("(m at 2).entropy"), 1e-13);
+    let found = codes("mode a: 2\nmodel m { body(1) }\nshow m.log_z\n", &Files::default());
+    assert!(found.contains(&"MBA330".to_string()), "{found:?}");
+}
+
 // -------------------------------------------------------------------- nonsense
 
 #[test]

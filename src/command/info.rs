@@ -7,6 +7,7 @@ use super::options::{Format, Reading};
 use super::output::report;
 use crate::data::{Amount, Binding, Header, Layout, Role};
 use crate::model::{Levels, Order};
+use crate::plan::summation::{Carry, Summation};
 use crate::report::number;
 use crate::report::{self, Rows, Style, Value};
 use crate::session::{Origin, Outcome, Session};
@@ -59,13 +60,16 @@ pub fn text_of(session: &Session, style: Style) -> String {
     out
 }
 
-fn sections(session: &Session) -> [(&'static str, Rows); 5] {
+fn sections(session: &Session) -> [(&'static str, Rows); 8] {
     [
         ("params", params(session)),
         ("modes", modes(session)),
         ("data", data(session)),
         ("columns", columns(session)),
         ("fits", fits(session)),
+        ("models with known energies", forward(session)),
+        ("sweeps", sweeps(session)),
+        ("estimates", estimates(session)),
     ]
 }
 
@@ -192,4 +196,72 @@ fn fits(session: &Session) -> Rows {
         ]
     });
     table(&["fit", "interactions", "parameters", "df", "found by", "memory"], rows.collect())
+}
+
+const SUM: [&str; 4] = ["width", "largest table", "operations", "memory"];
+
+/// The cells of a row that say what a sum costs.
+fn cost(sum: Option<&Summation>) -> Vec<Value> {
+    let Some(sum) = sum else {
+        return vec![text("out of reach"), text(""), text(""), text("")];
+    };
+    let cells = if sum.largest < 1e15 { Value::Count((sum.largest as u64).into()) } else { text("") };
+    vec![
+        Value::Count(sum.width.into()),
+        cells,
+        text(number::operations(sum.operations)),
+        text(number::bytes(sum.peak)),
+    ]
+}
+
+fn forward(session: &Session) -> Rows {
+    let rows = session.forward().into_iter().map(|forward| {
+        let mut row = vec![
+            text(forward.expression),
+            Value::Count(forward.model.modes.len().into()),
+            Value::Count(forward.model.interactions.len().into()),
+            Value::Number(forward.model.temperature),
+        ];
+        row.extend(cost(forward.sum.as_ref()));
+        row
+    });
+    table(&[&["model", "modes", "terms", "temperature"][..], &SUM].concat(), rows.collect())
+}
+
+fn sweeps(session: &Session) -> Rows {
+    let rows = session.sweeps.values().map(|curve| {
+        let ends = curve.points.first().zip(curve.points.last());
+        let (low, high) = ends.map_or((f64::NAN, f64::NAN), |(a, b)| (*a, *b));
+        let none = crate::model::Scope::empty();
+        let sum = curve.ensembles.last().and_then(|e| e.plan(Carry::Moments, &none).ok());
+        let mut row = vec![
+            text(&curve.name),
+            text(&curve.model),
+            text(&curve.over),
+            Value::Number(low),
+            Value::Number(high),
+            Value::Count(curve.points.len().into()),
+        ];
+        row.extend(if curve.fitted {
+            vec![text("after the fit"), text(""), text(""), text("")]
+        } else {
+            cost(sum.as_ref())
+        });
+        row
+    });
+    table(&[&["sweep", "model", "over", "from", "to", "points"][..], &SUM].concat(), rows.collect())
+}
+
+fn estimates(session: &Session) -> Rows {
+    let rows = session.estimates_made().into_iter().map(|e| {
+        vec![
+            text(e.name),
+            text(e.model),
+            Value::Count(e.modes.into()),
+            Value::Number(e.temperature),
+            text(e.method),
+            text(e.effort),
+        ]
+    });
+    table(&["estimate", "model", "modes", "temperature", "method", "options"], rows.collect())
 }

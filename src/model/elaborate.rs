@@ -191,6 +191,8 @@ impl Elaboration<'_> {
             (None, None) => {
                 let mut mentioned = Vec::new();
                 mentioned_modes(&declaration.items, &mut mentioned);
+                let formal = |name: &str| declaration.params.iter().flatten().any(|p| p.name.name == name);
+                mentioned.retain(|name| !formal(name));
                 // a template spans the modes that it is given
                 let mut given = Vec::new();
                 call.iter().flat_map(|c| &c.arguments).for_each(|a| names_in(&a.value, &mut given));
@@ -966,7 +968,13 @@ impl Elaboration<'_> {
             let value = match constant::evaluate(expr, &context) {
                 Ok(Constant::Truth(t)) if what == "condition" => Ok(f64::from(u8::from(t))),
                 Ok(other) if what == "condition" => constant::truth_of(&other, expr.span).map(|_| 0.0),
-                Ok(other) => constant::number_of(&other, expr.span),
+                Ok(other) => match super::numbers::Numbers::of(&other) {
+                    // a table written out where it is used
+                    Some(table) => context
+                        .entry(&Arc::new(table), expr.span)
+                        .and_then(|entry| constant::number_of(&entry, expr.span)),
+                    None => constant::number_of(&other, expr.span),
+                },
                 Err(diagnostic) => Err(diagnostic),
             };
             let value = value
@@ -1226,7 +1234,7 @@ impl Names for Context<'_, '_> {
     }
 }
 
-/// The names of modes and families that the items of a model mention.
+/// The names of modes and families that the items of a model mention; those that a loop gives stand for others.
 fn mentioned_modes(items: &[ModelItem], names: &mut Vec<String>) {
     let mut term = |t: &InteractionTerm| names.extend(t.modes.iter().map(|m| m.name.name.clone()));
     for item in items {
@@ -1257,11 +1265,13 @@ fn mentioned_modes(items: &[ModelItem], names: &mut Vec<String>) {
                 names.extend(inside.into_iter().map(|(n, _)| n));
             }
             ModelItemKind::Given(list) => names.extend(list.iter().map(|(m, _)| m.name.name.clone())),
-            ModelItemKind::For { over, items, .. } => {
+            ModelItemKind::For { names: own, over, items } => {
                 let mut inside = Vec::new();
                 names_in(over, &mut inside);
                 names.extend(inside.into_iter().map(|(n, _)| n));
-                mentioned_modes(items, names);
+                let mut repeated = Vec::new();
+                mentioned_modes(items, &mut repeated);
+                names.extend(repeated.into_iter().filter(|n| own.iter().all(|o| o.name != *n)));
             }
             _ => {}
         }

@@ -31,6 +31,18 @@ impl Table {
         strides(&self.shape)
     }
 
+    /// The size and the stride of the axis of each of `modes`, in this order.
+    pub fn axes(&self, modes: &[usize]) -> Vec<(usize, usize)> {
+        let own = self.strides();
+        let axis = |m: &usize| self.scope.position(*m).map(|axis| (self.shape[axis], own[axis]));
+        modes.iter().filter_map(axis).collect()
+    }
+
+    /// The values with the axes in the order of `modes`, which names all of the scope.
+    pub fn in_order(&self, modes: &[usize]) -> Vec<f64> {
+        offsets(&self.axes(modes)).map(|at| self.values[at]).collect()
+    }
+
     /// The table after mode `m` has become mode `to[m]`, its axes in the new order.
     #[must_use]
     pub fn renamed(&self, to: &[usize]) -> Table {
@@ -41,18 +53,22 @@ impl Table {
             .filter_map(|new| self.scope.iter().position(|old| to[old] == new))
             .map(|axis| (self.shape[axis], own[axis]))
             .collect();
-        let values = (0..self.values.len())
-            .map(|flat| {
-                let (mut rest, mut at) = (flat, 0);
-                for (size, stride) in axes.iter().rev() {
-                    at += rest % size * stride;
-                    rest /= size;
-                }
-                self.values[at]
-            })
-            .collect();
+        let values = offsets(&axes).map(|at| self.values[at]).collect();
         Table { scope, shape: axes.iter().map(|(n, _)| *n).collect(), values }
     }
+}
+
+/// The offset of every cell in row-major order, from the size and the stride of each axis.
+pub fn offsets(axes: &[(usize, usize)]) -> impl Iterator<Item = usize> {
+    let cells: usize = axes.iter().map(|(n, _)| n).product();
+    (0..cells).map(|flat| {
+        let (mut rest, mut at) = (flat, 0);
+        for (size, stride) in axes.iter().rev() {
+            at += rest % size * stride;
+            rest /= size;
+        }
+        at
+    })
 }
 
 /// Row-major strides, in elements, of an array of this shape.

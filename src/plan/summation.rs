@@ -71,6 +71,16 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The tables it uses up.
+    pub fn sources(&self) -> (usize, Option<usize>) {
+        match self {
+            Step::Product(a, b) => (*a, Some(*b)),
+            Step::SumOut { from, with, .. } => (*from, *with),
+        }
+    }
+}
+
 /// What is to be summed.
 #[derive(Debug, Clone)]
 pub struct Problem<'a> {
@@ -94,10 +104,45 @@ pub struct Problem<'a> {
     pub keep: &'a Scope,
     /// What is carried.
     pub carry: Carry,
+    /// Whether every term stays as it is, and the list of totals is reversed, when the levels of all modes are
+    /// reversed.
+    pub mirrored: bool,
     /// Number of temperatures.
     pub points: usize,
     /// Memory budget in bytes.
     pub memory: u64,
+}
+
+/// Modes whose levels are taken one after the other, the sum of each part being the same program over smaller
+/// tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Slicing {
+    /// The modes, each with the number of its levels that are taken, from the first.
+    pub modes: Vec<(usize, usize)>,
+    /// The number of all levels of the first mode, when those that are not taken are mirror images of those
+    /// that are.
+    pub mirrored: Option<usize>,
+}
+
+impl Slicing {
+    /// Number of parts.
+    pub fn parts(&self) -> usize {
+        self.modes.iter().map(|(_, levels)| levels).product()
+    }
+
+    /// The level of each sliced mode in one of the parts, and how many parts it stands for.
+    pub fn part(&self, part: usize) -> (Vec<(usize, usize)>, f64) {
+        let mut rest = part;
+        let level = |(mode, levels): &(usize, usize)| {
+            let own = rest % levels;
+            rest /= levels;
+            (*mode, own)
+        };
+        let levels: Vec<(usize, usize)> = self.modes.iter().map(level).collect();
+        let alone = |all: usize| levels.first().is_some_and(|(_, own)| all - 1 - own == *own);
+        let times = if self.mirrored.is_none_or(alone) { 1.0 } else { 2.0 };
+        (levels, times)
+    }
 }
 
 /// The program of an exact sum. Steps in order; the product of the tables left at the end is the result,
@@ -126,6 +171,8 @@ pub struct Summation {
     pub points: usize,
     /// Temperatures that are carried at once.
     pub lanes: usize,
+    /// What the sum is cut into.
+    pub slicing: Slicing,
     /// Whether weights are kept as logarithms, because their range could exceed that of numbers.
     pub logarithms: bool,
     /// Predicted operations for all temperatures.
@@ -138,8 +185,20 @@ pub struct Summation {
 const SAFE_RANGE: f64 = 500.0;
 /// Temperatures carried at once, at most.
 const MOST_LANES: usize = 16;
-/// Temperatures are carried one by one beyond this many bytes.
+/// Temperatures carried at once, where memory allows: those of one vector.
+const FEW_LANES: usize = 4;
+/// Fewer temperatures are carried at once beyond this many bytes.
 const LANES_MEMORY: f64 = (1u64 << 30) as f64;
+/// Tables that are used at once should fit into this many bytes, a cache of one core.
+const CACHE: f64 = (1u64 << 20) as f64;
+/// Slicing may cost this many times the operations.
+const SLICING_COST: f64 = 1.15;
+/// A sum is cut into at most this many parts.
+const MOST_PARTS: usize = 1 << 14;
+/// Parts whose memory is counted, since several are summed at once.
+const AT_ONCE: f64 = 16.0;
+/// Sums below this many operations are not worth cutting.
+const WORTH_CUTTING: f64 = 1e5;
 /// A sum beyond this many operations is refused whatever the memory.
 const MOST_OPERATIONS: f64 = 2e14;
 
@@ -148,51 +207,106 @@ const MOST_OPERATIONS: f64 = 2e14;
 /// # Errors
 /// MBA540 when no order fits the memory budget, with the width of the best one.
 pub fn plan(problem: &Problem<'_>) -> Result<Summation, Box<Diagnostic>> {
-    let mut best: Option<(Draft, &'static str)> = None;
+    let mut best: Option<(Draft, &'static str, Vec<usize>)> = None;
+    let none = Scope::empty();
     for (about, order) in orders(problem) {
-        let draft = Draft::new(problem, &order);
+        let draft = Draft::new(problem, &order, &none);
         let fits = |d: &Draft| d.peak(problem.carry, 1) <= problem.memory as f64;
-        let better = best.as_ref().is_none_or(|(b, _)| match (fits(&draft), fits(b)) {
+        let better = best.as_ref().is_none_or(|(b, _, _)| match (fits(&draft), fits(b)) {
             (true, false) => true,
             (false, true) => false,
             (true, true) => draft.operations < b.operations,
             (false, false) => draft.largest < b.largest,
         });
         if better {
-            best = Some((draft, about));
+            best = Some((draft, about, order));
         }
     }
-    let Some((draft, order)) = best else {
+    let Some((whole, order, modes)) = best else {
         return Err(Box::new(
             Diagnostic::new(Code::MBA901, "no order to sum in").at(problem.span, "asked for here"),
         ));
     };
     let points = problem.points.max(1);
-    let operations = draft.operations * points as f64;
-    if draft.peak(problem.carry, 1) > problem.memory as f64 || operations > MOST_OPERATIONS {
-        return Err(Box::new(refuse(problem, &draft, order, operations)));
+    if whole.operations * points as f64 > 2.0 * MOST_OPERATIONS {
+        return Err(Box::new(refuse(problem, &whole, order, whole.operations * points as f64)));
+    }
+    let (draft, slicing) = cut(problem, &modes, &whole);
+    let parts = slicing.parts();
+    let peak = |lanes: usize| draft.peak(problem.carry, lanes) * AT_ONCE.min(parts as f64);
+    let operations = draft.operations * (points * parts) as f64;
+    if peak(1) > problem.memory as f64 || operations > MOST_OPERATIONS {
+        return Err(Box::new(refuse(problem, &whole, order, whole.operations * points as f64)));
     }
     let mut lanes = points.min(MOST_LANES);
     let limit = LANES_MEMORY.min(problem.memory as f64);
-    while lanes > 1 && draft.peak(problem.carry, lanes) > limit {
-        lanes = lanes.div_ceil(2);
+    let roomy = |lanes: usize| lanes > FEW_LANES && draft.peak(problem.carry, lanes) > CACHE;
+    while lanes > 1 && (peak(lanes) > limit || roomy(lanes)) {
+        lanes = (lanes / 2).next_power_of_two();
     }
     Ok(Summation {
         name: problem.name.to_string(),
         modes: problem.modes.to_vec(),
         carry: problem.carry,
-        peak: draft.peak(problem.carry, lanes),
+        peak: peak(lanes),
         terms: problem.terms.len(),
-        slots: draft.slots,
-        steps: draft.steps,
         order,
-        width: draft.width,
-        largest: draft.largest,
+        width: whole.width,
+        largest: whole.largest,
+        slicing,
         points,
         lanes,
         logarithms: draft.range > SAFE_RANGE,
         operations,
+        slots: draft.slots,
+        steps: draft.steps,
     })
+}
+
+/// Cuts a sum into parts: by half where mirror images weigh the same, and further where its tables are larger
+/// than a cache and some modes are in most of them, as the last row of a periodic lattice is (slicing of tensor
+/// networks; Gray and Kourtis 2021, doi:10.22331/q-2021-03-15-410).
+fn cut(problem: &Problem<'_>, order: &[usize], whole: &Draft) -> (Draft, Slicing) {
+    let mut slicing = Slicing::default();
+    let mut draft = whole.clone();
+    let points = problem.points.max(1);
+    if whole.operations * (points as f64) < WORTH_CUTTING
+        || matches!(problem.carry, Carry::Least | Carry::Draws)
+    {
+        return (draft, slicing);
+    }
+    let mut sliced = Scope::empty();
+    if problem.mirrored
+        && let Some((mode, within)) = draft.busiest(problem, &sliced)
+    {
+        let all = problem.sizes[mode];
+        let taken = all.div_ceil(2);
+        let cost = taken as f64 * (draft.operations - within + within / all as f64);
+        if cost < 0.8 * draft.operations {
+            sliced = sliced.union(&Scope::from([mode]));
+            slicing = Slicing { modes: vec![(mode, taken)], mirrored: Some(all) };
+            draft = Draft::new(problem, order, &sliced);
+        }
+    }
+    let allowed = SLICING_COST * draft.operations * slicing.parts() as f64;
+    while draft.peak(problem.carry, points.min(FEW_LANES)) > CACHE
+        && let Some((mode, _)) = draft.busiest(problem, &sliced)
+    {
+        let mut finer = slicing.clone();
+        finer.modes.push((mode, problem.sizes[mode]));
+        let scope = sliced.union(&Scope::from([mode]));
+        let next = Draft::new(problem, order, &scope);
+        if finer.parts() > MOST_PARTS || next.operations * finer.parts() as f64 > allowed {
+            break;
+        }
+        (draft, slicing, sliced) = (next, finer, scope);
+    }
+    let memory = problem.memory as f64;
+    let taken = draft.peak(problem.carry, 1) * AT_ONCE.min(slicing.parts() as f64);
+    if taken > memory && whole.peak(problem.carry, 1) <= memory {
+        return (whole.clone(), Slicing::default());
+    }
+    (draft, slicing)
 }
 
 fn refuse(problem: &Problem<'_>, draft: &Draft, order: &str, operations: f64) -> Diagnostic {
@@ -210,8 +324,9 @@ fn refuse(problem: &Problem<'_>, draft: &Draft, order: &str, operations: f64) ->
         ))
         .note(format!("the memory budget is {}", human::bytes(problem.memory as f64)))
         .help(
-            "make the model narrower (an open edge costs half of a periodic one), or ask for an approximation \
-             by name: mean field, TAP, Bethe, or Monte Carlo",
+            "make the model narrower (an open edge costs half of a periodic one), or take an approximation by name, \
+             as in `estimate m by bethe as rough`: `mean_field`, `tap`, `bethe`; or a simulation: `gibbs`, \
+             `checkerboard`, `tempering`, `annealed_importance`",
         )
 }
 
@@ -267,6 +382,7 @@ fn along(modes: &[String], axis: usize) -> Option<Vec<usize>> {
     Some(keys.into_iter().map(|(_, _, position)| position).collect())
 }
 
+#[derive(Clone)]
 struct Draft {
     slots: Vec<Slot>,
     steps: Vec<Step>,
@@ -278,10 +394,14 @@ struct Draft {
     alive: f64,
     /// Cells of all tables that a mode was summed out of, for the choices that are remembered.
     choices: f64,
+    /// The operations on tables that hold each mode.
+    within: Vec<f64>,
 }
 
 impl Draft {
-    fn new(problem: &Problem<'_>, order: &[usize]) -> Self {
+    /// The program in an order, without the modes in `sliced`.
+    fn new(problem: &Problem<'_>, order: &[usize], sliced: &Scope) -> Self {
+        let terms: Vec<Scope> = problem.terms.iter().map(|scope| scope.difference(sliced)).collect();
         let mut rank = vec![usize::MAX; problem.sizes.len()];
         for (position, mode) in order.iter().enumerate() {
             rank[*mode] = position;
@@ -293,7 +413,7 @@ impl Draft {
         };
         let cells = |modes: &[usize]| modes.iter().map(|m| problem.sizes[*m] as f64).product::<f64>();
         let mut touching: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (k, scope) in problem.terms.iter().enumerate() {
+        for (k, scope) in terms.iter().enumerate() {
             scope.iter().for_each(|m| touching.entry(m).or_default().push(k));
         }
         let mut draft = Draft {
@@ -305,6 +425,7 @@ impl Draft {
             range: 0.0,
             alive: 0.0,
             choices: 0.0,
+            within: vec![0.0; problem.sizes.len()],
         };
         let mut scopes: Vec<Scope> = Vec::new();
         let mut degrees: Vec<f64> = Vec::new();
@@ -331,7 +452,7 @@ impl Draft {
             degrees.push(degree);
             size * degree
         };
-        for (k, scope) in problem.terms.iter().enumerate() {
+        for (k, scope) in terms.iter().enumerate() {
             let size = make(&mut draft, scope.clone(), 1.0, &mut scopes, &mut degrees);
             scope.iter().for_each(|m| holding[m].push(k));
             alive.push(size);
@@ -340,7 +461,7 @@ impl Draft {
         most = f64::max(most, total);
         let mut loose: Vec<usize> = (0..problem.terms.len()).filter(|k| scopes[*k].is_empty()).collect();
         let mut used = vec![false; problem.terms.len()];
-        for mode in order {
+        for mode in order.iter().filter(|m| !sliced.contains(**m)) {
             let mut inputs: Vec<usize> = holding[*mode].iter().copied().filter(|k| !used[*k]).collect();
             if inputs.is_empty() {
                 continue;
@@ -385,7 +506,9 @@ impl Draft {
             let spread = problem.spread.get(*mode).copied().unwrap_or(0) as f64;
             let degree = degrees[large] + with - 1.0 + spread;
             let planes = if problem.carry == Carry::Moments { 6.0 } else { 1.0 };
-            draft.operations += product * (2.0 * degrees[large] * with + 1.0) * planes;
+            let operations = product * (2.0 * degrees[large] * with + 1.0) * planes;
+            draft.operations += operations;
+            clique.iter().for_each(|m| draft.within[m] += operations);
             let size = make(&mut draft, clique.without(*mode), degree, &mut scopes, &mut degrees);
             draft.choices += size;
             draft.steps.push(Step::SumOut { mode: *mode, from: large, with: small });
@@ -431,6 +554,15 @@ impl Draft {
         draft
     }
 
+    /// The mode that most of the operations are on tables of, and how many: one that is summed out, and has not
+    /// been sliced.
+    fn busiest(&self, problem: &Problem<'_>, sliced: &Scope) -> Option<(usize, f64)> {
+        let open = |m: &usize| problem.sizes[*m] > 1 && !problem.keep.contains(*m) && !sliced.contains(*m);
+        let candidates = (0..problem.sizes.len()).filter(open);
+        let best = candidates.max_by(|a, b| self.within[*a].total_cmp(&self.within[*b]).then(b.cmp(a)))?;
+        Some((best, self.within[best]))
+    }
+
     fn peak(&self, carry: Carry, lanes: usize) -> f64 {
         let remembered = match carry {
             Carry::Least => 4.0 * self.choices,
@@ -457,9 +589,21 @@ impl Summation {
         };
         let kind = if self.carry == Carry::Least { "exact minimum" } else { "exact sum" };
         let scale = if self.logarithms { ", in logarithms" } else { "" };
+        let parts = match (self.slicing.parts(), self.slicing.mirrored) {
+            (1, None) => String::new(),
+            (1, Some(_)) => "├─ one half of the cells, since the other is its mirror image\n".to_string(),
+            (n, mirrored) => {
+                let names: Vec<&str> =
+                    self.slicing.modes.iter().map(|(m, _)| self.modes[*m].as_str()).collect();
+                let few = names.iter().take(4).copied().collect::<Vec<_>>().join(", ");
+                let more = if names.len() > 4 { ", …" } else { "" };
+                let half = if mirrored.is_some() { ", half of them by symmetry" } else { "" };
+                format!("├─ in {n} parts, one for each choice of levels of {few}{more}{half}\n")
+            }
+        };
         format!(
-            "{kind}, carrying {}{at_once}{scale}\n├─ modes summed out {}: width {}, largest table {} cells\n├─ {} \
-             products and sums: {operations} operations\n└─ peak: {peak}\n",
+            "{kind}, carrying {}{at_once}{scale}\n├─ modes summed out {}: width {}, largest table {} cells\n{parts}├─ \
+             {} products and sums: {operations} operations\n└─ peak: {peak}\n",
             self.carry.about(),
             self.order,
             self.width,
@@ -483,6 +627,7 @@ impl Summation {
         serde_json::json!({
             "model": self.name, "carry": self.carry.about(), "order": self.order, "width": self.width,
             "largest": self.largest, "points": self.points, "at_once": self.lanes,
+            "parts": self.slicing.parts(), "mirrored": self.slicing.mirrored.is_some(),
             "logarithms": self.logarithms, "operations": self.operations, "peak": self.peak,
             "steps": steps.collect::<Vec<_>>(),
         })

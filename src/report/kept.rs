@@ -17,7 +17,7 @@ use crate::model::{Mode, Scope, Table};
 use crate::run::approximate::{APPROXIMATIONS, Approximation};
 use crate::run::balance::Balanced;
 use crate::run::learned::{Coefficient, Finding, Learned};
-use crate::run::monte_carlo::{Estimate, Observed, Simulation, Work};
+use crate::run::monte_carlo::{Coverage, Estimate, Observed, Simulation, Work};
 use crate::run::{Certificate, Control};
 
 /// The result of a statement that is no fit.
@@ -204,6 +204,7 @@ fn put_found(writer: &mut Writer, prefix: &str, found: &Found) -> Result<Json, S
                 marginals,
                 acceptance,
                 trades,
+                coverage,
             } = &**simulation;
             let own: Vec<usize> = marginals.iter().map(Vec::len).collect();
             let flat: Vec<f64> = marginals.iter().flatten().flat_map(|o| [o.value, o.error]).collect();
@@ -217,6 +218,7 @@ fn put_found(writer: &mut Writer, prefix: &str, found: &Found) -> Result<Json, S
                 "levels": own,
                 "acceptance": acceptance.map(exact),
                 "trades": trades.map(exact),
+                "coverage": coverage.as_ref().map(put_coverage),
             }))
         }
         Found::Work(done) => {
@@ -285,7 +287,27 @@ fn take_found(reader: &mut Reader, prefix: &str, json: &Json) -> Result<Found, S
         marginals: cut(&pairs, &json["levels"])?,
         acceptance: optional(&json["acceptance"])?,
         trades: optional(&json["trades"])?,
+        coverage: some(&json["coverage"]).map(|c| take_coverage(&c)).transpose()?,
     })))
+}
+
+fn put_coverage(coverage: &Coverage) -> Json {
+    let Coverage { proposals, effective, longest_stay, moves } = coverage;
+    json!({
+        "proposals": proposals,
+        "effective": exact(*effective),
+        "longest_stay": longest_stay,
+        "moves": moves,
+    })
+}
+
+fn take_coverage(json: &Json) -> Result<Coverage, String> {
+    Ok(Coverage {
+        proposals: whole(&json["proposals"])?,
+        effective: number(&json["effective"])?,
+        longest_stay: whole(&json["longest_stay"])?,
+        moves: whole(&json["moves"])?,
+    })
 }
 
 fn put_estimate(estimate: &Estimate) -> Json {

@@ -7,6 +7,7 @@ use super::distribution::Distribution;
 use super::sum::{dot, entropy};
 use super::summation::{self, Least, Sums, Term};
 use crate::data::Sparse;
+use crate::model::table::offsets;
 use crate::model::{Algebra, EnergyModel, Forbidden, Interaction, Potential, Scope, Table};
 use crate::plan::order::search;
 use crate::plan::summation::{Carry, Problem, Summation, plan};
@@ -180,11 +181,13 @@ impl Ensemble {
         let coldest = self.temperatures.iter().copied().fold(f64::INFINITY, f64::min);
         let scopes: Vec<Scope> = terms.iter().map(|t| t.scope.clone()).collect();
         let ranges: Vec<f64> = terms.iter().map(|t| t.range() / coldest).collect();
-        let spread = match (carry, totals) {
+        let most = |s: &Vec<usize>| s.iter().copied().max().unwrap_or(0);
+        let (spread, symmetric) = match (carry, totals) {
             (Carry::Total, Some(axis)) => {
-                axis.steps.iter().map(|s| s.iter().copied().max().unwrap_or(0)).collect()
+                let even = |s: &Vec<usize>| s.iter().zip(s.iter().rev()).all(|(a, b)| a + b == most(s));
+                (axis.steps.iter().map(most).collect(), axis.steps.iter().all(even))
             }
-            _ => Vec::new(),
+            _ => (Vec::new(), true),
         };
         plan(&Problem {
             name: &self.model.name,
@@ -197,6 +200,7 @@ impl Ensemble {
             ranges: &ranges,
             keep,
             carry,
+            mirrored: terms.iter().all(Term::mirrored) && symmetric,
             points: self.temperatures.len(),
             memory: self.memory,
         })
@@ -317,14 +321,12 @@ impl Ensemble {
         let shape: Vec<usize> = keep.iter().map(|m| self.model.modes[m].size()).collect();
         let mut table = Table::filled(keep.clone(), shape, elsewhere);
         let strides = table.strides();
-        for (flat, value) in values.iter().enumerate() {
-            let (mut rest, mut at) = (flat, 0);
-            for (axis, mode) in keep.iter().enumerate().rev() {
-                let size = self.terms.sizes[mode];
-                at += (self.terms.given[mode].unwrap_or(0) + rest % size) * strides[axis];
-                rest /= size;
-            }
-            table.values[at] = *value;
+        let given = |m: usize| self.terms.given[m].unwrap_or(0);
+        let base: usize = keep.iter().zip(&strides).map(|(m, stride)| given(m) * stride).sum();
+        let open: Vec<(usize, usize)> =
+            keep.iter().zip(&strides).map(|(m, stride)| (self.terms.sizes[m], *stride)).collect();
+        for (at, value) in offsets(&open).zip(values) {
+            table.values[base + at] = *value;
         }
         table
     }
@@ -376,7 +378,8 @@ impl Ensemble {
         let given: Vec<usize> = self.terms.given.iter().map(|g| g.unwrap_or(0)).collect();
         let shape = self.model.modes.iter().map(crate::model::Mode::size).collect();
         let temperature = self.temperatures.first().copied().unwrap_or(1.0);
-        Ok(summation::draw(&plan, &terms, temperature, &given, shape, (n, seed)))
+        let wanted = summation::Wanted { temperature, given: &given, shape, count: n, seed };
+        Ok(summation::draw(&plan, &terms, wanted))
     }
 
     /// The ensemble of the modes that remain when others are summed out: its energy is −T ln of what their
@@ -600,35 +603,7 @@ impl Terms {
 
     /// Cuts a term down to the levels that are given; a mode with a given level is no longer in it.
     fn slice(&self, term: &mut Term) {
-        if term.scope.iter().all(|m| self.given[m].is_none()) {
-            return;
-        }
-        let strides = crate::model::table::strides(&term.shape);
-        let mut base = 0;
-        let mut loops = Vec::new();
-        for ((mode, size), stride) in term.scope.iter().zip(&term.shape).zip(&strides) {
-            match self.given[mode] {
-                Some(level) => base += level * stride,
-                None => loops.push((*size, *stride)),
-            }
-        }
-        let cells: usize = loops.iter().map(|(n, _)| n).product();
-        let cut = |values: &Vec<f64>| -> Vec<f64> {
-            (0..cells)
-                .map(|flat| {
-                    let (mut rest, mut at) = (flat, base);
-                    for (size, stride) in loops.iter().rev() {
-                        at += rest % size * stride;
-                        rest /= size;
-                    }
-                    values[at]
-                })
-                .collect()
-        };
-        term.energy = term.energy.as_ref().map(cut);
-        term.value = term.value.as_ref().map(cut);
-        term.scope = term.scope.iter().filter(|m| self.given[*m].is_none()).collect();
-        term.shape = loops.iter().map(|(n, _)| *n).collect();
+        *term = term.at(|m| self.given[m]);
     }
 
     /// The energies and more terms, with one that says nothing for each mode that is in none of them.

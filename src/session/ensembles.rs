@@ -9,9 +9,9 @@ use crate::model::constant;
 use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
 use crate::model::mode::number_label;
-use crate::model::{Mode, elaborate};
+use crate::model::{EnergyModel, Mode, elaborate};
 use crate::plan::summation::{Carry, Summation};
-use crate::report::results::{Curve, critical, evaluate_ensemble, unwrap_model};
+use crate::report::results::{Curve, critical, evaluate_ensemble, thermal, unwrap_model};
 use crate::run::Ensemble;
 use crate::text::ast::{Argument, Binary, Call, Expr, ExprKind, Ident, Sweep};
 use crate::text::{Code, Diagnostic, Span, Token, format_expression, suggest, tokenize};
@@ -22,7 +22,30 @@ const MOST_POINTS: f64 = 100_000.0;
 /// What divides the energy, where names of params are expected.
 const TEMPERATURE: &str = "temperature";
 
+/// A model with known energies that a program asks something of.
+pub struct Forward {
+    /// How it is written.
+    pub expression: String,
+    /// The model.
+    pub model: std::sync::Arc<EnergyModel>,
+    /// The sum that gives its thermodynamics; none when that is out of reach.
+    pub sum: Option<Summation>,
+}
+
 impl Session {
+    /// The models with known energies that results are asked of, in the order of their names.
+    pub fn forward(&self) -> Vec<Forward> {
+        let none = crate::model::Scope::empty();
+        let one = |(expression, ensemble): (&String, &Ensemble)| Forward {
+            expression: expression.clone(),
+            model: std::sync::Arc::clone(&ensemble.model),
+            sum: ensemble.plan(Carry::Moments, &none).ok(),
+        };
+        let mut models: Vec<Forward> = self.ensembles.borrow().iter().map(one).collect();
+        models.sort_by(|a, b| a.expression.cmp(&b.expression));
+        models
+    }
+
     /// A model, or a template with its arguments, with params set to other values.
     pub(super) fn ensemble_of(&self, call: &Call, settings: &[(Ident, f64)]) -> Result<Ensemble, Diagnostic> {
         // arguments and params are constants, so that the same words mean the same model
@@ -96,6 +119,16 @@ impl Session {
             let entry = declarations.model(&call.name.name, call.name.span)?.clone();
             elaborate(&declarations, &known, &entry, Some(&call), None)
         };
+        let nothing = model.as_ref().is_some_and(|m| m.modes.is_empty());
+        if nothing {
+            return Err(Diagnostic::new(
+                Code::MBA330,
+                format!("`{}` has no distribution of its own", call.name.name),
+            )
+            .at(call.span, "asked for here")
+            .note("its modes are those of the data that it is fitted to")
+            .help("fit it to data and ask the fit, or declare modes in it and give them energies"));
+        }
         let Some(mut model) = model else {
             let wrong = found.into_iter().find(Diagnostic::is_error);
             return Err(wrong.unwrap_or_else(|| {
@@ -207,10 +240,14 @@ impl Session {
             for t in [points.first(), points.last()].into_iter().flatten() {
                 check_temperature(*t, sweep.range.span)?;
             }
+            if let Some(model) = self.fit_without_energies(&sweep.model) {
+                let (ensembles, marks) = (Vec::new(), Vec::new());
+                return Ok(Curve { name, over, points, ensembles, model, fitted: true, marks });
+            }
             let ensemble = evaluate_ensemble(&sweep.model, self)?.at(points.clone());
             let marks = critical(&ensemble.model);
             let model = ensemble.model.name.clone();
-            return Ok(Curve { name, over, points, ensembles: vec![ensemble], model, marks });
+            return Ok(Curve { name, over, points, ensembles: vec![ensemble], model, fitted: false, marks });
         }
         let (call, mut settings) = unwrap_model(&sweep.model, self)?;
         let place = settings.len();
@@ -221,7 +258,31 @@ impl Session {
             ensembles.push(self.new_ensemble(&call, &settings)?);
         }
         let model = ensembles.first().map_or_else(String::new, |e| e.model.name.clone());
-        Ok(Curve { name, over, points, ensembles, model, marks: Vec::new() })
+        Ok(Curve { name, over, points, ensembles, model, fitted: false, marks: Vec::new() })
+    }
+
+    /// The fit that is swept, when its model has no energies of its own.
+    fn fit_without_energies(&self, model: &Expr) -> Option<String> {
+        let ExprKind::Name(name) = &model.kind else { return None };
+        let fitted = self.planned.iter().any(|p| p.name == *name);
+        let call = Call {
+            name: Ident { name: name.clone(), span: model.span },
+            arguments: Vec::new(),
+            span: model.span,
+        };
+        (fitted && self.ensemble_of(&call, &[]).is_err()).then(|| name.clone())
+    }
+
+    /// A sweep by its name; one of a fit has its ensemble once the fit is there.
+    pub(super) fn curve_by_name(&self, name: &str) -> Option<Curve> {
+        let mut curve = self.sweeps.get(name)?.clone();
+        if curve.fitted
+            && let Some(fit) = self.results.get(&curve.model)
+            && let Ok(ensemble) = thermal(fit, fit.span)
+        {
+            curve.ensembles = vec![ensemble.at(curve.points.clone())];
+        }
+        Some(curve)
     }
 
     fn points(&self, sweep: &Sweep) -> Result<Vec<f64>, Diagnostic> {

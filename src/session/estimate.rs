@@ -21,7 +21,7 @@ use crate::run::landscape::Landscape;
 use crate::run::monte_carlo::{
     Kernel, Ladder, Path, Scan, Settings, Simulation, anneal, anneal_back, simulate,
 };
-use crate::text::ast::{Estimate, Expr, ExprKind, FitOption, OptionValue};
+use crate::text::ast::{Estimate, Expr, ExprKind, FitOption, OptionValue, Statement, StatementKind};
 use crate::text::{Code, Diagnostic, Span, parse_expression, suggest};
 
 /// What a method is.
@@ -212,7 +212,40 @@ impl<'a> Options<'a> {
     }
 }
 
+/// An estimate that a program makes.
+pub struct Estimated {
+    /// Its name.
+    pub name: String,
+    /// The model.
+    pub model: String,
+    /// Number of modes.
+    pub modes: usize,
+    /// The temperature.
+    pub temperature: f64,
+    /// The method.
+    pub method: &'static str,
+    /// Its options in words.
+    pub effort: String,
+}
+
 impl Session {
+    /// The estimates of the program, in the order of the text; what is wrong with one has been reported.
+    pub fn estimates_made(&self) -> Vec<Estimated> {
+        let one = |statement: &Statement| {
+            let StatementKind::Estimate(estimate) = &statement.kind else { return None };
+            let (model, _, method, options) = self.prepare(estimate, statement.span).ok()?;
+            Some(Estimated {
+                name: estimate.name.as_ref()?.name.clone(),
+                model: model.name,
+                modes: model.modes.len(),
+                temperature: model.temperature,
+                method: method.0,
+                effort: effort(&options),
+            })
+        };
+        self.main().iter().filter_map(one).collect()
+    }
+
     pub(super) fn check_estimate(
         &self,
         estimate: &Estimate,
@@ -621,6 +654,21 @@ fn after(result: &EstimateResult, span: Span) -> Option<Diagnostic> {
                 .at(span, format!("a probability still moves by {:.1e} after {} sweeps", a.residual, a.sweeps))
                 .help("damp more with `{ damping 0.9 }`, allow more with `{ max_sweeps … }`, or take another method"),
         ),
+        Found::Simulation(s) if !estimates::covered(result) => {
+            let c = s.coverage?;
+            Some(
+                Diagnostic::new(Code::MBA554, format!("the proposal of `{}` misses part of the model", result.name))
+                    .at(
+                        span,
+                        format!(
+                            "{} proposals are worth {:.1} cells of the model, and a chain refused {} of {} in a row",
+                            c.proposals, c.effective, c.longest_stay, c.moves
+                        ),
+                    )
+                    .note("what is hardly ever proposed is hardly ever seen, and the error bars do not know of it")
+                    .help("propose from a distribution that is closer to the model, or take `by gibbs` or `by tempering`"),
+            )
+        }
         Found::Simulation(s) if !estimates::reliable(result) => {
             let tau = s.magnetization.map_or(0.0, |m| m.autocorrelation_time).max(s.energy.autocorrelation_time);
             Some(

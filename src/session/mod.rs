@@ -32,7 +32,8 @@ pub mod topics;
 pub use balancing::PlannedBalance;
 pub use bind::{Bound, Origin};
 pub use checkpoint::Keeping;
-pub use estimate::{estimators, options as estimate_options};
+pub use ensembles::Forward;
+pub use estimate::{Estimated, estimators, options as estimate_options};
 pub use execute::sweeps;
 pub use load::Unit;
 pub use prompt::Prompt;
@@ -375,7 +376,7 @@ impl Environment for Session {
         self.ensemble_of(model, settings)
     }
     fn curve(&self, name: &str) -> Option<Curve> {
-        self.sweeps.get(name).cloned()
+        self.curve_by_name(name)
     }
     fn curve_names(&self) -> Vec<String> {
         self.sweeps.keys().cloned().collect()

@@ -15,7 +15,11 @@ pub(super) fn check_path(path: &Text) -> Option<Diagnostic> {
     Some(
         Diagnostic::new(Code::MBA409, format!("cannot draw a picture to `{}`", path.value))
             .at(path.span, "this format is not drawn")
-            .help(format!("end it in {}, which every browser shows", endings.join(", "))),
+            .note("pictures of pixels need a font to write with, and none comes with `mba`")
+            .help(format!(
+                "end it in {}, which browsers, text processors and LaTeX take",
+                endings.join(", ")
+            )),
     )
 }
 

@@ -166,6 +166,7 @@ codes! {
     MBA551 Warning Outcome "coefficients that no data determine";
     MBA552 Error Outcome "approximation did not converge";
     MBA553 Warning Outcome "simulation too short for its error bars";
+    MBA554 Warning Outcome "proposal that misses part of the model";
     MBA531 Error Program "checkpoint of something else";
     MBA532 Error Program "checkpoint cannot be read";
     MBA533 Error Outcome "checkpoint cannot be written";

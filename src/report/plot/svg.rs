@@ -26,6 +26,29 @@ pub fn draw(figure: &Figure) -> Result<String, String> {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
+type Plane<'a, 'b> = ChartContext<
+    'a,
+    SVGBackend<'b>,
+    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
+>;
+
+/// A pair of axes under a title, with room for the labels beside them.
+fn plane<'a, 'b>(
+    area: &'a Area<'b>,
+    title: &str,
+    beside: u32,
+    across: std::ops::Range<f64>,
+    up: std::ops::Range<f64>,
+) -> Result<Plane<'a, 'b>, String> {
+    ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(44)
+        .y_label_area_size(beside)
+        .build_cartesian_2d(across, up)
+        .map_err(|e| e.to_string())
+}
+
 fn panel_on(area: &Area<'_>, panel: &Panel) -> Result<(), String> {
     match &panel.content {
         Content::Line { points, marks } => line(area, panel, points, marks),
@@ -54,13 +77,7 @@ fn line(
 ) -> Result<(), String> {
     let (left, right) = span(points.iter().map(|p| p.0), 0.02);
     let (low, high) = span(points.iter().map(|p| p.1), 0.06);
-    let mut chart = ChartBuilder::on(area)
-        .caption(&panel.title, ("sans-serif", 18))
-        .margin(12)
-        .x_label_area_size(44)
-        .y_label_area_size(74)
-        .build_cartesian_2d(left..right, low..high)
-        .map_err(|e| e.to_string())?;
+    let mut chart = plane(area, &panel.title, 74, left..right, low..high)?;
     chart
         .configure_mesh()
         .x_desc(&panel.across)
@@ -96,13 +113,7 @@ fn bars_on(area: &Area<'_>, panel: &Panel, bars: &[(String, f64)]) -> Result<(),
     let (low, high) = span(bars.iter().map(|b| b.1).chain([0.0]), 0.0);
     let high = if high > 0.0 { high + (high - low) * 0.06 } else { high };
     let count = bars.len().max(1);
-    let mut chart = ChartBuilder::on(area)
-        .caption(&panel.title, ("sans-serif", 18))
-        .margin(12)
-        .x_label_area_size(44)
-        .y_label_area_size(74)
-        .build_cartesian_2d(0.0..count as f64, low..high)
-        .map_err(|e| e.to_string())?;
+    let mut chart = plane(area, &panel.title, 74, 0.0..count as f64, low..high)?;
     let name = |x: &f64| {
         let k = x.floor();
         let near = (x - k - 0.5).abs() < 1e-6;
@@ -128,12 +139,6 @@ fn bars_on(area: &Area<'_>, panel: &Panel, bars: &[(String, f64)]) -> Result<(),
     chart.draw_series(shapes).map_err(|e| e.to_string())?;
     names_below(&mut chart, bars.iter().map(|b| b.0.as_str()), low)
 }
-
-type Plane<'a, 'b> = ChartContext<
-    'a,
-    SVGBackend<'b>,
-    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
->;
 
 /// The names of places along the horizontal axis, as many as there is room for.
 fn names_below<'n>(
@@ -179,13 +184,9 @@ fn field(
     values: &[f64],
 ) -> Result<(), String> {
     let (low, high) = span(values.iter().copied(), 0.0);
-    let mut chart = ChartBuilder::on(area)
-        .caption(format!("{} (from {low:.4} to {high:.4})", panel.title), ("sans-serif", 18))
-        .margin(12)
-        .x_label_area_size(44)
-        .y_label_area_size(110)
-        .build_cartesian_2d(0.0..columns.len().max(1) as f64, 0.0..rows.len().max(1) as f64)
-        .map_err(|e| e.to_string())?;
+    let title = format!("{} (from {low:.4} to {high:.4})", panel.title);
+    let (right, top) = (columns.len().max(1) as f64, rows.len().max(1) as f64);
+    let mut chart = plane(area, &title, 110, 0.0..right, 0.0..top)?;
     let height = rows.len();
     let row_name = |y: &f64| {
         let k = (height as f64 - y).floor();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::arguments::{Given, Spans, scope_of};
+use super::probabilities::normalise_columns;
 use super::quantity::{Quantity, quantity};
 use crate::model::{Scope, Table};
 use crate::report::value::{Array, Rows, Value};
@@ -217,22 +218,7 @@ fn first(ensemble: &Ensemble, keep: &Scope) -> Result<Table, Diagnostic> {
 
 /// A table with its axes in the order of `modes`.
 fn laid_out(ensemble: &Ensemble, table: &Table, modes: &[usize]) -> Value {
-    let own = table.strides();
-    let axes: Vec<(usize, usize)> = modes
-        .iter()
-        .filter_map(|m| table.scope.position(*m))
-        .map(|axis| (table.shape[axis], own[axis]))
-        .collect();
-    let values: Vec<f64> = (0..table.values.len())
-        .map(|flat| {
-            let (mut rest, mut at) = (flat, 0);
-            for (size, stride) in axes.iter().rev() {
-                at += rest % size * stride;
-                rest /= size;
-            }
-            table.values[at]
-        })
-        .collect();
+    let values = table.in_order(modes);
     let modes = modes.iter().map(|m| ensemble.model.modes[*m].clone()).collect();
     Value::Array(Array { modes, values: values.into() })
 }
@@ -265,12 +251,7 @@ fn conditional(ensemble: &Ensemble, given: &Given<'_>) -> Result<Value, Diagnost
     };
     let columns: usize = open.iter().map(|m| ensemble.model.modes[*m].size()).product();
     let mut values = array.values.to_vec();
-    for column in 0..columns {
-        let mass: f64 = values.iter().skip(column).step_by(columns).sum();
-        for x in values.iter_mut().skip(column).step_by(columns) {
-            *x = if mass == 0.0 { f64::NAN } else { *x / mass };
-        }
-    }
+    normalise_columns(&mut values, columns);
     Ok(Value::Array(Array { modes: array.modes, values: values.into() }))
 }
 

@@ -61,7 +61,7 @@ pub const ESTIMATES: &[EstimateField] = &[
     },
     EstimateField {
         name: "status",
-        about: "converged or stopped; for simulations reliable or too_short",
+        about: "converged or stopped; for simulations reliable, too_short or poor_proposal",
         read: |e| Some(Value::Text(status(e).into())),
     },
     EstimateField { name: "log_z", about: "log of the partition function, in nats", read: log_z },
@@ -92,6 +92,16 @@ pub const ESTIMATES: &[EstimateField] = &[
         name: "acceptance",
         about: "part of the proposals that were accepted",
         read: |e| simulation(e).and_then(|s| s.acceptance).map(Value::Number),
+    },
+    EstimateField {
+        name: "effective_proposals",
+        about: "as many cells of the model itself would say as much as those proposed, at most 10 000",
+        read: |e| simulation(e).and_then(|s| s.coverage).map(|c| Value::Number(c.effective)),
+    },
+    EstimateField {
+        name: "longest_stay",
+        about: "the most proposals that a chain refused in a row",
+        read: |e| simulation(e).and_then(|s| s.coverage).map(|c| Value::Count(c.longest_stay.into())),
     },
     EstimateField {
         name: "trades",
@@ -127,15 +137,22 @@ fn status(e: &EstimateResult) -> &'static str {
     match &e.found {
         Found::Approximation(a, _) if a.converged => "converged",
         Found::Approximation(..) => "stopped",
+        _ if !covered(e) => "poor_proposal",
         _ if reliable(e) => "reliable",
         _ => "too_short",
     }
+}
+
+/// Whether what an independence chain proposes covers the model, as far as it was seen; true for all others.
+pub fn covered(e: &EstimateResult) -> bool {
+    simulation(e).and_then(|s| s.coverage).is_none_or(|c| c.suffices())
 }
 
 /// Whether the errors of a simulation can be trusted; true for approximations, which have none.
 pub fn reliable(e: &EstimateResult) -> bool {
     match &e.found {
         Found::Approximation(..) => true,
+        Found::Simulation(_) if !covered(e) => false,
         Found::Simulation(s) => s.energy.reliable && s.magnetization.is_none_or(|m| m.reliable),
         Found::Work(w) => w.effective_samples() >= FEW,
     }

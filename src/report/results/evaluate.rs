@@ -266,7 +266,10 @@ pub fn unwrap_model(
 }
 
 /// A fit as a distribution at any temperature.
-fn thermal(fit: &FitResult, span: Span) -> Result<Ensemble, Diagnostic> {
+///
+/// # Errors
+/// Those of [`Ensemble::of_distribution`].
+pub fn thermal(fit: &FitResult, span: Span) -> Result<Ensemble, Diagnostic> {
     Ensemble::of_distribution(&fit.fit.model, &fit.fit.distribution, fit.memory, span).map_err(|d| *d)
 }
 
@@ -340,6 +343,10 @@ fn unknown_observable(name: &str, span: Span, of: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new(Code::MBA102, format!("{of} has no result `{name}`"));
     if let Some(question) = QUESTIONS.iter().find(|m| m.name == name) {
         return diagnostic.at(span, "needs arguments").help(format!("write `{}`", question.usage));
+    }
+    if of == "a sweep" && WHOLES.iter().any(|w| w.name == name) {
+        let help = format!("ask the model at one point, as in `(m at 2).{name}`");
+        return diagnostic.at(span, "not one number for each point").help(help);
     }
     let names = || OBSERVABLES.iter().map(|o| o.name).chain(WHOLES.iter().map(|w| w.name));
     match suggest::nearest(name, names().chain(QUESTIONS.iter().map(|q| q.name))) {

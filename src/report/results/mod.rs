@@ -36,7 +36,7 @@ pub use ensemble::{OBSERVABLES, Observable, QUESTIONS, Question, TRANSFORMS, WHO
 pub use estimates::EstimateResult;
 pub use evaluate::{
     Environment, LAST, Object, check, evaluate, evaluate_ensemble, kind, number, object, tensor_fields,
-    unwrap_model,
+    thermal, unwrap_model,
 };
 pub use statistics::{for_each_cell, hidden_boundary};
 pub use sweep::Curve;

@@ -3,6 +3,7 @@
 use super::arguments::scope_of;
 use super::{FitResult, Given};
 use crate::model::Table;
+use crate::model::table::offsets;
 use crate::report::value::{Array, Value};
 use crate::text::{Code, Diagnostic};
 
@@ -14,25 +15,7 @@ fn table(result: &FitResult, modes: &[usize], given: &Given<'_>) -> Result<Table
 
 /// A table with its axes in the order of `modes`.
 fn array(result: &FitResult, table: &Table, modes: &[usize]) -> Value {
-    let own = table.strides();
-    let axes: Vec<(usize, usize)> = modes
-        .iter()
-        .filter_map(|m| table.scope.position(*m))
-        .map(|axis| (table.shape[axis], own[axis]))
-        .collect();
-    let mut values = vec![0.0; table.values.len()];
-    let mut cell = vec![0; axes.len()];
-    for slot in &mut values {
-        let at: usize = cell.iter().zip(&axes).map(|(i, (_, stride))| i * stride).sum();
-        *slot = table.values[at];
-        for axis in (0..cell.len()).rev() {
-            cell[axis] += 1;
-            if cell[axis] < axes[axis].0 {
-                break;
-            }
-            cell[axis] = 0;
-        }
-    }
+    let values = table.in_order(modes);
     let modes = modes.iter().map(|m| result.fit.model.modes[*m].clone()).collect();
     Value::Array(Array { modes, values: values.into() })
 }
@@ -66,34 +49,27 @@ pub fn conditional(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagn
         .filter_map(|(m, level)| joint.scope.position(*m).map(|axis| level * strides[axis]))
         .sum();
     let kept: Vec<usize> = modes.iter().chain(&open).copied().collect();
-    let axes: Vec<(usize, usize)> = kept
-        .iter()
-        .filter_map(|m| joint.scope.position(*m))
-        .map(|axis| (joint.shape[axis], strides[axis]))
-        .collect();
-    let cells: usize = axes.iter().map(|(n, _)| n).product();
+    let axes = joint.axes(&kept);
     let given_cells: usize = axes[modes.len()..].iter().map(|(n, _)| n).product();
-    let mut values = Vec::with_capacity(cells);
-    for flat in 0..cells {
-        let (mut rest, mut at) = (flat, base);
-        for (size, stride) in axes.iter().rev() {
-            at += rest % size * stride;
-            rest /= size;
-        }
-        values.push(joint.values[at]);
-    }
-    for column in 0..given_cells {
-        let mass: f64 = values.iter().skip(column).step_by(given_cells).sum();
-        if mass == 0.0 && given_cells == 1 {
-            return Ok(Value::Null("the condition has probability 0".into()));
-        }
-        for x in values.iter_mut().skip(column).step_by(given_cells) {
-            // a condition that cannot occur has no conditional distribution
-            *x = if mass == 0.0 { f64::NAN } else { *x / mass };
-        }
+    let mut values: Vec<f64> = offsets(&axes).map(|at| joint.values[base + at]).collect();
+    if !normalise_columns(&mut values, given_cells) && given_cells == 1 {
+        return Ok(Value::Null("the condition has probability 0".into()));
     }
     let modes = kept.iter().map(|m| result.fit.model.modes[*m].clone()).collect();
     Ok(Value::Array(Array { modes, values: values.into() }))
+}
+
+/// Makes each column add up to 1; NaN where a condition cannot occur. Whether all could.
+pub fn normalise_columns(values: &mut [f64], columns: usize) -> bool {
+    let mut possible = true;
+    for column in 0..columns {
+        let mass: f64 = values.iter().skip(column).step_by(columns).sum();
+        possible &= mass != 0.0;
+        for x in values.iter_mut().skip(column).step_by(columns) {
+            *x = if mass == 0.0 { f64::NAN } else { *x / mass };
+        }
+    }
+    possible
 }
 
 /// The probability that the named modes have the named levels.

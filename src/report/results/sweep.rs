@@ -18,6 +18,8 @@ pub struct Curve {
     pub ensembles: Vec<Ensemble>,
     /// The name of the model.
     pub model: String,
+    /// Whether the model is a fit, which gives the ensemble once it has been made.
+    pub fitted: bool,
     /// Where something exactly known happens along the sweep: its place and what it is.
     pub marks: Vec<(f64, String)>,
 }

@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use super::kernel::Kernel;
+use super::series::effective;
 use super::{Stream, anywhere, streams};
 use crate::run::distribution::Distribution;
 use crate::run::landscape::Landscape;
@@ -72,12 +73,8 @@ impl Work {
 
     /// (Σ w)²/Σ w² of the weights exp(−W) (Kong 1992): as many equal weights would say as much.
     pub fn effective_samples(&self) -> f64 {
-        let least = self.work.iter().fold(f64::INFINITY, |m, w| m.min(*w));
-        let (one, two) = self.work.iter().fold((0.0, 0.0), |(a, b), w| {
-            let weight = (least - w).exp();
-            (a + weight, b + weight * weight)
-        });
-        one * one / two
+        let logs: Vec<f64> = self.work.iter().map(|w| -w).collect();
+        effective(&logs)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::kernel::Kernel;
-use super::series::{Estimate, estimate, jackknife};
+use super::kernel::{Kernel, Moves, Scan};
+use super::series::{Estimate, effective, estimate, jackknife};
 use super::tempering::Ladder;
 use super::{Settings, anywhere, streams};
 use crate::run::landscape::Landscape;
@@ -37,7 +37,39 @@ pub struct Simulation {
     pub acceptance: Option<f64>,
     /// Part of the trades between replicas that were made.
     pub trades: Option<f64>,
+    /// How well cells that are proposed cover the model, where they come from another distribution.
+    pub coverage: Option<Coverage>,
 }
+
+/// What independence chains say about what they propose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Coverage {
+    /// Number of proposals that were weighed.
+    pub proposals: usize,
+    /// As many cells of the model itself would say as much: (Σ w)²/Σ w² of the weights w of the proposals.
+    pub effective: f64,
+    /// The most moves that a chain was in one cell, all of them refused.
+    pub longest_stay: usize,
+    /// Moves of each chain.
+    pub moves: usize,
+}
+
+impl Coverage {
+    /// Whether chains left every cell within a tenth of their moves, and proposals are worth fifty cells.
+    pub fn suffices(&self) -> bool {
+        self.longest_stay * STAYS <= self.moves && self.effective >= WORTH
+    }
+}
+
+/// As many times the longest stay has to fit into a chain.
+const STAYS: usize = 10;
+/// As many cells of the model proposals have to be worth.
+const WORTH: f64 = 50.0;
+/// Proposals that are weighed, at most.
+const WEIGHED: usize = 10_000;
+/// Sweeps of the heat bath before an independence chain: it begins in a typical cell of the model, which need not
+/// be one of what it proposes, so that a phase that is never proposed is seen to hold the chain.
+const RELAX: usize = 100;
 
 /// What one chain saw.
 struct Trace {
@@ -45,7 +77,7 @@ struct Trace {
     moment: Vec<f64>,
     /// For each block, how often each level of each mode was seen.
     counts: Vec<Vec<f64>>,
-    accepted: usize,
+    moves: Moves,
     trades: (usize, usize),
 }
 
@@ -74,7 +106,7 @@ pub fn simulate(
                 energy: Vec::new(),
                 moment: Vec::new(),
                 counts: vec![vec![0.0; width]; BLOCKS],
-                accepted: 0,
+                moves: Moves::default(),
                 trades: (0, 0),
             };
             let mut look = |cell: &[usize]| {
@@ -89,8 +121,12 @@ pub fn simulate(
             match ladder {
                 None => {
                     let mut cell = anywhere(&mut rng, landscape);
+                    if matches!(kernel, Kernel::Independence { .. }) {
+                        let bath = Kernel::gibbs(landscape, &Scan::Line);
+                        bath.run(landscape, 1.0 / t, &mut cell, &mut rng, RELAX, |_| {});
+                    }
                     kernel.run(landscape, 1.0 / t, &mut cell, &mut rng, settings.burn_in, |_| {});
-                    trace.accepted =
+                    trace.moves =
                         kernel.run(landscape, 1.0 / t, &mut cell, &mut rng, settings.sweeps, &mut look);
                 }
                 Some(ladder) => {
@@ -158,7 +194,7 @@ pub fn simulate(
             (0..landscape.size(mode)).map(level).collect()
         })
         .collect();
-    let accepted: usize = traces.iter().map(|t| t.accepted).sum();
+    let accepted: usize = traces.iter().map(|t| t.moves.accepted).sum();
     let (tried, made) = traces.iter().fold((0, 0), |(a, b), t| (a + t.trades.0, b + t.trades.1));
     Some(Simulation {
         energy,
@@ -168,5 +204,11 @@ pub fn simulate(
         marginals,
         acceptance: matches!(kernel, Kernel::Independence { .. }).then(|| accepted as f64 / seen),
         trades: ladder.is_some().then(|| made as f64 / (tried as f64).max(1.0)),
+        coverage: kernel.weights(landscape, 1.0 / t, settings, WEIGHED).map(|weights| Coverage {
+            proposals: weights.len(),
+            effective: effective(&weights),
+            longest_stay: traces.iter().map(|t| t.moves.longest_stay).max().unwrap_or(0),
+            moves: settings.sweeps,
+        }),
     })
 }

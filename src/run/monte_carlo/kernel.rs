@@ -1,6 +1,6 @@
 //! Moves that leave exp(−βE)/Z as it is.
 
-use super::{Stream, draw, unit};
+use super::{Settings, Stream, draw, streams, unit};
 use crate::run::distribution::Distribution;
 use crate::run::landscape::Landscape;
 
@@ -11,6 +11,15 @@ pub enum Scan {
     Line,
     /// Colour by colour, where modes of one colour do not interact and so could be drawn at once.
     Checkerboard,
+}
+
+/// What became of a number of moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moves {
+    /// Those that were accepted.
+    pub accepted: usize,
+    /// The most that were refused in a row.
+    pub longest_stay: usize,
 }
 
 /// A move.
@@ -41,8 +50,8 @@ impl Kernel {
         Kernel::Gibbs { order }
     }
 
-    /// `count` moves from a cell; returns how many of them were accepted, where they can be refused, and
-    /// calls `seen` after each.
+    /// `count` moves from a cell; returns how many of them were accepted, where they can be refused, and how many
+    /// were refused in a row, and calls `seen` after each.
     pub fn run(
         &self,
         landscape: &Landscape,
@@ -51,8 +60,8 @@ impl Kernel {
         rng: &mut Stream,
         count: usize,
         mut seen: impl FnMut(&[usize]),
-    ) -> usize {
-        let mut accepted = 0;
+    ) -> Moves {
+        let mut moves = Moves::default();
         match self {
             Kernel::Gibbs { order } => {
                 let mut room = Vec::new();
@@ -64,19 +73,14 @@ impl Kernel {
                         landscape.levels(cell, *mode, &mut room);
                         cell[*mode] = draw(rng, beta, &mut room);
                     }
-                    accepted += 1;
+                    moves.accepted += 1;
                     seen(cell);
                 }
             }
             Kernel::Independence { proposals } => {
                 let drawers: Vec<_> = proposals.iter().map(Distribution::drawer).collect();
-                let density = |x: &[usize]| {
-                    let logs: Vec<f64> = proposals.iter().map(|p| p.log_probability(x)).collect();
-                    let most = logs.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
-                    most + logs.iter().map(|l| (l - most).exp()).sum::<f64>().ln()
-                };
-                let worth = |x: &[usize]| -beta * landscape.energy(x) - density(x);
-                let mut now = worth(cell);
+                let worth = |x: &[usize]| worth(proposals, landscape, beta, x);
+                let (mut now, mut stay) = (worth(cell), 0);
                 for _ in 0..count {
                     if landscape.ends() {
                         break;
@@ -86,12 +90,43 @@ impl Kernel {
                     let then = worth(&next);
                     if unit(rng) < (then - now).exp() {
                         (*cell, now) = (next, then);
-                        accepted += 1;
+                        moves.accepted += 1;
+                        stay = 0;
+                    } else {
+                        stay += 1;
+                        moves.longest_stay = moves.longest_stay.max(stay);
                     }
                     seen(cell);
                 }
             }
         }
-        accepted
+        moves
     }
+
+    /// ln of the weights of `most` proposals or one for each sweep, if fewer, relative to each other; none where nothing
+    /// is proposed.
+    pub fn weights(
+        &self,
+        landscape: &Landscape,
+        beta: f64,
+        settings: &Settings,
+        most: usize,
+    ) -> Option<Vec<f64>> {
+        let Kernel::Independence { proposals } = self else { return None };
+        let drawers: Vec<_> = proposals.iter().map(Distribution::drawer).collect();
+        let mut rng = streams(settings.seed, settings.chains + 1).pop()?;
+        let one = |_| {
+            let which = (unit(&mut rng) * drawers.len() as f64) as usize;
+            drawers.get(which).map(|d| worth(proposals, landscape, beta, &d.draw(&mut rng)))
+        };
+        (0..settings.sweeps.min(most)).map(one).collect()
+    }
+}
+
+/// ln of how much more the model weighs a cell than the proposals do, but for a constant.
+fn worth(proposals: &[Distribution], landscape: &Landscape, beta: f64, cell: &[usize]) -> f64 {
+    let logs: Vec<f64> = proposals.iter().map(|p| p.log_probability(cell)).collect();
+    let most = logs.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
+    let density = most + logs.iter().map(|l| (l - most).exp()).sum::<f64>().ln();
+    -beta * landscape.energy(cell) - density
 }

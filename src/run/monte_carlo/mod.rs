@@ -19,8 +19,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 pub use annealing::{Path, Work, anneal, anneal_back};
-pub use chains::{Observed, Simulation, simulate};
-pub use kernel::{Kernel, Scan};
+pub use chains::{Coverage, Observed, Simulation, simulate};
+pub use kernel::{Kernel, Moves, Scan};
 pub use series::{Estimate, autocorrelation_time, estimate};
 pub use tempering::Ladder;
 

@@ -67,6 +67,16 @@ pub fn estimate(series: &[Vec<f64>]) -> Estimate {
     }
 }
 
+/// (Σ w)²/Σ w² of weights that are given by their logarithms (Kong 1992): as many equal weights would say as much.
+pub fn effective(logs: &[f64]) -> f64 {
+    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (one, two) = logs.iter().fold((0.0, 0.0), |(a, b), log| {
+        let weight = (log - most).exp();
+        (a + weight, b + weight * weight)
+    });
+    one * one / two
+}
+
 /// A function of means with its error by leaving out one block at a time (Quenouille 1956; Tukey 1958). Each
 /// block is a row of means.
 pub fn jackknife(blocks: &[Vec<f64>], f: impl Fn(&[f64]) -> f64) -> (f64, f64) {

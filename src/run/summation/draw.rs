@@ -5,7 +5,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 
 use super::arithmetic::{Arithmetic, Linear, Logarithmic};
-use super::kernel::{self, Held};
+use super::kernel::{self, Held, Pool};
 use super::{Term, weights};
 use crate::data::Sparse;
 use crate::plan::summation::{Step, Summation};
@@ -18,54 +18,54 @@ struct Source {
     with: Option<Held>,
 }
 
-/// `n` independent draws at one temperature, counted: distinct cells in lexicographic order. `shape` is that
-/// of the cells; a mode in no term keeps level 0 plus what `given` adds. O(n · modes) after one sum.
-pub fn draw(
-    plan: &Summation,
-    terms: &[Term],
-    temperature: f64,
-    given: &[usize],
-    shape: Vec<usize>,
-    (n, seed): (usize, u64),
-) -> Sparse {
+/// What is to be drawn.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// The temperature.
+    pub temperature: f64,
+    /// What is added to the level of each mode.
+    pub given: &'a [usize],
+    /// Number of levels of each mode.
+    pub shape: Vec<usize>,
+    /// Number of draws.
+    pub count: usize,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// Independent draws at one temperature, counted: distinct cells in lexicographic order. A mode in no term keeps
+/// level 0 plus what `given` adds. O(count · modes) after one sum.
+pub fn draw(plan: &Summation, terms: &[Term], wanted: Wanted<'_>) -> Sparse {
     if plan.logarithms {
-        drawn::<Logarithmic>(plan, terms, temperature, given, shape, (n, seed))
+        drawn::<Logarithmic>(plan, terms, wanted)
     } else {
-        drawn::<Linear>(plan, terms, temperature, given, shape, (n, seed))
+        drawn::<Linear>(plan, terms, wanted)
     }
 }
 
-fn drawn<A: Arithmetic>(
-    plan: &Summation,
-    terms: &[Term],
-    temperature: f64,
-    given: &[usize],
-    shape: Vec<usize>,
-    (n, seed): (usize, u64),
-) -> Sparse {
+fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>) -> Sparse {
+    let Wanted { temperature, given, shape, count, seed } = wanted;
     let mut tables: Vec<Option<Held>> = terms
         .iter()
         .zip(&plan.slots)
         .map(|(term, slot)| Some(weights::<A>(term, &slot.axes, &[temperature], false)))
         .collect();
     let mut sources = Vec::new();
+    // every table is kept, so that none leaves room
+    let mut pool = Pool::default();
     for step in &plan.steps {
-        let made = match *step {
-            Step::Product(a, b) => match (tables[a].take(), tables[b].take()) {
-                (Some(a), Some(b)) => kernel::product::<A>(&a, &b, &plan.slots[tables.len()], 1),
-                _ => None,
-            },
-            Step::SumOut { mode, from, with } => {
-                let from = tables[from].take();
-                let with = with.and_then(|k| tables[k].take());
-                from.map(|from| {
-                    let slot = &plan.slots[tables.len()];
-                    let made = kernel::sum_out::<A>(&from, with.as_ref(), mode, &[], slot, 1);
-                    let levels = from.levels(mode).or_else(|| with.as_ref()?.levels(mode)).unwrap_or(1);
-                    sources.push(Source { mode, levels, from, with });
-                    made
-                })
+        let (first, second) = step.sources();
+        let (from, with) = (tables[first].take(), second.and_then(|k| tables[k].take()));
+        let slot = &plan.slots[tables.len()];
+        let made = match (step, from, with) {
+            (Step::Product(..), Some(a), Some(b)) => Some(kernel::product::<A>(&a, &b, slot, 1, &mut pool)),
+            (Step::SumOut { mode, .. }, Some(from), with) => {
+                let made = kernel::sum_out::<A>((&from, with.as_ref()), *mode, &[], slot, 1, &mut pool);
+                let levels = from.levels(*mode).or_else(|| with.as_ref()?.levels(*mode)).unwrap_or(1);
+                sources.push(Source { mode: *mode, levels, from, with });
+                Some(made)
             }
+            _ => None,
         };
         tables.push(made);
     }
@@ -97,5 +97,5 @@ fn drawn<A: Arithmetic>(
             *slot += *level as u32;
         }
     };
-    super::super::sample::counted(n, seed, shape, draw)
+    super::super::sample::counted(count, seed, shape, draw)
 }

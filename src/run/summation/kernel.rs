@@ -3,8 +3,10 @@
 //! A table holds, for each cell, `degree × lanes` numbers: the lanes are temperatures and vary fastest. A
 //! cell of the result is computed from the cells it draws on, so that parts of the result are independent.
 
+use std::marker::PhantomData;
+
 use super::arithmetic::Arithmetic;
-use super::in_parts;
+use super::{WORTH_SHARING, in_parts};
 use crate::plan::summation::Slot;
 
 /// A table in the course of a sum.
@@ -53,6 +55,31 @@ impl Held {
     }
 }
 
+/// Room that tables have left behind, as much as one table at most.
+#[derive(Debug, Default)]
+pub struct Pool(Vec<Vec<f64>>);
+
+impl Pool {
+    /// `n` numbers, all `value`.
+    fn take(&mut self, n: usize, value: f64) -> Vec<f64> {
+        let fits = |k: &usize| self.0[*k].capacity() >= n;
+        let best = (0..self.0.len()).filter(fits).min_by_key(|k| (self.0[*k].capacity(), *k));
+        let mut room = best.map_or_else(Vec::new, |k| self.0.swap_remove(k));
+        room.clear();
+        room.resize(n, value);
+        room
+    }
+
+    /// Takes back what a table was held in.
+    pub fn give(&mut self, held: Option<Held>) {
+        let Some(held) = held else { return };
+        let planes = held.planes.len();
+        self.0.extend(held.planes);
+        self.0.sort_by_key(|room| std::cmp::Reverse(room.capacity()));
+        self.0.truncate(planes);
+    }
+}
+
 /// One loop over an axis of the result, with the strides of the result and its two sources.
 #[derive(Debug, Clone, Copy)]
 struct Loop {
@@ -71,30 +98,30 @@ struct Inner {
 }
 
 /// The product of two tables.
-pub fn product<A: Arithmetic>(a: &Held, b: &Held, slot: &Slot, lanes: usize) -> Option<Held> {
-    Some(combine::<A>(a, Some(b), None, &[], slot, lanes))
+pub fn product<A: Arithmetic>(a: &Held, b: &Held, slot: &Slot, lanes: usize, pool: &mut Pool) -> Held {
+    combine::<A>((a, Some(b)), None, &[], slot, lanes, pool)
 }
 
 /// `mode` summed out of `a`, or of the product of `a` and `b`. When a total is carried, `moves` says how
 /// far each level of the mode moves it.
 pub fn sum_out<A: Arithmetic>(
-    a: &Held,
-    b: Option<&Held>,
+    sources: (&Held, Option<&Held>),
     mode: usize,
     moves: &[usize],
     slot: &Slot,
     lanes: usize,
+    pool: &mut Pool,
 ) -> Held {
-    combine::<A>(a, b, Some(mode), moves, slot, lanes)
+    combine::<A>(sources, Some(mode), moves, slot, lanes, pool)
 }
 
 fn combine<A: Arithmetic>(
-    a: &Held,
-    b: Option<&Held>,
+    (a, b): (&Held, Option<&Held>),
     mode: Option<usize>,
     moves: &[usize],
     slot: &Slot,
     lanes: usize,
+    pool: &mut Pool,
 ) -> Held {
     let one = Held {
         axes: Vec::new(),
@@ -129,8 +156,8 @@ fn combine<A: Arithmetic>(
         })
         .collect();
     let cells: usize = shape.iter().product();
-    let mut planes: Vec<Vec<f64>> = a.planes.iter().map(|_| vec![0.0; cells * block]).collect();
-    planes[0].fill(A::ZERO);
+    let zero = |plane: usize| if plane == 0 { A::ZERO } else { 0.0 };
+    let mut planes: Vec<Vec<f64>> = (0..a.planes.len()).map(|k| pool.take(cells * block, zero(k))).collect();
 
     // the slowest axes make the parts
     let mut parts = 1;
@@ -152,10 +179,15 @@ fn combine<A: Arithmetic>(
     if a.degree * b.degree > 1 || !moves.is_empty() {
         let still = vec![0; levels];
         let moves = if moves.is_empty() { &still } else { moves };
-        let shape = Degrees { a: a.degree, b: b.degree, lanes };
+        let degrees = Degrees { a: a.degree, b: b.degree, lanes };
+        // a run of one cell at a time: its block of coefficients is the inner loop
+        let mut cells = fast.to_vec();
+        cells.push(Loop { extent: 1, out: 0, a: 0, b: 0 });
         in_parts(&mut planes[0], parts, |part, out| {
             let (from_a, from_b) = start(part);
-            totals::<A>(fast, inner, moves, shape, out, &a.planes[0][from_a..], &b.planes[0][from_b..]);
+            let (a, b) = (&a.planes[0][from_a..], &b.planes[0][from_b..]);
+            let part = Part { loops: &cells, inner, out, a, b };
+            pulp::Arch::new().dispatch(Totals::<A> { part, moves, degrees, of: PhantomData });
         });
     } else {
         let mut loops: Vec<Loop> = fast.to_vec();
@@ -166,15 +198,9 @@ fn combine<A: Arithmetic>(
         } else {
             in_parts(&mut planes[0], parts, |part, out| {
                 let (from_a, from_b) = start(part);
-                let run = Weights::<A> {
-                    loops: &loops,
-                    inner,
-                    out,
-                    a: &a.planes[0][from_a..],
-                    b: &b.planes[0][from_b..],
-                    of: std::marker::PhantomData,
-                };
-                pulp::Arch::new().dispatch(run);
+                let (a, b) = (&a.planes[0][from_a..], &b.planes[0][from_b..]);
+                let part = Part { loops: &loops, inner, out, a, b };
+                pulp::Arch::new().dispatch(Weights::<A>(part, PhantomData));
             });
         }
     }
@@ -213,52 +239,62 @@ fn merged(loops: &[Loop]) -> Vec<Loop> {
     out
 }
 
-/// Visits every run of the last loop: where it starts in the result and in both sources.
-#[inline(always)]
-fn runs(loops: &[Loop], mut visit: impl FnMut(usize, usize, usize, Loop)) {
-    let Some((last, outer)) = loops.split_last() else { return };
-    let mut index = vec![0usize; outer.len()];
-    let (mut o, mut a, mut b) = (0, 0, 0);
-    loop {
-        visit(o, a, b, *last);
-        let mut axis = outer.len();
-        loop {
-            if axis == 0 {
-                return;
-            }
-            axis -= 1;
-            let l = &outer[axis];
-            index[axis] += 1;
-            if index[axis] < l.extent {
-                o += l.out;
-                a += l.a;
-                b += l.b;
+/// Every run of the last loop: where it starts in the result and in both sources. A loop of its own and not a
+/// closure, since closures are not compiled for the vector unit at hand.
+struct Runs<'a> {
+    outer: &'a [Loop],
+    index: Vec<usize>,
+    next: Option<(usize, usize, usize)>,
+}
+
+impl<'a> Runs<'a> {
+    /// The runs, and the loop that each of them is.
+    #[inline(always)]
+    fn new(loops: &'a [Loop]) -> (Self, Loop) {
+        let one = Loop { extent: 1, out: 0, a: 0, b: 0 };
+        let (last, outer) = loops.split_last().map_or((one, &[][..]), |(last, outer)| (*last, outer));
+        (Self { outer, index: vec![0; outer.len()], next: Some((0, 0, 0)) }, last)
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, usize, usize)> {
+        let here = self.next?;
+        let (mut o, mut a, mut b) = here;
+        self.next = None;
+        for (l, index) in self.outer.iter().zip(&mut self.index).rev() {
+            *index += 1;
+            if *index < l.extent {
+                self.next = Some((o + l.out, a + l.a, b + l.b));
                 break;
             }
-            index[axis] = 0;
+            *index = 0;
             o -= l.out * (l.extent - 1);
             a -= l.a * (l.extent - 1);
             b -= l.b * (l.extent - 1);
         }
+        Some(here)
     }
 }
 
-struct Weights<'a, A> {
+/// One part of a table, and what it is computed from.
+struct Part<'a> {
     loops: &'a [Loop],
     inner: Inner,
     out: &'a mut [f64],
     a: &'a [f64],
     b: &'a [f64],
-    of: std::marker::PhantomData<A>,
 }
+
+struct Weights<'a, A>(Part<'a>, PhantomData<A>);
 
 impl<A: Arithmetic> pulp::WithSimd for Weights<'_, A> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { loops, inner, out, a, b, .. } = self;
-        runs(loops, |o, from_a, from_b, l| {
+        let Part { loops, inner, out, a, b } = self.0;
+        let (mut runs, l) = Runs::new(loops);
+        while let Some((o, from_a, from_b)) = runs.next() {
             for level in 0..inner.levels {
                 let (from_a, from_b) = (from_a + level * inner.a, from_b + level * inner.b);
                 match (l.out, l.a, l.b) {
@@ -289,7 +325,7 @@ impl<A: Arithmetic> pulp::WithSimd for Weights<'_, A> {
                     }
                 }
             }
-        });
+        }
     }
 }
 
@@ -305,7 +341,7 @@ fn moments_in_parts<A: Arithmetic>(
 ) {
     use rayon::prelude::*;
     let length = (weights.len() / parts.max(1)).max(1);
-    let large = weights.len() >= 1 << 15;
+    let large = weights.len() >= WORTH_SHARING;
     let chunks = weights.chunks_mut(length).zip(means.chunks_mut(length)).zip(variances.chunks_mut(length));
     let work = |(part, ((w, m), v)): (usize, ((&mut [f64], &mut [f64]), &mut [f64]))| {
         let (from_a, from_b) = start(part);
@@ -315,7 +351,7 @@ fn moments_in_parts<A: Arithmetic>(
             out: [w, m, v],
             a: [0, 1, 2].map(|k| &a.planes[k][from_a..]),
             b: [0, 1, 2].map(|k| &b.planes[k][from_b..]),
-            of: std::marker::PhantomData,
+            of: PhantomData,
         });
     };
     if large {
@@ -332,7 +368,7 @@ struct Moments<'a, A> {
     out: [&'a mut [f64]; 3],
     a: [&'a [f64]; 3],
     b: [&'a [f64]; 3],
-    of: std::marker::PhantomData<A>,
+    of: PhantomData<A>,
 }
 
 impl<A: Arithmetic> pulp::WithSimd for Moments<'_, A> {
@@ -343,26 +379,46 @@ impl<A: Arithmetic> pulp::WithSimd for Moments<'_, A> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
         let Self { loops, inner, out: [ow, om, ov], a: [aw, am, av], b: [bw, bm, bv], .. } = self;
-        runs(loops, |o, from_a, from_b, l| {
+        let (mut runs, l) = Runs::new(loops);
+        while let Some((o, from_a, from_b)) = runs.next() {
             for level in 0..inner.levels {
                 let (from_a, from_b) = (from_a + level * inner.a, from_b + level * inner.b);
-                let mut one = |o: usize, i: usize, j: usize| {
-                    let w = A::times(aw[i], bw[j]);
-                    let (m, v) = (am[i] + bm[j], av[i] + bv[j]);
-                    let all = A::plus(ow[o], w);
-                    let p = A::share(w, all);
-                    let off = m - om[o];
-                    ov[o] += p * (v - ov[o] + (1.0 - p) * off * off);
-                    om[o] += p * off;
-                    ow[o] = all;
-                };
                 match (l.out, l.a, l.b) {
-                    (1, 1, 1) => (0..l.extent).for_each(|k| one(o + k, from_a + k, from_b + k)),
-                    _ => (0..l.extent).for_each(|k| one(o + k * l.out, from_a + k * l.a, from_b + k * l.b)),
+                    (1, 1, 1) => {
+                        for k in 0..l.extent {
+                            mix::<A>([ow, om, ov], o + k, [aw, am, av], from_a + k, [bw, bm, bv], from_b + k);
+                        }
+                    }
+                    _ => {
+                        for k in 0..l.extent {
+                            let (o, i, j) = (o + k * l.out, from_a + k * l.a, from_b + k * l.b);
+                            mix::<A>([ow, om, ov], o, [aw, am, av], i, [bw, bm, bv], j);
+                        }
+                    }
                 }
             }
-        });
+        }
     }
+}
+
+/// Adds the product of two cells to a cell.
+#[inline(always)]
+fn mix<A: Arithmetic>(
+    [ow, om, ov]: [&mut [f64]; 3],
+    o: usize,
+    [aw, am, av]: [&[f64]; 3],
+    i: usize,
+    [bw, bm, bv]: [&[f64]; 3],
+    j: usize,
+) {
+    let w = A::times(aw[i], bw[j]);
+    let (m, v) = (am[i] + bm[j], av[i] + bv[j]);
+    let all = A::plus(ow[o], w);
+    let p = A::share(w, all);
+    let off = m - om[o];
+    ov[o] += p * (v - ov[o] + (1.0 - p) * off * off);
+    om[o] += p * off;
+    ow[o] = all;
 }
 
 /// Degrees of the two sources, and the number of lanes.
@@ -374,39 +430,11 @@ struct Degrees {
 }
 
 /// Sums polynomials in the total: coefficients are convolved, and each level shifts them.
-fn totals<A: Arithmetic>(
-    loops: &[Loop],
-    inner: Inner,
-    moves: &[usize],
-    degrees: Degrees,
-    out: &mut [f64],
-    a: &[f64],
-    b: &[f64],
-) {
-    // a run of one cell at a time: its block of coefficients is the inner loop
-    let mut cells = loops.to_vec();
-    cells.push(Loop { extent: 1, out: 0, a: 0, b: 0 });
-    pulp::Arch::new().dispatch(Totals::<A> {
-        loops: &cells,
-        inner,
-        moves,
-        degrees,
-        out,
-        a,
-        b,
-        of: std::marker::PhantomData,
-    });
-}
-
 struct Totals<'a, A> {
-    loops: &'a [Loop],
-    inner: Inner,
+    part: Part<'a>,
     moves: &'a [usize],
     degrees: Degrees,
-    out: &'a mut [f64],
-    a: &'a [f64],
-    b: &'a [f64],
-    of: std::marker::PhantomData<A>,
+    of: PhantomData<A>,
 }
 
 impl<A: Arithmetic> pulp::WithSimd for Totals<'_, A> {
@@ -414,9 +442,75 @@ impl<A: Arithmetic> pulp::WithSimd for Totals<'_, A> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { loops, inner, moves, degrees, out, a, b, .. } = self;
+        match self.degrees.lanes {
+            1 => self.with_lanes::<1>(),
+            4 => self.with_lanes::<4>(),
+            _ => self.any_lanes(),
+        }
+    }
+}
+
+impl<A: Arithmetic> Totals<'_, A> {
+    /// The numbers of lanes that large sums have, known when this is compiled.
+    #[inline(always)]
+    fn with_lanes<const L: usize>(self) {
+        // most modes have two levels and most factors no total: each number of the result is then written once
+        if let (2, &[0, shift], 1) = (self.part.inner.levels, self.moves, self.degrees.b)
+            && shift <= self.degrees.a
+        {
+            return self.two_levels::<L>(shift);
+        }
+        let Self { part: Part { loops, inner, out, a, b }, moves, degrees, .. } = self;
+        let (mut runs, _) = Runs::new(loops);
+        while let Some((o, from_a, from_b)) = runs.next() {
+            for level in 0..inner.levels {
+                let (from_a, from_b) = (from_a + level * inner.a, from_b + level * inner.b);
+                let shift = moves.get(level).copied().unwrap_or(0);
+                let (x, _) = a[from_a..from_a + degrees.a * L].as_chunks::<L>();
+                for d in 0..degrees.b {
+                    let Some(y) = b[from_b + d * L..].first_chunk::<L>() else { return };
+                    let to = o + (d + shift) * L;
+                    let (onto, _) = out[to..to + degrees.a * L].as_chunks_mut::<L>();
+                    for (o, x) in onto.iter_mut().zip(x) {
+                        for ((o, x), y) in o.iter_mut().zip(x).zip(y) {
+                            *o = A::plus(*o, A::times(*x, *y));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn two_levels<const L: usize>(self, shift: usize) {
+        let Self { part: Part { loops, inner, out, a, b }, degrees, .. } = self;
+        let (mut runs, _) = Runs::new(loops);
+        while let Some((o, from_a, from_b)) = runs.next() {
+            let (x, _) = a[from_a..from_a + degrees.a * L].as_chunks::<L>();
+            let (u, _) = a[from_a + inner.a..from_a + inner.a + degrees.a * L].as_chunks::<L>();
+            let Some(y) = b[from_b..].first_chunk::<L>() else { return };
+            let Some(v) = b[from_b + inner.b..].first_chunk::<L>() else { return };
+            let (out, _) = out[o..o + (degrees.a + shift) * L].as_chunks_mut::<L>();
+            let (low, rest) = out.split_at_mut(shift);
+            let (both, high) = rest.split_at_mut(degrees.a - shift);
+            let (first, x) = x.split_at(shift);
+            let (u, last) = u.split_at(degrees.a - shift);
+            scaled::<A, L>(low, first, y);
+            for ((o, x), u) in both.iter_mut().zip(x).zip(u) {
+                for (((o, x), y), (u, v)) in o.iter_mut().zip(x).zip(y).zip(u.iter().zip(v)) {
+                    *o = A::plus(A::times(*x, *y), A::times(*u, *v));
+                }
+            }
+            scaled::<A, L>(high, last, v);
+        }
+    }
+
+    #[inline(always)]
+    fn any_lanes(self) {
+        let Self { part: Part { loops, inner, out, a, b }, moves, degrees, .. } = self;
         let lanes = degrees.lanes;
-        runs(loops, |o, from_a, from_b, _| {
+        let (mut runs, _) = Runs::new(loops);
+        while let Some((o, from_a, from_b)) = runs.next() {
             for level in 0..inner.levels {
                 let (from_a, from_b) = (from_a + level * inner.a, from_b + level * inner.b);
                 let shift = moves.get(level).copied().unwrap_or(0);
@@ -425,21 +519,24 @@ impl<A: Arithmetic> pulp::WithSimd for Totals<'_, A> {
                     let x = &a[from_a..from_a + degrees.a * lanes];
                     let to = o + (d + shift) * lanes;
                     let onto = &mut out[to..to + degrees.a * lanes];
-                    if lanes == 1 {
-                        let y = y[0];
-                        for (o, x) in onto.iter_mut().zip(x) {
-                            *o = A::plus(*o, A::times(*x, y));
-                        }
-                    } else {
-                        for (onto, x) in onto.chunks_exact_mut(lanes).zip(x.chunks_exact(lanes)) {
-                            for ((o, x), y) in onto.iter_mut().zip(x).zip(y) {
-                                *o = A::plus(*o, A::times(*x, *y));
-                            }
+                    for (onto, x) in onto.chunks_exact_mut(lanes).zip(x.chunks_exact(lanes)) {
+                        for ((o, x), y) in onto.iter_mut().zip(x).zip(y) {
+                            *o = A::plus(*o, A::times(*x, *y));
                         }
                     }
                 }
             }
-        });
+        }
+    }
+}
+
+/// Coefficients times a weight.
+#[inline(always)]
+fn scaled<A: Arithmetic, const L: usize>(onto: &mut [[f64; L]], x: &[[f64; L]], y: &[f64; L]) {
+    for (o, x) in onto.iter_mut().zip(x) {
+        for ((o, x), y) in o.iter_mut().zip(x).zip(y) {
+            *o = A::times(*x, *y);
+        }
     }
 }
 

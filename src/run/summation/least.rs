@@ -44,19 +44,11 @@ pub fn least(plan: &Summation, terms: &[Term], modes: usize) -> Least {
                 .filter_map(|m| term.scope.position(*m))
                 .map(|axis| (term.shape[axis], own[axis]))
                 .collect();
-            let cells: usize = loops.iter().map(|(n, _)| n).product();
-            let value = |flat: usize| {
-                let (mut rest, mut at) = (flat, 0);
-                for (size, stride) in loops.iter().rev() {
-                    at += rest % size * stride;
-                    rest /= size;
-                }
-                term.energy.as_ref().map_or(0.0, |e| e[at])
-            };
+            let value = |at: usize| term.energy.as_ref().map_or(0.0, |e| e[at]);
             Some(Energies {
                 axes: slot.axes.clone(),
                 shape: loops.iter().map(|(n, _)| *n).collect(),
-                values: (0..cells).map(value).collect(),
+                values: crate::model::table::offsets(&loops).map(value).collect(),
             })
         })
         .collect();

@@ -6,16 +6,17 @@ mod draw;
 mod kernel;
 mod least;
 
-pub use draw::draw;
+pub use draw::{Wanted, draw};
 pub use least::{Least, least};
 
 use rayon::prelude::*;
 
 use super::sum::Compensated;
+use crate::model::table::offsets;
 use crate::model::{Scope, Table};
 use crate::plan::summation::{Carry, Step, Summation};
 use arithmetic::{Linear, Logarithmic};
-use kernel::Held;
+use kernel::{Held, Pool};
 
 /// A term of the energy, or of the quantity whose moments are wanted, over some modes.
 #[derive(Debug, Clone)]
@@ -38,6 +39,36 @@ impl Term {
             shape: table.shape.clone(),
             energy: Some(table.values.clone()),
             value: None,
+        }
+    }
+
+    /// Whether it stays as it is when the levels of all its modes are reversed.
+    pub fn mirrored(&self) -> bool {
+        let same = |list: &Vec<f64>| list.iter().zip(list.iter().rev()).all(|(a, b)| a == b);
+        self.energy.iter().chain(&self.value).all(same)
+    }
+
+    /// The term over its other modes, where some modes have one level.
+    pub fn at(&self, level: impl Fn(usize) -> Option<usize>) -> Self {
+        if self.scope.iter().all(|m| level(m).is_none()) {
+            return self.clone();
+        }
+        let strides = crate::model::table::strides(&self.shape);
+        let mut base = 0;
+        let mut loops = Vec::new();
+        for ((mode, size), stride) in self.scope.iter().zip(&self.shape).zip(&strides) {
+            match level(mode) {
+                Some(level) => base += level * stride,
+                None => loops.push((*size, *stride)),
+            }
+        }
+        let places: Vec<usize> = offsets(&loops).map(|at| base + at).collect();
+        let cut = |values: &Vec<f64>| places.iter().map(|at| values[*at]).collect();
+        Self {
+            scope: self.scope.iter().filter(|m| level(*m).is_none()).collect(),
+            shape: loops.iter().map(|(n, _)| *n).collect(),
+            energy: self.energy.as_ref().map(cut),
+            value: self.value.as_ref().map(cut),
         }
     }
 
@@ -71,11 +102,10 @@ pub struct Sums {
 pub fn execute(plan: &Summation, terms: &[Term], temperatures: &[f64], steps: &[Vec<usize>]) -> Sums {
     let mut sums = Sums::default();
     for batch in temperatures.chunks(plan.lanes.max(1)) {
-        let found = if plan.logarithms {
-            pass::<Logarithmic>(plan, terms, batch, steps)
-        } else {
-            pass::<Linear>(plan, terms, batch, steps)
-        };
+        let mut found = parts(plan, terms, batch, steps, 0..plan.slicing.parts());
+        if plan.slicing.mirrored.is_some() {
+            found.mirror();
+        }
         sums.log_z.extend(found.log_z);
         sums.mean.extend(found.mean);
         sums.variance.extend(found.variance);
@@ -84,6 +114,90 @@ pub fn execute(plan: &Summation, terms: &[Term], temperatures: &[f64], steps: &[
         sums.log_weights.extend(found.log_weights);
     }
     sums
+}
+
+/// Parts of a sum, united in pairs, so that the order of additions is fixed.
+fn parts(
+    plan: &Summation,
+    terms: &[Term],
+    temperatures: &[f64],
+    steps: &[Vec<usize>],
+    range: std::ops::Range<usize>,
+) -> Sums {
+    if range.len() > 1 {
+        let middle = range.start + range.len() / 2;
+        let (mut left, right) = rayon::join(
+            || parts(plan, terms, temperatures, steps, range.start..middle),
+            || parts(plan, terms, temperatures, steps, middle..range.end),
+        );
+        left.unite(&right);
+        return left;
+    }
+    let run = if plan.logarithms { pass::<Logarithmic> } else { pass::<Linear> };
+    if plan.slicing.modes.is_empty() {
+        return run(plan, terms, temperatures, steps);
+    }
+    let (levels, times) = plan.slicing.part(range.start);
+    let level = |mode: usize| levels.iter().find(|(m, _)| *m == mode).map(|(_, l)| *l);
+    let own: Vec<Term> = terms.iter().map(|t| t.at(level)).collect();
+    let mut sums = run(plan, &own, temperatures, steps);
+    sums.log_z.iter_mut().chain(sums.log_weights.iter_mut().flatten()).for_each(|l| *l += times.ln());
+    if plan.carry == Carry::Total {
+        let shift: usize = levels.iter().map(|(mode, level)| steps[*mode][*level]).sum();
+        let most: usize = steps.iter().filter_map(|s| s.iter().max()).sum();
+        for list in &mut sums.totals {
+            let mut moved = vec![0.0; most + 1];
+            moved[shift..].iter_mut().zip(list.iter()).for_each(|(to, p)| *to = *p);
+            *list = moved;
+        }
+    }
+    sums
+}
+
+/// ln(eᵃ + eᵇ).
+fn log_plus(a: f64, b: f64) -> f64 {
+    <Logarithmic as arithmetic::Arithmetic>::plus(a, b)
+}
+
+impl Sums {
+    /// The sum over the cells of both.
+    fn unite(&mut self, other: &Self) {
+        for lane in 0..self.log_z.len() {
+            let all = log_plus(self.log_z[lane], other.log_z[lane]);
+            let share = |l: f64| if l == f64::NEG_INFINITY { 0.0 } else { (l - all).exp() };
+            let (p, q) = (share(self.log_z[lane]), share(other.log_z[lane]));
+            self.log_z[lane] = all;
+            if let (Some(mean), Some(theirs)) = (self.mean.get_mut(lane), other.mean.get(lane)) {
+                // Chan, Golub and LeVeque 1983, as within the parts
+                let off = theirs - *mean;
+                let variance = &mut self.variance[lane];
+                *variance = p * *variance + q * other.variance[lane] + p * q * off * off;
+                *mean += q * off;
+            }
+            let mix = |own: &mut Vec<Vec<f64>>, theirs: &[Vec<f64>]| {
+                if let (Some(own), Some(theirs)) = (own.get_mut(lane), theirs.get(lane)) {
+                    own.iter_mut().zip(theirs).for_each(|(a, b)| *a = p * *a + q * b);
+                }
+            };
+            mix(&mut self.totals, &other.totals);
+            mix(&mut self.kept, &other.kept);
+        }
+        let logs = self.log_weights.iter_mut().flatten().zip(other.log_weights.iter().flatten());
+        logs.for_each(|(a, b)| *a = log_plus(*a, *b));
+    }
+
+    /// Half of the sum and half of its mirror image: the levels of all modes reversed, and so the order of the
+    /// cells and the sign of a total.
+    fn mirror(&mut self) {
+        for list in self.totals.iter_mut().chain(&mut self.kept) {
+            let image: Vec<f64> = list.iter().rev().copied().collect();
+            list.iter_mut().zip(image).for_each(|(a, b)| *a = 0.5 * (*a + b));
+        }
+        for list in &mut self.log_weights {
+            let image: Vec<f64> = list.iter().rev().copied().collect();
+            list.iter_mut().zip(image).for_each(|(a, b)| *a = log_plus(*a, b) - std::f64::consts::LN_2);
+        }
+    }
 }
 
 fn pass<A: arithmetic::Arithmetic>(
@@ -98,22 +212,22 @@ fn pass<A: arithmetic::Arithmetic>(
     for (term, slot) in terms.iter().zip(&plan.slots) {
         tables.push(Some(weights::<A>(term, &slot.axes, temperatures, moments)));
     }
+    let mut pool = Pool::default();
+    let still: Vec<usize> = Vec::new();
     for step in &plan.steps {
-        let made = match *step {
-            Step::Product(a, b) => match (tables[a].take(), tables[b].take()) {
-                (Some(a), Some(b)) => kernel::product::<A>(&a, &b, &plan.slots[tables.len()], lanes),
-                _ => None,
-            },
-            Step::SumOut { mode, from, with } => {
-                let large = tables[from].take();
-                let small = with.and_then(|k| tables[k].take());
-                let still: Vec<usize> = Vec::new();
-                let moves = if plan.carry == Carry::Total { &steps[mode] } else { &still };
-                large.map(|l| {
-                    kernel::sum_out::<A>(&l, small.as_ref(), mode, moves, &plan.slots[tables.len()], lanes)
-                })
+        let (first, second) = step.sources();
+        let (a, b) = (tables[first].take(), second.and_then(|k| tables[k].take()));
+        let slot = &plan.slots[tables.len()];
+        let made = match (step, &a, &b) {
+            (Step::Product(..), Some(a), Some(b)) => Some(kernel::product::<A>(a, b, slot, lanes, &mut pool)),
+            (Step::SumOut { mode, .. }, Some(a), b) => {
+                let moves = if plan.carry == Carry::Total { &steps[*mode] } else { &still };
+                Some(kernel::sum_out::<A>((a, b.as_ref()), *mode, moves, slot, lanes, &mut pool))
             }
+            _ => None,
         };
+        pool.give(a);
+        pool.give(b);
         tables.push(made);
     }
     let Some(held) = plan.result().and_then(|k| tables[k].take()) else { return Sums::default() };
@@ -135,14 +249,6 @@ fn weights<A: arithmetic::Arithmetic>(
         .map(|axis| (term.shape[axis], own[axis]))
         .collect();
     let cells: usize = loops.iter().map(|(n, _)| n).product();
-    let place = |flat: usize| {
-        let (mut rest, mut at) = (flat, 0);
-        for (size, stride) in loops.iter().rev() {
-            at += rest % size * stride;
-            rest /= size;
-        }
-        at
-    };
     // the least energy weighs 1, so that no weight overflows
     let least = term.energy.iter().flatten().copied().fold(f64::INFINITY, f64::min);
     let least = if least.is_finite() { least } else { 0.0 };
@@ -151,8 +257,7 @@ fn weights<A: arithmetic::Arithmetic>(
         planes.push(Vec::with_capacity(cells * lanes));
         planes.push(vec![0.0; cells * lanes]);
     }
-    for flat in 0..cells {
-        let at = place(flat);
+    for at in offsets(&loops) {
         for t in temperatures {
             planes[0].push(A::of_log(term.energy.as_ref().map_or(0.0, |e| -(e[at] - least) / t)));
         }
@@ -205,13 +310,16 @@ fn read<A: arithmetic::Arithmetic>(held: &Held, plan: &Summation, lanes: usize) 
     sums
 }
 
+/// Tables of fewer numbers are computed by one thread.
+const WORTH_SHARING: usize = 1 << 17;
+
 /// Runs `work` on parts of `out`, which has `parts` equal parts, in parallel when it is worth it.
 fn in_parts(out: &mut [f64], parts: usize, work: impl Fn(usize, &mut [f64]) + Sync) {
     let length = out.len() / parts.max(1);
     if length == 0 {
         return;
     }
-    if out.len() < 1 << 15 {
+    if out.len() < WORTH_SHARING {
         out.chunks_mut(length).enumerate().for_each(|(k, part)| work(k, part));
     } else {
         out.par_chunks_mut(length).enumerate().for_each(|(k, part)| work(k, part));
