@@ -577,6 +577,20 @@ fn smoothness_bridges_what_was_not_observed() {
 }
 
 #[test]
+fn a_mode_that_is_known_is_not_called_uniform() {
+    let data = "mode a: 3, b: 2\ndata x[a, b] = [[1, 0], [2, 0], [5, 0]]\n";
+    for (statement, warned) in
+        [("given b = 0", false), ("forbid b == 1", false), ("forbid a == 2 and b == 1", true)]
+    {
+        let (_, found, r) =
+            run(&format!("{data}model m {{ [a]; {statement} }}\nfit m to x"), &Files::default());
+        assert!(!found.iter().any(|d| d.is_error()) && !r.text.contains("error"), "{statement}: {}", r.text);
+        let codes: Vec<&str> = found.iter().map(|d| d.code.name()).chain(r.codes.iter().copied()).collect();
+        assert_eq!(codes.contains(&"MBA324"), warned, "{statement}: {codes:?}");
+    }
+}
+
+#[test]
 fn masks_that_make_no_sense_are_named() {
     let x = det(&[3, 4]);
     let mut hole = x.clone();

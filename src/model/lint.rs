@@ -41,7 +41,13 @@ fn inert_temperature(model: &EnergyModel, declaration: &ModelDeclaration) -> Opt
 
 fn idle_modes(model: &EnergyModel, declaration: &ModelDeclaration) -> Option<Diagnostic> {
     let used: Scope = model.interactions.iter().flat_map(|i| i.scope.iter()).collect();
-    let idle = Scope::all(model.modes.len()).difference(&used);
+    // a mode that can have one level only is known, not uniform
+    let known = |m: &usize| {
+        let of_it = model.support.iter().filter(|f| f.scope.len() == 1 && f.scope.position(*m).is_some());
+        let barred = |level: usize| of_it.clone().any(|f| f.cells.values[level] != 0.0);
+        of_it.clone().next().is_some() && (0..model.modes[*m].size()).filter(|l| !barred(*l)).count() <= 1
+    };
+    let idle: Scope = Scope::all(model.modes.len()).difference(&used).iter().filter(|m| !known(m)).collect();
     let names: Vec<&str> = idle.iter().map(|m| model.modes[m].name.as_str()).collect();
     (!names.is_empty() && !model.interactions.is_empty()).then(|| {
         let list = crate::text::suggest::list(&names);
