@@ -116,7 +116,6 @@ fn energies_are_derivatives() {
 }
 
 #[test]
-#[allow(clippy::needless_range_loop)] // both triangles are written
 fn tap_solves_the_equations_of_thouless_anderson_and_palmer() {
     let n = 7;
     let shape = vec![2; n];
@@ -125,11 +124,9 @@ fn tap_solves_the_equations_of_thouless_anderson_and_palmer() {
     let mut model = model(&shape, &[]);
     let spin = |l: usize| 2.0 * l as f64 - 1.0;
     let fields: Vec<f64> = (0..n).map(|_| 0.6 * (s.unit() - 0.5)).collect();
-    for a in 0..n {
-        let h = fields[a];
+    for (a, &h) in fields.iter().enumerate() {
         model.interactions.push(fixed(&shape, &[a], move |x| -h * spin(x[0])));
-        for b in a + 1..n {
-            let j = s.unit() - 0.5;
+        for (b, j) in (a + 1..n).map(|b| (b, s.unit() - 0.5)) {
             (couplings[a][b], couplings[b][a]) = (j, j);
             model.interactions.push(fixed(&shape, &[a, b], move |x| -j * spin(x[0]) * spin(x[1])));
         }
@@ -138,10 +135,10 @@ fn tap_solves_the_equations_of_thouless_anderson_and_palmer() {
     model.temperature = t;
     let found = by("tap", &model);
     let m: Vec<f64> = found.marginals.iter().map(|q| q[1] - q[0]).collect();
-    for i in 0..n {
-        let field: f64 = fields[i] + (0..n).map(|j| couplings[i][j] * m[j]).sum::<f64>();
-        let reaction: f64 = (0..n).map(|j| couplings[i][j].powi(2) * (1.0 - m[j] * m[j])).sum();
-        assert!((m[i] - ((field - m[i] * reaction / t) / t).tanh()).abs() < 1e-10);
+    for ((row, h), own) in couplings.iter().zip(&fields).zip(&m) {
+        let field: f64 = h + row.iter().zip(&m).map(|(j, m)| j * m).sum::<f64>();
+        let reaction: f64 = row.iter().zip(&m).map(|(j, m)| j.powi(2) * (1.0 - m * m)).sum();
+        assert!((own - ((field - own * reaction / t) / t).tanh()).abs() < 1e-10);
     }
     // its error is of third order in 1/T, that of mean field of second
     let error = |name: &str, t: f64| {

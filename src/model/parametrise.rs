@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::energy::{EnergyModel, Interaction, Potential};
 use super::scope::Scope;
-use super::table::Table;
+use super::table::{Table, cell_at};
 use crate::text::{Code, Diagnostic};
 
 /// Most parameters of free tables that are fitted together with learned coefficients.
@@ -54,17 +54,7 @@ impl EnergyModel {
             let shape = self.shape(&scope);
             let cells: usize = shape.iter().product();
             for flat in 0..cells {
-                let mut rest = flat;
-                let mut levels: Vec<usize> = shape
-                    .iter()
-                    .rev()
-                    .map(|n| {
-                        let level = rest % n;
-                        rest /= n;
-                        level
-                    })
-                    .collect();
-                levels.reverse();
+                let levels = cell_at(&shape, flat);
                 if levels.contains(&0) {
                     continue;
                 }

@@ -71,6 +71,16 @@ pub fn offsets(axes: &[(usize, usize)]) -> impl Iterator<Item = usize> {
     })
 }
 
+/// The levels of a cell from its place in row-major order. Every size is positive.
+pub fn cell_at(shape: &[usize], mut place: usize) -> Vec<usize> {
+    let mut cell = vec![0; shape.len()];
+    for (level, size) in cell.iter_mut().zip(shape).rev() {
+        *level = place % size;
+        place /= size;
+    }
+    cell
+}
+
 /// Row-major strides, in elements, of an array of this shape.
 pub fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];

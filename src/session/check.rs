@@ -12,6 +12,19 @@ use crate::report::results;
 use crate::text::ast::{Fit, Ident, ModelItemKind, Statement, StatementKind, TestItemKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
+/// Takes a name for a result; another result that has it already is MBA103, with this way out.
+pub(super) fn claim(names: &mut IndexMap<String, Span>, name: &Ident, help: &str) -> Result<(), Diagnostic> {
+    match names.insert(name.name.clone(), name.span) {
+        None => Ok(()),
+        Some(first) => {
+            Err(Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
+                .at(name.span, "the second one")
+                .at(first, "the first one")
+                .help(help))
+        }
+    }
+}
+
 impl Session {
     pub(super) fn check(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         self.check_models(diagnostics);

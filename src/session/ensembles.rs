@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use super::Session;
+use super::check::claim;
 use crate::model::constant;
 use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
@@ -204,13 +205,8 @@ impl Session {
             );
             return;
         };
-        if let Some(first) = names.insert(name.name.clone(), name.span) {
-            diagnostics.push(
-                Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
-                    .at(name.span, "the second one")
-                    .at(first, "the first one")
-                    .help("end the sweep with `as` and another name"),
-            );
+        if let Err(twice) = claim(names, &name, "end the sweep with `as` and another name") {
+            diagnostics.push(twice);
             return;
         }
         match self.curve_of(sweep, name.name.clone()) {

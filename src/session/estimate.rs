@@ -5,6 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
+use super::check::claim;
 use super::checkpoint::Checkpoint;
 use super::{Event, Host, Outcome, Session, Sink};
 use crate::model::declarations::Declarations;
@@ -254,14 +255,9 @@ impl Session {
         diagnostics: &mut Vec<Diagnostic>,
     ) {
         if let Some(name) = &estimate.name
-            && let Some(first) = names.insert(name.name.clone(), name.span)
+            && let Err(twice) = claim(names, name, "choose another name")
         {
-            diagnostics.push(
-                Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
-                    .at(name.span, "the second one")
-                    .at(first, "the first one")
-                    .help("choose another name"),
-            );
+            diagnostics.push(twice);
         }
         if let Err(list) = self.prepare(estimate, span) {
             diagnostics.extend(list);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::check::claim;
 use super::{Event, Host, Outcome, PlannedBalance, PlannedFit, Session, Sink};
 use crate::data::Content;
 use crate::model::EnergyModel;
@@ -49,13 +50,10 @@ impl Session {
         names: &mut IndexMap<String, Span>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
-        if let Some(first) = names.insert(name.name.clone(), name.span) {
-            diagnostics.push(
-                Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
-                    .at(name.span, "the second one")
-                    .at(first, "the first one")
-                    .help(format!("name it otherwise: `load \"{}\" as other`", path.value)),
-            );
+        if let Err(twice) =
+            claim(names, name, &format!("name it otherwise: `load \"{}\" as other`", path.value))
+        {
+            diagnostics.push(twice);
             return;
         }
         let model = match self.saved.get(&name.name) {

@@ -7,6 +7,7 @@ use petgraph::visit::EdgeRef;
 
 use super::{Margin, Problem};
 use crate::model::Scope;
+use crate::model::table::cell_at;
 use crate::run::kernel::marginalise;
 use crate::run::projection::Projection;
 use crate::run::sum::Compensated;
@@ -85,16 +86,6 @@ pub(super) struct Support {
     pub cut: usize,
     /// Whether the cut is known to be complete: then a scaling exists.
     pub complete: bool,
-}
-
-/// Row-major cell of a table over `shape`.
-pub(super) fn cell_at(shape: &[usize], mut flat: usize) -> Vec<usize> {
-    let mut cell = vec![0; shape.len()];
-    for (level, size) in cell.iter_mut().zip(shape).rev() {
-        *level = flat % size;
-        flat /= size;
-    }
-    cell
 }
 
 impl Problem {

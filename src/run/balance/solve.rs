@@ -1,7 +1,8 @@
 //! Scaling sweeps, and Newton steps where they crawl.
 
-use super::feasible::{Infeasible, Support, cell_at};
+use super::feasible::{Infeasible, Support};
 use super::{Balanced, Problem};
+use crate::model::table::cell_at;
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Status};
 use crate::run::kernel::{combine, map, marginalise, maximise, scale};

@@ -20,6 +20,7 @@ use super::distribution::Distribution;
 use super::fit::ZeroMarginals;
 use super::projection::Projection;
 use crate::data::Mask;
+use crate::model::table::cell_at;
 use crate::model::{EnergyModel, Interaction, Potential, Scope, Table};
 use crate::plan::Options;
 use crate::text::{Code, Diagnostic, Span};
@@ -201,24 +202,10 @@ impl Domain {
             if places.is_empty() {
                 continue;
             }
-            let cell = |k: &usize| {
-                let mut rest = *k;
-                let mut levels: Vec<usize> = shape
-                    .iter()
-                    .rev()
-                    .map(|n| {
-                        let level = rest % n;
-                        rest /= n;
-                        level
-                    })
-                    .collect();
-                levels.reverse();
-                levels
-            };
             zeros.push(ZeroMarginals {
                 scope: scope.clone(),
                 count: places.len(),
-                cells: places.iter().take(ZeroMarginals::LISTED).map(cell).collect(),
+                cells: places.iter().take(ZeroMarginals::LISTED).map(|k| cell_at(shape, *k)).collect(),
             });
         }
         zeros
@@ -229,21 +216,7 @@ impl Domain {
         let all: Vec<usize> =
             (0..self.possible.len()).filter(|k| self.at(*k) == Knowledge::Undetermined).collect();
         let shape: Vec<usize> = self.modes.iter().map(|m| self.sizes[m]).collect();
-        let levels = |k: &usize| {
-            let mut rest = *k;
-            let mut cell: Vec<usize> = shape
-                .iter()
-                .rev()
-                .map(|n| {
-                    let l = rest % n;
-                    rest /= n;
-                    l
-                })
-                .collect();
-            cell.reverse();
-            cell
-        };
-        (all.len(), all.iter().take(most).map(levels).collect())
+        (all.len(), all.iter().take(most).map(|k| cell_at(&shape, *k)).collect())
     }
 
     /// Zeros in the data can send a missing cell to infinity, or leave it anywhere: where some observed cells tend
@@ -298,19 +271,12 @@ pub fn contradiction(model: &EnergyModel, tensor: &crate::data::Tensor) -> Resul
         let wrong = |(_, (p, f)): &(usize, (&f64, &f64))| **p > 0.0 && **f != 0.0;
         let Some((first, (mass, _))) = both().find(wrong) else { continue };
         let more = both().filter(wrong).count() - 1;
-        let mut rest = first;
-        let mut levels: Vec<String> = forbidden
+        let levels: Vec<String> = forbidden
             .scope
             .iter()
-            .zip(&forbidden.cells.shape)
-            .rev()
-            .map(|(m, n)| {
-                let level = rest % n;
-                rest /= n;
-                format!("`{}: {}`", model.modes[m].name, model.modes[m].label(level))
-            })
+            .zip(cell_at(&forbidden.cells.shape, first))
+            .map(|(m, level)| format!("`{}: {}`", model.modes[m].name, model.modes[m].label(level)))
             .collect();
-        levels.reverse();
         let mut report = Diagnostic::new(
             Code::MBA560,
             format!("`{}` forbids {}, where `{}` has data", model.name, levels.join(", "), tensor.name),

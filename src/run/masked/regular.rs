@@ -6,6 +6,7 @@ use super::newton::{Penalty, minimise};
 use super::rows::{Rows, Tables, base};
 use super::{Domain, identify};
 use crate::data::{Element, Storage, Tensor};
+use crate::model::table::cell_at;
 use crate::model::{EnergyModel, Interaction, Order, Potential, Scope, Table};
 use crate::plan::cost::Unit;
 use crate::plan::{Options, Schedule};
@@ -239,16 +240,7 @@ fn zeros(tables: &Tables, gone: &[bool]) -> Vec<ZeroMarginals> {
         if count == 0 {
             continue;
         }
-        let cell = |k: usize| {
-            let mut rest = k;
-            let mut levels = vec![0; block.shape.len()];
-            for (level, n) in levels.iter_mut().zip(&block.shape).rev() {
-                *level = rest % n;
-                rest /= n;
-            }
-            levels
-        };
-        let cells = places().take(ZeroMarginals::LISTED).map(cell).collect();
+        let cells = places().take(ZeroMarginals::LISTED).map(|k| cell_at(&block.shape, k)).collect();
         found.push(ZeroMarginals { scope: block.scope.clone(), count, cells });
     }
     found

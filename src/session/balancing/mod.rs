@@ -8,6 +8,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::json;
 
+use super::check::claim;
 use super::checkpoint::Checkpoint;
 use super::{Event, Host, Outcome, Session, Sink, execute};
 use crate::data::{Buffer, Dense, Storage, Tensor, Values};
@@ -60,13 +61,8 @@ impl Session {
             );
             return;
         };
-        if let Some(first) = names.insert(name.name.clone(), name.span) {
-            diagnostics.push(
-                Diagnostic::new(Code::MBA103, format!("there are two results called `{}`", name.name))
-                    .at(name.span, "the second one")
-                    .at(first, "the first one")
-                    .help("give one of them another name"),
-            );
+        if let Err(twice) = claim(names, name, "give one of them another name") {
+            diagnostics.push(twice);
             return;
         }
         let mut control = Control::default();
