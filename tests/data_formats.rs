@@ -320,7 +320,7 @@ fn many_modes_do_not_fit_a_packed_key() {
         assert_eq!(x.total, 8.0);
         assert_eq!(sparse.values.len(), 5, "{modes} modes");
         let heavy = sparse.values.iter().position(|v| *v == 3.0).unwrap();
-        let expected: Vec<String> = sparse.coordinates.iter().map(|c| c[heavy].to_string()).collect();
+        let expected: Vec<String> = sparse.coordinates.iter().map(|c| c.at(heavy).to_string()).collect();
         assert_eq!(expected, row(4));
     }
 }

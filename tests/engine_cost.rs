@@ -49,7 +49,7 @@ fn scattered(shape: &[usize], count: usize) -> Tensor {
     let coordinates = (0..shape.len()).map(|m| rows.iter().map(|r| r[m]).collect()).collect();
     let values: Vec<f64> = rows.iter().map(|_| 0.5 + stream.unit()).collect();
     let total = values.iter().sum();
-    let storage = Arc::new(Storage::Sparse(Sparse { shape: shape.to_vec(), coordinates, values }));
+    let storage = Arc::new(Storage::Sparse(Sparse::new(shape.to_vec(), coordinates, values)));
     Tensor { name: "x".into(), modes: modes(shape), storage, total, counts: false, mask: None }
 }
 

@@ -37,7 +37,7 @@ fn records(zeros: bool) -> Tensor {
         }
     }
     let total = values.iter().sum();
-    let storage = mba::data::Sparse { shape: SHAPE.to_vec(), coordinates, values };
+    let storage = mba::data::Sparse::new(SHAPE.to_vec(), coordinates, values);
     Tensor {
         mask: None,
         name: "x".into(),

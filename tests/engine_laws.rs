@@ -335,11 +335,7 @@ fn thirty_binary_modes_take_little_time_and_memory() {
     let x = Tensor {
         name: "x".into(),
         modes: modes(&shape),
-        storage: std::sync::Arc::new(Storage::Sparse(mba::data::Sparse {
-            shape: shape.clone(),
-            coordinates: columns,
-            values: counts,
-        })),
+        storage: std::sync::Arc::new(Storage::Sparse(mba::data::Sparse::new(shape.clone(), columns, counts))),
         total: 1e5,
         counts: true,
         mask: None,
@@ -494,7 +490,7 @@ fn draws_follow_the_distribution() {
     assert_eq!(drawn.values.iter().sum::<f64>(), n as f64);
     let mut counts = vec![0.0; 72];
     for (k, v) in drawn.values.iter().enumerate() {
-        let at = drawn.coordinates.iter().zip(&shape).fold(0, |at, (c, n)| at * n + c[k] as usize);
+        let at = drawn.coordinates.iter().zip(&shape).fold(0, |at, (c, n)| at * n + c.at(k));
         assert_eq!(counts[at], 0.0, "cells are distinct");
         counts[at] = *v;
     }

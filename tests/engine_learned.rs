@@ -130,7 +130,7 @@ fn sixteen_spins_are_found_again_from_their_moments_and_from_a_sample() {
         let Storage::Sparse(sparse) = &*sample.storage else { unreachable!() };
         (0..sparse.values.len())
             .map(|row| {
-                let cell: Vec<usize> = sparse.coordinates.iter().map(|c| c[row] as usize).collect();
+                let cell: Vec<usize> = sparse.coordinates.iter().map(|c| c.at(row)).collect();
                 sparse.values[row] * q.log_probability(&cell)
             })
             .sum()

@@ -40,7 +40,7 @@ fn fits_just_inside_the_budget_stay_inside() {
     for _ in 0..3000 {
         values.iter_mut().for_each(|v: &mut Vec<u32>| v.push(stream.below(9) as u32));
     }
-    let sparse = mba::data::Sparse { shape: shape.to_vec(), coordinates: values, values: vec![1.0; 3000] };
+    let sparse = mba::data::Sparse::new(shape.to_vec(), values, vec![1.0; 3000]);
     let x = mba::data::Tensor {
         mask: None,
         name: "x".into(),

@@ -2,11 +2,14 @@
 
 use rayon::prelude::*;
 
+use super::indices::Indices;
 use super::summary::Compensated;
 
 /// How the indices of a cell are packed into one number, so that numbers sort as cells do.
 #[derive(Debug, Clone)]
 pub(crate) struct Packing {
+    /// Levels of each mode.
+    sizes: Vec<usize>,
     /// Bits below the index of each mode.
     shifts: Vec<u32>,
     /// Bits of the index of each mode.
@@ -25,7 +28,7 @@ impl Packing {
             *shift = bits;
             bits = bits.saturating_add(*width);
         }
-        Self { shifts, widths, bits }
+        Self { sizes: sizes.to_vec(), shifts, widths, bits }
     }
 }
 
@@ -71,7 +74,7 @@ pub(crate) struct Cells {
 
 /// Distinct cells without zeros: as they came where no cell came twice, in lexicographic order otherwise.
 pub(crate) struct Merged {
-    pub coordinates: Vec<Vec<u32>>,
+    pub coordinates: Vec<Indices>,
     pub values: Vec<f64>,
 }
 
@@ -106,7 +109,7 @@ impl Cells {
         match self.keys {
             Keys::Small(keys) => merge_keys(keys, self.values, self.weighted, &self.packing),
             Keys::Large(keys) => merge_keys(keys, self.values, self.weighted, &self.packing),
-            Keys::Rows(rows) => merge_rows(&rows, &self.values, self.weighted, self.packing.widths.len()),
+            Keys::Rows(rows) => merge_rows(&rows, &self.values, self.weighted, &self.packing.sizes),
         }
     }
 }
@@ -157,17 +160,18 @@ fn merge_keys<K: Key>(mut keys: Vec<K>, mut values: Vec<f64>, weighted: bool, pa
     Merged { coordinates: unpack(&distinct, packing), values: sums }
 }
 
-fn unpack<K: Key>(keys: &[K], packing: &Packing) -> Vec<Vec<u32>> {
-    let columns = packing.shifts.par_iter().zip(&packing.widths);
-    columns.map(|(shift, width)| keys.iter().map(|k| k.unpack(*shift, *width)).collect()).collect()
+fn unpack<K: Key>(keys: &[K], packing: &Packing) -> Vec<Indices> {
+    let modes = packing.sizes.par_iter().zip(&packing.shifts).zip(&packing.widths);
+    modes.map(|((n, shift), width)| Indices::new(*n, keys.iter().map(|k| k.unpack(*shift, *width)))).collect()
 }
 
-fn merge_rows(rows: &[u32], values: &[f64], weighted: bool, modes: usize) -> Merged {
+fn merge_rows(rows: &[u32], values: &[f64], weighted: bool, sizes: &[usize]) -> Merged {
+    let modes = sizes.len();
     let row = |i: usize| rows.get(i * modes..(i + 1) * modes).unwrap_or_default();
     let n = rows.len() / modes.max(1);
     let mut order: Vec<usize> = (0..n).collect();
     order.par_sort_unstable_by(|a, b| row(*a).cmp(row(*b)).then(a.cmp(b)));
-    let mut coordinates: Vec<Vec<u32>> = vec![Vec::new(); modes];
+    let mut cells = Vec::new();
     let mut sums = Vec::new();
     let value = |i: usize| if weighted { values.get(i).copied().unwrap_or(0.0) } else { 1.0 };
     let mut entries = order.into_iter().peekable();
@@ -178,11 +182,12 @@ fn merge_rows(rows: &[u32], values: &[f64], weighted: bool, modes: usize) -> Mer
             sum.add(value(same));
         }
         if sum.value() != 0.0 {
-            for (column, i) in coordinates.iter_mut().zip(row(first)) {
-                column.push(*i);
-            }
+            cells.push(first);
             sums.push(sum.value());
         }
     }
-    Merged { coordinates, values: sums }
+    let levels = |(mode, n): (usize, &usize)| {
+        Indices::new(*n, cells.iter().map(|i| row(*i).get(mode).copied().unwrap_or(0)))
+    };
+    Merged { coordinates: sizes.iter().enumerate().map(levels).collect(), values: sums }
 }

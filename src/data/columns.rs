@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::cells::Packing;
 use super::distinct::distinct;
+use super::indices::{Indices, Part};
 use super::tensor::Element;
 
 /// Rows a thread takes at a time.
@@ -29,15 +30,15 @@ pub(crate) struct Rows {
 /// One column per mode, when every coordinate is below the size of its mode and no cell occurs twice;
 /// none otherwise. O(coordinates), and eight bytes of room per row beside the columns and what
 /// [`distinct`] takes.
-pub(crate) fn columns<T: Element>(all: &[T], rows: Rows, sizes: &[usize]) -> Option<Vec<Vec<u32>>> {
+pub(crate) fn columns<T: Element>(all: &[T], rows: Rows, sizes: &[usize]) -> Option<Vec<Indices>> {
     let packing = Packing::new(sizes);
     let exact = packing.bits <= u64::BITS;
-    let mut columns: Vec<Vec<u32>> = sizes.iter().map(|_| vec![0; rows.count]).collect();
+    let mut columns: Vec<Indices> = sizes.iter().map(|n| Indices::zeros(*n, rows.count)).collect();
     let mut prints = vec![0u64; rows.count];
-    let mut shares: Vec<Vec<&mut [u32]>> = Vec::new();
+    let mut shares: Vec<Vec<Part>> = Vec::new();
     shares.resize_with(rows.count.div_ceil(SHARE), Vec::new);
     for column in &mut columns {
-        for (share, part) in shares.iter_mut().zip(column.chunks_mut(SHARE)) {
+        for (share, part) in shares.iter_mut().zip(column.parts(SHARE)) {
             share.push(part);
         }
     }
@@ -47,6 +48,7 @@ pub(crate) fn columns<T: Element>(all: &[T], rows: Rows, sizes: &[usize]) -> Opt
         .enumerate()
         .map(|(k, (mut share, prints))| {
             let mut allowed = true;
+            let mut block = [0u32; BLOCK];
             for start in (0..prints.len()).step_by(BLOCK) {
                 let end = (start + BLOCK).min(prints.len());
                 let prints = &mut prints[start..end];
@@ -54,10 +56,11 @@ pub(crate) fn columns<T: Element>(all: &[T], rows: Rows, sizes: &[usize]) -> Opt
                     let width = packing.widths[mode];
                     let first = (k * SHARE + start) * rows.row_step + mode * rows.mode_step;
                     let cells = all.get(first..).unwrap_or_default().iter().step_by(rows.row_step);
-                    let column = &mut column[start..end];
-                    column.iter_mut().zip(cells).for_each(|(i, x)| *i = x.index());
-                    let most = column.iter().fold(0, |most, i| most.max(*i));
-                    let both = prints.iter_mut().zip(&*column);
+                    let indices = &mut block[..end - start];
+                    indices.iter_mut().zip(cells).for_each(|(i, x)| *i = x.index());
+                    column.write(start, indices);
+                    let most = indices.iter().fold(0, |most, i| most.max(*i));
+                    let both = prints.iter_mut().zip(&*indices);
                     if mode == 0 {
                         // written before it is read: memory that is fresh is handed out once
                         both.for_each(|(print, i)| {

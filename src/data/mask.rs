@@ -336,7 +336,7 @@ impl Masks {
             };
             let mut values = vec![0.0; cells];
             for (row, x) in sparse.values.iter().enumerate() {
-                let k = shape.iter().zip(&sparse.coordinates).fold(0, |k, (n, c)| k * n + c[row] as usize);
+                let k = shape.iter().zip(&sparse.coordinates).fold(0, |k, (n, c)| k * n + c.at(row));
                 values[k] = *x;
             }
             let mut seen = vec![true; cells];
@@ -358,7 +358,7 @@ impl Masks {
         let mut cell = vec![0; shape.len()];
         let kept: Vec<usize> = (0..sparse.values.len())
             .filter(|row| {
-                cell.iter_mut().zip(&sparse.coordinates).for_each(|(l, c)| *l = c[*row] as usize);
+                cell.iter_mut().zip(&sparse.coordinates).for_each(|(l, c)| *l = c.at(*row));
                 mask.observes(&cell)
             })
             .collect();
@@ -369,7 +369,7 @@ impl Masks {
             sum.value()
         };
         super::summary::totals(request, total, "what is observed", at)?;
-        let coordinates = sparse.coordinates.iter().map(|c| kept.iter().map(|k| c[*k]).collect()).collect();
+        let coordinates = sparse.coordinates.iter().map(|c| c.of_cells(&kept)).collect();
         let storage = Arc::new(Storage::Sparse(Sparse { shape, coordinates, values }));
         loaded.tensor = Tensor { storage, total, mask: Some(Arc::new(mask)), ..loaded.tensor };
         Ok(loaded)
@@ -573,7 +573,7 @@ fn every(tensor: &Tensor, cells: usize) -> Vec<f64> {
             let mut values = vec![0.0; cells];
             for (row, x) in sparse.values.iter().enumerate() {
                 let at = sparse.shape.iter().zip(&sparse.coordinates);
-                values[at.fold(0, |k, (n, c)| k * n + c[row] as usize)] = *x;
+                values[at.fold(0, |k, (n, c)| k * n + c.at(row))] = *x;
             }
             values
         }
@@ -605,15 +605,14 @@ pub fn hide(tensor: &Tensor, factors: Vec<Factor>, span: Span) -> Checked<Tensor
             let mut cell = vec![0; modes];
             let kept: Vec<usize> = (0..sparse.values.len())
                 .filter(|row| {
-                    cell.iter_mut().zip(&sparse.coordinates).for_each(|(l, c)| *l = c[*row] as usize);
+                    cell.iter_mut().zip(&sparse.coordinates).for_each(|(l, c)| *l = c.at(*row));
                     hidden.observes(&cell)
                 })
                 .collect();
             let values: Vec<f64> = kept.iter().map(|k| sparse.values[*k]).collect();
             let mut sum = super::summary::Compensated::default();
             values.iter().for_each(|x| sum.add(*x));
-            let coordinates =
-                sparse.coordinates.iter().map(|c| kept.iter().map(|k| c[*k]).collect()).collect();
+            let coordinates = sparse.coordinates.iter().map(|c| c.of_cells(&kept)).collect();
             let shape = sparse.shape.clone();
             (Storage::Sparse(Sparse { shape, coordinates, values }), sum.value())
         }

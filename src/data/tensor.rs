@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use num_bigint::BigUint;
 
+use super::indices::Indices;
 use super::mask::Mask;
 use crate::model::Mode;
 
@@ -157,10 +158,23 @@ pub struct Dense {
 pub struct Sparse {
     /// Levels along each mode, in the order of [`Tensor::modes`].
     pub shape: Vec<usize>,
-    /// One column per mode, each as long as `values`.
-    pub coordinates: Vec<Vec<u32>>,
+    /// For each mode the index of every cell, as many as `values`.
+    pub coordinates: Vec<Indices>,
     /// The value of each cell.
     pub values: Vec<f64>,
+}
+
+impl Sparse {
+    /// From one column of indices per mode, each as long as `values` and below the size of its mode.
+    pub fn new(shape: Vec<usize>, columns: Vec<Vec<u32>>, values: Vec<f64>) -> Self {
+        let coordinates = shape.iter().zip(columns).map(|(n, own)| Indices::new(*n, own)).collect();
+        Self { shape, coordinates, values }
+    }
+
+    /// Bytes one cell takes: an index along each mode, and its value.
+    pub fn cell_bytes(shape: &[usize]) -> usize {
+        shape.iter().map(|n| Indices::width(*n)).sum::<usize>() + size_of::<f64>()
+    }
 }
 
 /// How a tensor is stored.

@@ -23,7 +23,7 @@ impl Profile {
     pub fn of(tensor: &crate::data::Tensor) -> Self {
         let (sparse, element_bytes) = match &*tensor.storage {
             crate::data::Storage::Dense(dense) => (false, element_bytes(&dense.values)),
-            crate::data::Storage::Sparse(s) => (true, 4 * s.coordinates.len() + 8),
+            crate::data::Storage::Sparse(s) => (true, crate::data::Sparse::cell_bytes(&s.shape)),
         };
         Self { stored: tensor.stored(), sparse, element_bytes, mapped: false, masks: masks(tensor) }
     }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::archive::{Reader, Writer, exact, list, number, text, whole};
 use super::kept;
 use super::results::FitResult;
-use crate::data::{Buffer, Content, Dense, Sparse, Storage, Tensor, Values};
+use crate::data::{Buffer, Content, Dense, Indices, Sparse, Storage, Tensor, Values};
 use crate::model::energy::{Algebra, Forbidden};
 use crate::model::mode::{Level, Levels, Order};
 use crate::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table};
@@ -335,7 +335,7 @@ fn put_tensor(writer: &mut Writer, tensor: &Tensor, memory: u64) -> Result<Json,
         Storage::Sparse(Sparse { shape: _, coordinates, values }) => {
             let rows = 0..values.len();
             let cells: Vec<u32> =
-                rows.flat_map(|r| coordinates.iter().filter_map(move |c| c.get(r).copied())).collect();
+                rows.flat_map(|r| coordinates.iter().map(move |c| c.at(r) as u32)).collect();
             writer.array("data.coordinates", &[values.len(), coordinates.len()], &cells)?;
             writer.array("data.values", &[values.len()], values)?;
             json!({ "storage": "sparse" })
@@ -411,8 +411,10 @@ fn take_tensor(reader: &mut Reader, json: &Json) -> Result<Tensor, String> {
             if shape != [values.len(), width] || width == 0 || !cells.chunks(width).all(inside) {
                 return Err(other_shape());
             }
-            let column = |d: usize| cells.iter().skip(d).step_by(width).copied().collect();
-            Storage::Sparse(Sparse { shape: sizes, coordinates: (0..width).map(column).collect(), values })
+            let column =
+                |(d, n): (usize, &usize)| Indices::new(*n, cells.iter().skip(d).step_by(width).copied());
+            let coordinates = sizes.iter().enumerate().map(column).collect();
+            Storage::Sparse(Sparse { shape: sizes, coordinates, values })
         }
     };
     let mask = cells::take_mask(reader, &json["mask"], &modes)?;
@@ -459,7 +461,10 @@ pub fn digest_of_tensor(tensor: &Tensor) -> String {
         Storage::Sparse(Sparse { shape, coordinates, values }) => {
             head["sparse"] = json!([shape, values.len()]);
             hash.update(head.to_string());
-            coordinates.iter().for_each(|column| hash.update(bytemuck::cast_slice::<_, u8>(column)));
+            for indices in coordinates {
+                let wide: Vec<u32> = (0..indices.len()).map(|k| indices.at(k) as u32).collect();
+                hash.update(bytemuck::cast_slice::<_, u8>(&wide));
+            }
             hash.update(bytemuck::cast_slice::<_, u8>(values));
         }
     }

@@ -22,7 +22,7 @@ impl Records {
                 let width = sparse.shape.len();
                 let mut records = Self { width, ..Self::default() };
                 for (row, x) in sparse.values.iter().enumerate().filter(|(_, x)| **x != 0.0) {
-                    records.levels.extend(sparse.coordinates.iter().map(|column| column[row]));
+                    records.levels.extend(sparse.coordinates.iter().map(|column| column.at(row) as u32));
                     records.weights.push(*x);
                 }
                 records

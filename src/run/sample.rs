@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::distribution::{Distribution, conditional};
 use super::sum::Compensated;
-use crate::data::Sparse;
+use crate::data::{Indices, Sparse};
 use crate::model::Scope;
 use crate::model::table::strides;
 
@@ -86,8 +86,9 @@ pub(super) fn counted(
         all.counts.extend(chunk.counts);
     }
     let all = all.merged();
-    let column = |d: usize| all.cells.iter().skip(d).step_by(width).copied().collect();
-    Sparse { shape, coordinates: (0..width).map(column).collect(), values: all.counts }
+    let column = |(d, n): (usize, &usize)| Indices::new(*n, all.cells.iter().skip(d).step_by(width).copied());
+    let coordinates = shape.iter().enumerate().map(column).collect();
+    Sparse { shape, coordinates, values: all.counts }
 }
 
 /// Cells in rows of `width` levels, with how often each occurs.

@@ -6,9 +6,10 @@ use super::kernel::accumulate;
 use super::projection::Projection;
 use super::sum::{Compensated, sum};
 use super::vector::sum_x_ln_x;
-use crate::data::{Dense, Element, Sparse, Storage, Tensor};
+use crate::data::{Dense, Element, IndexType, Indices, Sparse, Storage, Tensor};
 use crate::model::Scope;
 use crate::model::table::strides;
+use crate::with_indices;
 
 /// What one pass over the data finds.
 pub struct Statistics {
@@ -264,11 +265,11 @@ const SHARE: usize = 1 << 17;
 /// tables are large beside the shares, each table is one walk instead.
 fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
     let cells = sparse.values.len();
-    let columns: Vec<Vec<(&[u32], usize)>> = scopes
+    let columns: Vec<Vec<(&Indices, usize)>> = scopes
         .iter()
         .map(|(scope, _)| {
             let sizes: Vec<usize> = scope.iter().map(|m| sparse.shape[m]).collect();
-            scope.iter().map(|m| sparse.coordinates[m].as_slice()).zip(strides(&sizes)).collect()
+            scope.iter().map(|m| &sparse.coordinates[m]).zip(strides(&sizes)).collect()
         })
         .collect();
     let shares = cells.div_ceil(SHARE).clamp(1, GROUPS);
@@ -305,13 +306,14 @@ fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
 }
 
 /// Adds the cells from `start` to `end` to the table of their columns.
-fn histogram(columns: &[(&[u32], usize)], values: &[f64], start: usize, end: usize, table: &mut [f64]) {
+fn histogram(columns: &[(&Indices, usize)], values: &[f64], start: usize, end: usize, table: &mut [f64]) {
     if let [(first, step), (second, 1)] = columns {
-        let cells = first[start..end].iter().zip(&second[start..end]).zip(&values[start..end]);
-        for ((i, j), value) in cells {
-            table[*i as usize * step + *j as usize] += value;
-        }
-        return;
+        return with_indices!(first, first => with_indices!(second, second => {
+            let cells = first[start..end].iter().zip(&second[start..end]).zip(&values[start..end]);
+            for ((i, j), value) in cells {
+                table[i.place() * step + j.place()] += value;
+            }
+        }));
     }
     let mut place = [0usize; 1024];
     let mut start = start;
@@ -320,7 +322,9 @@ fn histogram(columns: &[(&[u32], usize)], values: &[f64], start: usize, end: usi
         let place = &mut place[..stop - start];
         place.fill(0);
         for (column, stride) in columns {
-            place.iter_mut().zip(&column[start..stop]).for_each(|(p, i)| *p += *i as usize * stride);
+            with_indices!(column, column => {
+                place.iter_mut().zip(&column[start..stop]).for_each(|(p, i)| *p += i.place() * stride);
+            });
         }
         for (p, value) in place.iter().zip(&values[start..stop]) {
             table[*p] += value;

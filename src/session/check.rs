@@ -5,8 +5,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, hold_out, pictures, testing};
+use crate::data::Sparse;
 use crate::model::declarations::ModelEntry;
-use crate::model::{EnergyModel, elaborate, lint};
+use crate::model::{EnergyModel, Mode, elaborate, lint};
 use crate::plan::{self, Schedule};
 use crate::report::results;
 use crate::text::ast::{Fit, Ident, ModelItemKind, Statement, StatementKind, TestItemKind};
@@ -290,14 +291,16 @@ impl Session {
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
+        let sizes: Vec<usize> =
+            model.modes.iter().filter(|m| tensor.modes.contains(&m.name)).map(Mode::size).collect();
+        let cell_bytes = Sparse::cell_bytes(&sizes);
         let mut profile = match &tensor.origin {
             Origin::Stored(request, header) => {
                 let profile = header.profile;
-                let coordinates = if profile.dense { 0 } else { 4 * tensor.modes.len() };
                 plan::Profile {
                     stored: profile.stored.bound(),
                     sparse: !profile.dense,
-                    element_bytes: profile.value_bytes + coordinates,
+                    element_bytes: if profile.dense { profile.value_bytes } else { cell_bytes },
                     mapped: profile.mapped && request.masks.is_empty(),
                     masks: crate::data::mask::scopes(request),
                 }
@@ -305,7 +308,7 @@ impl Session {
             Origin::Sampled(sampling) => plan::Profile {
                 stored: sampling.count,
                 sparse: true,
-                element_bytes: 8 + 4 * tensor.modes.len(),
+                element_bytes: cell_bytes,
                 mapped: false,
                 masks: Vec::new(),
             },

@@ -179,10 +179,10 @@ pub fn check(header: &Header, tensor: &Tensor) {
             assert_eq!(sparse.shape, shape);
             for (column, n) in sparse.coordinates.iter().zip(&shape) {
                 assert_eq!(column.len(), sparse.values.len());
-                assert!(column.iter().all(|i| (*i as usize) < *n));
+                assert!((0..column.len()).all(|row| column.at(row) < *n));
             }
-            let mut cells: Vec<Vec<u32>> = (0..sparse.values.len())
-                .map(|row| sparse.coordinates.iter().map(|c| c[row]).collect())
+            let mut cells: Vec<Vec<usize>> = (0..sparse.values.len())
+                .map(|row| sparse.coordinates.iter().map(|c| c.at(row)).collect())
                 .collect();
             cells.sort();
             assert!(cells.windows(2).all(|w| w[0] < w[1]), "distinct");
@@ -220,8 +220,7 @@ pub fn cells(tensor: &Tensor) -> Vec<f64> {
         Storage::Sparse(sparse) => {
             let mut all = vec![0.0; n];
             for (row, x) in sparse.values.iter().enumerate() {
-                let place =
-                    sparse.coordinates.iter().zip(&shape).fold(0, |p, (c, n)| p * n + c[row] as usize);
+                let place = sparse.coordinates.iter().zip(&shape).fold(0, |p, (c, n)| p * n + c.at(row));
                 all[place] = *x;
             }
             all

@@ -102,7 +102,7 @@ pub fn sparse(shape: &[usize], values: &[f64]) -> Tensor {
     Tensor {
         name: "x".into(),
         modes: modes(shape),
-        storage: Arc::new(Storage::Sparse(Sparse { shape: shape.to_vec(), coordinates, values: kept })),
+        storage: Arc::new(Storage::Sparse(Sparse::new(shape.to_vec(), coordinates, kept))),
         total: values.iter().sum(),
         counts: false,
         mask: None,

@@ -682,7 +682,7 @@ pub(crate) fn assemble(
                     .coordinates
                     .iter()
                     .zip(&strides)
-                    .map(|(column, stride)| column.get(row).map_or(0, |i| *i as usize) * stride)
+                    .map(|(column, stride)| column.at(row) * stride)
                     .sum();
                 if let Some(value) = values.get_mut(place) {
                     *value = *x;

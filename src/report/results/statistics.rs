@@ -126,7 +126,7 @@ pub fn for_each_cell(tensor: &Tensor, mut visit: impl FnMut(&[usize], f64)) {
             let mut cell = vec![0; sparse.shape.len()];
             for (row, x) in sparse.values.iter().enumerate() {
                 for (level, column) in cell.iter_mut().zip(&sparse.coordinates) {
-                    *level = column[row] as usize;
+                    *level = column.at(row);
                 }
                 if *x != 0.0 {
                     visit(&cell, *x);

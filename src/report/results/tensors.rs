@@ -70,7 +70,7 @@ pub fn records(sample: &crate::data::Sparse, modes: &[crate::model::Mode]) -> Va
         let levels = sample.coordinates.iter().zip(modes);
         let mut cells: Vec<Value> = levels
             .map(|(column, mode)| {
-                let level = column[row] as usize;
+                let level = column.at(row);
                 mode.number(level).map_or_else(|| Value::Text(mode.label(level).into_owned()), Value::Number)
             })
             .collect();

@@ -403,8 +403,7 @@ fn each(tensor: &Tensor, mut visit: impl FnMut(usize, usize, f64)) {
     match &*tensor.storage {
         Storage::Sparse(sparse) => {
             let [i, j] = sparse.coordinates.as_slice() else { return };
-            let cells = i.iter().zip(j).zip(&sparse.values);
-            cells.for_each(|((i, j), x)| visit(*i as usize, *j as usize, *x));
+            sparse.values.iter().enumerate().for_each(|(cell, x)| visit(i.at(cell), j.at(cell), *x));
         }
         Storage::Dense(dense) => crate::with_values!(&dense.values, values => {
             let (&[n, m], &[down, across]) = (dense.shape.as_slice(), dense.strides.as_slice()) else { return };

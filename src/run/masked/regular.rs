@@ -162,7 +162,7 @@ fn values(tensor: &Tensor, sizes: &[usize]) -> Vec<f64> {
         Storage::Sparse(sparse) => {
             for (row, x) in sparse.values.iter().enumerate() {
                 let at = sizes.iter().zip(&sparse.coordinates);
-                out[at.fold(0, |k, (n, c)| k * n + c[row] as usize)] = *x;
+                out[at.fold(0, |k, (n, c)| k * n + c.at(row))] = *x;
             }
         }
         Storage::Dense(dense) => crate::with_values!(&dense.values, numbers => {
