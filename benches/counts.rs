@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use mba::model::Scope;
+use mba::numeric::vector::{exp_all, ln_all, sum_x_ln_x};
 use mba::run::kernel::{marginalise, scale};
 use mba::run::projection::Projection;
-use mba::run::vector::{exp_all, ln_all, sum_x_ln_x};
 use ndarray::{Array1, Array2, ArrayD};
 
 /// How much more than on record is let pass, in per cent.

@@ -2,12 +2,12 @@
 
 use divan::{Bencher, black_box, counter::BytesCount};
 use mba::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table};
+use mba::numeric::vector::{ln_all, sum_x_ln_x};
 use mba::run::kernel::{marginalise, scale};
 use mba::run::landscape::Landscape;
 use mba::run::monte_carlo::{Kernel, Scan, streams};
 use mba::run::multiply::{multiply, pack, stride};
 use mba::run::projection::Projection;
-use mba::run::vector::{ln_all, sum_x_ln_x};
 use mba::text::Span;
 
 fn main() {

@@ -53,6 +53,7 @@
 pub mod command;
 pub mod data;
 pub mod model;
+pub mod numeric;
 pub mod plan;
 pub mod report;
 pub mod run;

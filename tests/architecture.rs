@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const ROOMS: &[&str] = &["text", "model", "data", "plan", "run", "report", "session", "command"];
+const ROOMS: &[&str] = &["numeric", "text", "model", "data", "plan", "run", "report", "session", "command"];
 
 fn package() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::indices::Indices;
-use super::summary::Compensated;
+use crate::numeric::sum::Compensated;
 
 /// How the indices of a cell are packed into one number, so that numbers sort as cells do.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use super::formats::{npy, npz, table, tns};
 use super::header::Header;
 use super::mask::Masks;
 use super::request::Request;
-use super::tensor::Tensor;
+use super::tensor::{Onlooker, Tensor};
 use crate::model::Mode;
 use crate::text::{Code, Diagnostic, Span};
 
@@ -28,6 +28,11 @@ pub(crate) struct Opened<'a> {
 pub(crate) trait Pending: fmt::Debug + Send + Sync {
     /// Reads the cells.
     fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded>;
+
+    /// Reads the cells before somebody's eyes; formats of dense tensors let them look.
+    fn read_before(&self, request: &Request, modes: &[Mode], _: &dyn Onlooker) -> Checked<Loaded> {
+        self.read(request, modes)
+    }
 
     /// Reads the cells that are observed; formats of dense tensors look at the mask before they look at
     /// the values.

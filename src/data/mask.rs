@@ -12,7 +12,7 @@ use super::formats::npy::{self, Array};
 use super::request::{Literal, MaskClause, Request, Source};
 use super::suggest::{count, list};
 use super::summary::cell_name;
-use super::tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};
+use super::tensor::{Dense, Element, Sparse, Storage, Tensor};
 use super::{Files, open};
 use crate::model::predicate::Predicate;
 use crate::model::table::strides;
@@ -301,9 +301,9 @@ impl Masks {
             }
             return Err(vec![report.help("add `missing where nan`, or correct the mask")]);
         }
-        let dense = Dense { strides: strides(&shape), shape, values: Values::F64(Buffer::new(values)) };
+        let dense = Dense::row_major(shape, values);
         check(&mask, request, modes, first.unwrap_or(span))?;
-        let mut loaded = npy::finish(request, modes, dense, what, span)?;
+        let mut loaded = npy::finish(request, modes, dense, what, span, None)?;
         loaded.tensor.mask = Some(Arc::new(mask));
         Ok(loaded)
     }
@@ -364,7 +364,7 @@ impl Masks {
             .collect();
         let values: Vec<f64> = kept.iter().map(|k| sparse.values[*k]).collect();
         let total = {
-            let mut sum = super::summary::Compensated::default();
+            let mut sum = crate::numeric::sum::Compensated::default();
             values.iter().for_each(|x| sum.add(*x));
             sum.value()
         };
@@ -445,7 +445,7 @@ fn of_file(
         // other data may have brought more levels since the header was read
         return Err(vec![wrong_shape(&format!("`{path}`"), at, &array.shape, axes, modes)]);
     }
-    let dense = Dense { shape: array.shape.clone(), strides: array.strides(), values: array.values() };
+    let dense = array.dense();
     let values = rows(&dense);
     if let Some(k) = values.iter().position(|x| *x != 0.0 && *x != 1.0) {
         let mut cell = vec![0; dense.shape.len()];
@@ -595,11 +595,9 @@ pub fn hide(tensor: &Tensor, factors: Vec<Factor>, span: Span) -> Checked<Tensor
             let mut values = rows(dense);
             let seen = hidden.over(&Scope::all(modes), &dense.shape).unwrap_or_default();
             values.iter_mut().zip(&seen).filter(|(_, s)| !**s).for_each(|(x, _)| *x = 0.0);
-            let mut sum = super::summary::Compensated::default();
+            let mut sum = crate::numeric::sum::Compensated::default();
             values.iter().for_each(|x| sum.add(*x));
-            let shape = dense.shape.clone();
-            let values = Values::F64(Buffer::new(values));
-            (Storage::Dense(Dense { strides: strides(&shape), shape, values }), sum.value())
+            (Storage::Dense(Dense::row_major(dense.shape.clone(), values)), sum.value())
         }
         Storage::Sparse(sparse) => {
             let mut cell = vec![0; modes];
@@ -610,7 +608,7 @@ pub fn hide(tensor: &Tensor, factors: Vec<Factor>, span: Span) -> Checked<Tensor
                 })
                 .collect();
             let values: Vec<f64> = kept.iter().map(|k| sparse.values[*k]).collect();
-            let mut sum = super::summary::Compensated::default();
+            let mut sum = crate::numeric::sum::Compensated::default();
             values.iter().for_each(|x| sum.add(*x));
             let coordinates = sparse.coordinates.iter().map(|c| c.of_cells(&kept)).collect();
             let shape = sparse.shape.clone();

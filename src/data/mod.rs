@@ -47,7 +47,8 @@ pub use indices::{IndexType, Indices};
 pub use lookup::unite;
 pub use mask::Mask;
 pub use request::{Axis, Counting, Declared, Literal, MaskClause, Request, Source};
-pub use tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};
+pub use summary::{Summary, look};
+pub use tensor::{Buffer, Dense, Element, Found, Onlooker, Sparse, Storage, Tensor, Values};
 
 use std::sync::Arc;
 
@@ -115,14 +116,33 @@ fn header(request: &Request, files: &dyn Files) -> Checked<Header> {
 /// One diagnostic per cause: modes that do not fit the shape, rows that are wrong, and values that are
 /// negative or not finite.
 pub fn read(request: &Request, header: &Header, modes: &[Mode]) -> Result<Loaded, Vec<Diagnostic>> {
-    if modes.len() != request.axes.len() || header.axes.len() != request.axes.len() {
-        return Err(vec![
-            Diagnostic::new(Code::MBA901, format!("`{}` was given the modes of other data", request.name))
-                .at(request.span, "these data")
-                .help("this is a defect: please report it with the program"),
-        ]);
-    }
+    agree(request, header, modes)?;
     header.pending.read(request, modes)
+}
+
+/// The same with somebody who may take sums on the way.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_before(
+    request: &Request,
+    header: &Header,
+    modes: &[Mode],
+    onlooker: &dyn Onlooker,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    agree(request, header, modes)?;
+    header.pending.read_before(request, modes, onlooker)
+}
+
+fn agree(request: &Request, header: &Header, modes: &[Mode]) -> Result<(), Vec<Diagnostic>> {
+    if modes.len() == request.axes.len() && header.axes.len() == request.axes.len() {
+        return Ok(());
+    }
+    Err(vec![
+        Diagnostic::new(Code::MBA901, format!("`{}` was given the modes of other data", request.name))
+            .at(request.span, "these data")
+            .help("this is a defect: please report it with the program"),
+    ])
 }
 
 fn open<'a>(files: &dyn Files, path: &'a str, span: Span) -> Checked<Opened<'a>> {

@@ -7,6 +7,7 @@ use super::request::Request;
 use super::suggest::others;
 use super::tensor::Element;
 use crate::model::Mode;
+use crate::numeric::sum::Compensated;
 use crate::text::{Code, Diagnostic, Span};
 
 /// Values per block. Fixed, so that the total does not depend on the number of threads.
@@ -18,33 +19,12 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// From here on every double is a whole number.
 const HALF_EXACT: f64 = 4_503_599_627_370_496.0;
 
-/// A sum that keeps what is lost to rounding (Neumaier 1974, doi:10.1002/zamm.19740540106).
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Compensated {
-    sum: f64,
-    lost: f64,
-}
-
-impl Compensated {
-    #[inline]
-    pub fn add(&mut self, x: f64) {
-        let sum = self.sum + x;
-        self.lost += if self.sum.abs() >= x.abs() { (self.sum - sum) + x } else { (x - sum) + self.sum };
-        self.sum = sum;
-    }
-
-    /// The sum; infinite when it is too large for double precision.
-    pub fn value(self) -> f64 {
-        // once the sum is infinite the correction is not a number
-        if self.sum.is_finite() { self.sum + self.lost } else { self.sum }
-    }
-}
-
 /// What one pass over the values finds out.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Summary {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Summary {
     total: Compensated,
-    counts: bool,
+    /// Whether some value is not a whole number, or too large for one.
+    fractions: bool,
     bad: usize,
     /// The first value that is not allowed: its place in logical order, and the value.
     first: Option<(usize, f64)>,
@@ -53,21 +33,18 @@ pub(crate) struct Summary {
 /// Sums that are kept side by side, so that the loop over them uses vectors.
 const LANES: usize = 16;
 
+/// Values that are converted at a time.
+const STRIP: usize = 512;
+
 /// Looks at every value. `logical` turns a place in memory into the place in logical order.
 pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> usize + Sync)) -> Summary {
     let blocks: Vec<Summary> = values
         .par_chunks(BLOCK)
         .enumerate()
-        .map(|(block, values)| {
-            let good = pulp::Arch::new().dispatch(Look { values });
-            good.unwrap_or_else(|| closely(values, block * BLOCK, logical))
-        })
+        .map(|(block, values)| look(values).unwrap_or_else(|| closely(values, block * BLOCK, logical)))
         .collect();
-    let start = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
-    blocks.into_iter().fold(start, |mut all, s| {
-        all.total.add(s.total.sum);
-        all.total.lost += s.total.lost;
-        all.counts &= s.counts;
+    blocks.into_iter().fold(Summary::default(), |mut all, s| {
+        all.join(&s);
         all.bad += s.bad;
         all.first = match (all.first, s.first) {
             (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
@@ -77,7 +54,11 @@ pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> us
     })
 }
 
-/// One block, when every value in it is allowed; none otherwise.
+/// A few values, when every one of them is allowed; none otherwise.
+pub fn look<T: Element>(values: &[T]) -> Option<Summary> {
+    pulp::Arch::new().dispatch(Look { values })
+}
+
 struct Look<'a, T> {
     values: &'a [T],
 }
@@ -90,47 +71,53 @@ impl<T: Element> pulp::WithSimd for Look<'_, T> {
         let mut sums = [0.0f64; LANES];
         let mut lost = [0.0f64; LANES];
         let mut least = [0.0f64; LANES];
-        let mut whole = true;
-        let (chunks, rest) = self.values.as_chunks::<LANES>();
-        for chunk in chunks {
-            for i in 0..LANES {
-                let x = chunk[i].to_f64();
-                least[i] = if x < least[i] { x } else { least[i] };
-                // the rounding error of a sum (Knuth, TAOCP 2, §4.2.2)
-                let sum = sums[i] + x;
-                let back = sum - sums[i];
-                lost[i] += (sums[i] - (sum - back)) + (x - back);
-                sums[i] = sum;
+        let mut found = Summary::default();
+        let mut converted = [0.0f64; STRIP];
+        for strip in self.values.chunks(STRIP) {
+            let strip = T::doubles(strip).unwrap_or_else(|| {
+                converted.iter_mut().zip(strip).for_each(|(c, x)| *c = x.to_f64());
+                &converted[..strip.len()]
+            });
+            let (chunks, rest) = strip.as_chunks::<LANES>();
+            for chunk in chunks {
+                add(chunk, &mut sums, &mut lost, &mut least);
+                // fractions seldom come alone: where there are any, one look is enough
+                found.fractions = found.fractions || !all_whole(chunk);
             }
-            // fractions seldom come alone: where there are any, one look is enough
-            if whole {
-                whole = all_whole(chunk);
+            if !rest.is_empty() {
+                let mut last = [0.0; LANES];
+                last.iter_mut().zip(rest).for_each(|(l, x)| *l = *x);
+                add(&last, &mut sums, &mut lost, &mut least);
+                found.fractions = found.fractions || !all_whole(&last);
             }
         }
-        let mut total = Compensated::default();
-        let mut counts = whole;
-        let mut fine = least.iter().all(|l| *l >= 0.0);
-        for x in rest {
-            let x = x.to_f64();
-            fine &= (0.0..f64::INFINITY).contains(&x);
-            counts &= x < EXACT && x == x.trunc();
-            total.add(x);
-        }
-        for (sum, lost) in sums.into_iter().zip(lost) {
-            total.add(sum);
-            total.lost += lost;
+        for pair in sums.into_iter().zip(lost) {
+            found.total.join(Compensated::from(pair));
         }
         // what is infinite or no number shows in the sum
-        (fine && total.value().is_finite()).then_some(Summary { total, counts, bad: 0, first: None })
+        (least.iter().all(|l| *l >= 0.0) && found.total.value().is_finite()).then_some(found)
+    }
+}
+
+/// Adds values to the sums beside them, with the rounding error of each (Knuth, TAOCP 2, §4.2.2).
+#[inline(always)]
+fn add(values: &[f64; LANES], sums: &mut [f64; LANES], lost: &mut [f64; LANES], least: &mut [f64; LANES]) {
+    for i in 0..LANES {
+        let x = values[i];
+        least[i] = if x < least[i] { x } else { least[i] };
+        let sum = sums[i] + x;
+        let back = sum - sums[i];
+        lost[i] += (sums[i] - (sum - back)) + (x - back);
+        sums[i] = sum;
     }
 }
 
 /// Whether all values are whole numbers that are exact in double precision.
 #[inline(always)]
-fn all_whole<T: Element>(chunk: &[T; LANES]) -> bool {
+fn all_whole(chunk: &[f64; LANES]) -> bool {
     let mut whole = [true; LANES];
     for i in 0..LANES {
-        let x = chunk[i].to_f64();
+        let x = chunk[i];
         // adding 2⁵² rounds to a whole number; from there to 2⁵³ all are
         whole[i] = (((x + HALF_EXACT) - HALF_EXACT == x) | (x >= HALF_EXACT)) & (x < EXACT);
     }
@@ -139,7 +126,7 @@ fn all_whole<T: Element>(chunk: &[T; LANES]) -> bool {
 
 /// One block, value by value; `start` is the place of its first.
 fn closely<T: Element>(values: &[T], start: usize, logical: &dyn Fn(usize) -> usize) -> Summary {
-    let mut s = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
+    let mut s = Summary::default();
     for (i, x) in values.iter().enumerate() {
         let x = x.to_f64();
         if !(0.0..f64::INFINITY).contains(&x) {
@@ -150,16 +137,22 @@ fn closely<T: Element>(values: &[T], start: usize, logical: &dyn Fn(usize) -> us
             }
             continue;
         }
-        s.counts &= x < EXACT && x == x.trunc();
+        s.fractions |= x >= EXACT || x != x.trunc();
         s.total.add(x);
     }
     s
 }
 
 impl Summary {
+    /// Adds what was found in other values, all of which were allowed.
+    pub fn join(&mut self, other: &Self) {
+        self.total.join(other.total);
+        self.fractions |= other.fractions;
+    }
+
     /// The total and whether the values are counts, when every value is allowed.
     pub fn allowed(&self) -> Option<(f64, bool)> {
-        self.first.is_none().then(|| (self.total.value(), self.counts))
+        self.first.is_none().then(|| (self.total.value(), !self.fractions))
     }
 
     /// The total and whether the values are counts, or what is wrong with the values.
@@ -176,7 +169,7 @@ impl Summary {
             return Err(vec![bad_value(request, &cell, value, self.bad.saturating_sub(1), "", span)]);
         }
         totals(request, self.total.value(), what, span)?;
-        Ok((self.total.value(), self.counts))
+        Ok((self.total.value(), !self.fractions))
     }
 }
 

@@ -8,7 +8,9 @@ use num_bigint::BigUint;
 
 use super::indices::Indices;
 use super::mask::Mask;
-use crate::model::Mode;
+use super::summary::Summary;
+use crate::model::table::strides;
+use crate::model::{Mode, Scope};
 
 /// Numbers in memory or in a mapped file. Cheap to clone.
 #[derive(Clone)]
@@ -150,6 +152,40 @@ pub struct Dense {
     pub strides: Vec<usize>,
     /// The numbers.
     pub values: Values,
+    /// What was found while they were read, when somebody looked on.
+    pub found: Option<Arc<Found>>,
+}
+
+/// Sums over dense numbers.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Their sum.
+    pub total: f64,
+    /// Σ x ln x.
+    pub x_ln_x: f64,
+    /// Marginals, each over some of the axes, row-major and not normalised.
+    pub marginals: Vec<(Scope, Vec<f64>)>,
+}
+
+/// Somebody who needs sums over dense numbers and takes them while the numbers are checked, so that these
+/// are fetched from memory once.
+pub trait Onlooker {
+    /// The sums, with the total and whether all numbers are counts; none when some number is negative or not
+    /// finite, or when nothing is to be gained.
+    fn look(&self, dense: &Dense) -> Option<(Found, Summary)>;
+}
+
+impl Dense {
+    /// Numbers of which nothing else is known.
+    pub fn new(shape: Vec<usize>, strides: Vec<usize>, values: Values) -> Self {
+        Self { shape, strides, values, found: None }
+    }
+
+    /// With the last index running fastest.
+    pub fn row_major(shape: Vec<usize>, values: Vec<f64>) -> Self {
+        let strides = strides(&shape);
+        Self::new(shape, strides, Values::F64(Buffer::new(values)))
+    }
 }
 
 /// Coordinates with values. Cells are distinct, in the order of the data or, where the data name some cell

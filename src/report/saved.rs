@@ -326,7 +326,7 @@ fn put_tensor(writer: &mut Writer, tensor: &Tensor, memory: u64) -> Result<Json,
         return Err(format!("the data it was fitted to take {bytes:e} bytes, more than the memory budget"));
     }
     let storage = match &**storage {
-        Storage::Dense(Dense { shape, strides, values }) => {
+        Storage::Dense(Dense { shape, strides, values, .. }) => {
             crate::with_values!(values, values => {
                 writer.array("data", shape, &in_c_order(shape, strides, values))?;
             });
@@ -401,7 +401,7 @@ fn take_tensor(reader: &mut Reader, json: &Json) -> Result<Tensor, String> {
                 return Err(other_shape());
             }
             let strides = crate::model::table::strides(&shape);
-            Storage::Dense(Dense { shape, strides, values })
+            Storage::Dense(Dense::new(shape, strides, values))
         }
         _ => {
             let (shape, cells) = reader.array::<u32>("data.coordinates")?;
@@ -453,7 +453,7 @@ pub fn digest_of_tensor(tensor: &Tensor) -> String {
     let modes: Vec<Json> = modes.iter().map(put_mode).collect();
     let mut head = json!({ "modes": modes, "total": exact(*total), "counts": counts });
     match &**storage {
-        Storage::Dense(Dense { shape, strides, values }) => {
+        Storage::Dense(Dense { shape, strides, values, .. }) => {
             head["dense"] = json!([type_name(values), shape, strides]);
             hash.update(head.to_string());
             crate::with_values!(values, values => hash.update(bytemuck::cast_slice::<_, u8>(values)));

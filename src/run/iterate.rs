@@ -23,105 +23,221 @@ pub(super) fn iterate(
     // where atoms are joined, the errors of several add up
     let joined = machine.schedule.draft.atoms.len() > 1;
     let tolerance = machine.control.tolerance * if joined { 0.25 } else { 1.0 };
-    let history = crate::plan::cost::HISTORY as usize;
     let cells: usize = iteration.pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
-    let mut turns = Turns::new(machine, tolerance, cells);
+    let turns = Turns::new(machine, tolerance, cells);
+    let mut rounds = Rounds { iteration, over: Over::Tables, tolerance, cells, turns };
     let mut kept = machine.resumed.take();
     let mut in_factors = iteration.factored.is_some();
     if let Some(state) = &mut kept {
         in_factors = Place::restore(state).map_err(|m| machine.misfit(m))?.factors;
-        turns.restore(state).map_err(|m| machine.misfit(m))?;
+        rounds.turns.restore(state).map_err(|m| machine.misfit(m))?;
     }
     if let Some(factored) = iteration.factored.as_ref().filter(|_| in_factors) {
-        match factors(machine, iteration, factored, tolerance, &mut turns, observer, kept.take())? {
-            Ended::Done => return Ok(()),
-            Ended::Uneven => {}
+        rounds.over = Over::Factors(factored);
+        let ended = rounds.run(machine, observer, kept.take())?;
+        for (f, m) in factored.factors.iter().zip(&iteration.pairs) {
+            machine.take_potential(*f, m.potential);
+        }
+        if let Ended::At(gap) = ended {
+            return loose(machine, iteration, factored, gap);
         }
         // from here on in logarithms, which bear any spread
         machine.check(iteration)?;
+        rounds.over = Over::Tables;
     }
-    let mut anderson: Option<Anderson> = None;
-    let (mut sweep, mut pending) = (0, None);
-    if let Some(mut state) = kept {
-        pending = Place::restore(&mut state).map_err(|m| machine.misfit(m))?.pending;
-        (sweep, anderson) = restore(machine, iteration, &mut state, false)?;
+    rounds.run(machine, observer, kept)?;
+    // the gap of an atom that was to stay in factors is not measured with the others
+    if iteration.factored.is_some() && machine.infeasible.is_none() {
+        machine.factored_gap = machine.factored_gap.max(machine.gap);
     }
-    while turns.left(machine) > 0 && !machine.interrupted {
-        let gap = match pending.take() {
-            Some(gap) => gap,
-            None => {
-                sweep += 1;
-                if let Some(anderson) = &mut anderson {
-                    anderson.start(machine);
-                }
-                let mut gap = 0.0f64;
-                for step in &iteration.sweep {
-                    match &step.instruction {
-                        Instruction::Scale(m) => gap = gap.max(machine.scale(*m)),
-                        _ => machine.step(step)?,
-                    }
-                }
-                machine.sweeps += 1;
-                machine.predict(machine.units.sweep);
-                if machine.infeasible.is_some() {
-                    return Ok(());
-                }
-                machine.interrupted =
-                    observer.sweep(&machine.told(turns.made(machine), gap, tolerance)) == Flow::Interrupt;
-                if gap <= tolerance {
-                    machine.check(iteration)?;
-                    if machine.gap <= tolerance {
-                        measured(machine, iteration);
-                        machine.converged();
-                        return Ok(());
-                    }
-                }
-                gap
-            }
-        };
-        let slow = turns.slow(gap);
-        let asked = turns.clone();
-        if let Some(allowance) = turns.newton(machine, gap) {
-            anderson = None;
-            // what a descent that is cut short leaves is on no path, so that this is the place to go on from
-            let place = Place { sweep, factors: false, fresh: false, pending: Some(gap) };
-            place.offer(machine, &asked, None, observer);
-            if newton::descend(machine, iteration, false, allowance, observer)? == Descent::Matched {
-                measured(machine, iteration);
-                machine.converged();
-                return Ok(());
-            }
-            turns.sweep_again(machine);
-            if machine.interrupted {
-                break;
-            }
-        } else if turns.accelerated()
-            && sweep >= PLAIN
-            && turns.left(machine) > 0
-            && (slow || anderson.is_some())
-        {
-            match &mut anderson {
-                None => {
-                    machine.note(history * cells);
-                    anderson = Some(Anderson::new(machine, iteration, false));
-                }
-                Some(anderson) => anderson.extrapolate(machine, iteration)?,
-            }
-        }
-        let place = Place { sweep, factors: false, fresh: false, pending: None };
-        place.offer(machine, &turns, anderson.as_ref(), observer);
-    }
-    // ended before its tolerance, but not before its beliefs agree with its potentials
-    machine.stopped |= !machine.interrupted;
-    machine.check(iteration)?;
-    measured(machine, iteration);
     Ok(())
 }
 
-/// The gap of an atom that was to stay in factors and is not measured with the others.
-fn measured(machine: &mut Machine, iteration: &Iteration) {
-    if iteration.factored.is_some() {
-        machine.factored_gap = machine.factored_gap.max(machine.gap);
+/// The gap and the mass of an atom that stayed in factors, where it is alone in its component; in a
+/// component with tables they are measured on those.
+fn loose(
+    machine: &mut Machine,
+    iteration: &Iteration,
+    factored: &Factored,
+    gap: f64,
+) -> Result<(), Vec<Diagnostic>> {
+    if !factored.loose {
+        return Ok(());
+    }
+    machine.factored_gap = machine.factored_gap.max(gap);
+    let first = factored.sweep.get(..1).unwrap_or_default();
+    if let Some(view) = first.first().and_then(|s| s.instruction.writes().first().copied()) {
+        machine.walk(&factored.inward)?;
+        machine.walk(first)?;
+        let component = machine.schedule.places.iter().find(|p| p.atom == iteration.atom);
+        if let Some(component) = component.map(|p| p.component) {
+            machine.log_mass[component] += machine.mass_of(view).ln();
+        }
+    }
+    Ok(())
+}
+
+/// What the sweeps work on.
+#[derive(Clone, Copy)]
+enum Over<'a> {
+    /// Tables over the cliques, with potentials in logarithms.
+    Tables,
+    /// Cliques that stay products of factors.
+    Factors(&'a Factored),
+}
+
+impl Over<'_> {
+    /// One sweep and the gap it met. `fresh` says that the first view has been taken since the last one.
+    fn sweep(
+        self,
+        machine: &mut Machine,
+        iteration: &Iteration,
+        fresh: bool,
+    ) -> Result<f64, Vec<Diagnostic>> {
+        let Self::Factors(factored) = self else {
+            let mut gap = 0.0f64;
+            for step in &iteration.sweep {
+                match &step.instruction {
+                    Instruction::Scale(m) => gap = gap.max(machine.scale(*m)),
+                    _ => machine.step(step)?,
+                }
+            }
+            return Ok(gap);
+        };
+        let (first, later) = factored.sweep.split_at(1);
+        if !fresh {
+            machine.walk(first)?;
+        }
+        machine.walk(later)
+    }
+
+    /// The gap of the one distribution the potentials stand for. It leaves the messages as a sweep does.
+    fn look(self, machine: &mut Machine, iteration: &Iteration) -> Result<f64, Vec<Diagnostic>> {
+        match self {
+            Self::Tables => {
+                machine.check(iteration)?;
+                Ok(machine.gap)
+            }
+            Self::Factors(factored) => machine.check_factors(factored, &iteration.pairs),
+        }
+    }
+
+    fn factors(self) -> bool {
+        matches!(self, Self::Factors(_))
+    }
+}
+
+/// How a loop of sweeps ended.
+enum Ended {
+    /// With this gap, within the tolerance or not.
+    At(f64),
+    /// With nothing that can be matched.
+    Infeasible,
+    /// With factors that have spread too far.
+    Uneven,
+}
+
+/// Sweeps, acceleration and Newton's method, which lower one objective by turns.
+struct Rounds<'a> {
+    iteration: &'a Iteration,
+    over: Over<'a>,
+    tolerance: f64,
+    /// Cells of the generators together.
+    cells: usize,
+    turns: Turns,
+}
+
+impl Rounds<'_> {
+    fn run(
+        &mut self,
+        machine: &mut Machine,
+        observer: &mut dyn Observer,
+        kept: Option<State>,
+    ) -> Result<Ended, Vec<Diagnostic>> {
+        let Self { iteration, over, tolerance, cells, ref mut turns } = *self;
+        let history = crate::plan::cost::HISTORY as usize;
+        let mut anderson: Option<Anderson> = None;
+        let (mut sweep, mut fresh, mut pending) = (0, false, None);
+        if let Some(mut state) = kept {
+            let place = Place::restore(&mut state).map_err(|m| machine.misfit(m))?;
+            (fresh, pending) = (place.fresh, place.pending);
+            (sweep, anderson) = restore(machine, iteration, &mut state, over.factors())?;
+        } else if let Over::Factors(factored) = over {
+            machine.open_factors(factored, &iteration.pairs);
+            machine.walk(&factored.inward)?;
+        }
+        let uneven = |machine: &Machine| over.factors() && machine.uneven;
+        while turns.left(machine) > 0 && !machine.interrupted && !uneven(machine) {
+            let gap = match pending.take() {
+                Some(gap) => gap,
+                None => {
+                    sweep += 1;
+                    if let Some(anderson) = &mut anderson {
+                        anderson.start(machine);
+                    }
+                    let gap = over.sweep(machine, iteration, std::mem::take(&mut fresh))?;
+                    machine.sweeps += 1;
+                    machine.predict(machine.units.sweep);
+                    if machine.infeasible.is_some() {
+                        return Ok(Ended::Infeasible);
+                    }
+                    machine.interrupted =
+                        observer.sweep(&machine.told(turns.made(machine), gap, tolerance)) == Flow::Interrupt;
+                    if uneven(machine) {
+                        break;
+                    }
+                    if gap <= tolerance {
+                        let found = over.look(machine, iteration)?;
+                        if found <= tolerance {
+                            machine.converged();
+                            return Ok(Ended::At(found));
+                        }
+                    }
+                    gap
+                }
+            };
+            let slow = turns.slow(gap);
+            let asked = turns.clone();
+            if let Some(allowance) = turns.newton(machine, gap) {
+                anderson = None;
+                // what a descent that is cut short leaves is on no path, so that this is the place to go on from
+                let place = Place { sweep, factors: over.factors(), fresh: false, pending: Some(gap) };
+                place.offer(machine, &asked, None, observer);
+                let ended = newton::descend(machine, iteration, over.factors(), allowance, observer)?;
+                turns.sweep_again(machine);
+                if ended == Descent::Matched || machine.interrupted {
+                    break;
+                }
+            } else if turns.accelerated()
+                && sweep >= PLAIN
+                && turns.left(machine) > 0
+                && (slow || anderson.is_some())
+            {
+                match &mut anderson {
+                    None => {
+                        machine.note(history * cells);
+                        anderson = Some(Anderson::new(machine, iteration, over.factors()));
+                    }
+                    Some(anderson) => {
+                        anderson.extrapolate(machine, iteration)?;
+                        fresh = over.factors();
+                    }
+                }
+            }
+            let place = Place { sweep, factors: over.factors(), fresh, pending: None };
+            place.offer(machine, turns, anderson.as_ref(), observer);
+        }
+        if uneven(machine) {
+            return Ok(Ended::Uneven);
+        }
+        // wherever it ends, its beliefs agree with its potentials
+        let found = over.look(machine, iteration)?;
+        if found <= tolerance {
+            machine.converged();
+        } else {
+            machine.stopped |= !machine.interrupted;
+        }
+        Ok(Ended::At(found))
     }
 }
 
@@ -194,132 +310,4 @@ fn restore<'a>(
     let mut anderson = Anderson::new(machine, iteration, factors);
     anderson.restore(state).map_err(|m| machine.misfit(m))?;
     Ok((sweep, Some(anderson)))
-}
-
-/// How the sweeps over factors ended.
-enum Ended {
-    /// Potentials and marginals are in place.
-    Done,
-    /// Some factor has spread too far; the potentials are in place.
-    Uneven,
-}
-
-/// The same sweeps where the cliques stay products of factors.
-fn factors(
-    machine: &mut Machine,
-    iteration: &Iteration,
-    factored: &Factored,
-    tolerance: f64,
-    turns: &mut Turns,
-    observer: &mut dyn Observer,
-    kept: Option<State>,
-) -> Result<Ended, Vec<Diagnostic>> {
-    let pairs = &iteration.pairs;
-    let history = crate::plan::cost::HISTORY as usize;
-    let cells: usize = pairs.iter().map(|m| machine.tables[m.statistic.0].len()).sum();
-    let (first, later) = factored.sweep.split_at(1);
-    let mut anderson: Option<Anderson> = None;
-    let (mut fresh, mut pending) = (false, None);
-    let mut sweep = 0;
-    if let Some(mut state) = kept {
-        let place = Place::restore(&mut state).map_err(|m| machine.misfit(m))?;
-        (fresh, pending) = (place.fresh, place.pending);
-        (sweep, anderson) = restore(machine, iteration, &mut state, true)?;
-    } else {
-        machine.open_factors(factored, pairs);
-        machine.walk(&factored.inward)?;
-    }
-    let mut found = f64::INFINITY;
-    while turns.left(machine) > 0 && !machine.interrupted && !machine.uneven {
-        let gap = match pending.take() {
-            Some(gap) => gap,
-            None => {
-                sweep += 1;
-                if let Some(anderson) = &mut anderson {
-                    anderson.start(machine);
-                }
-                // an extrapolation has taken the first view already
-                if !std::mem::take(&mut fresh) {
-                    machine.walk(first)?;
-                }
-                let gap = machine.walk(later)?;
-                machine.sweeps += 1;
-                machine.predict(machine.units.sweep);
-                machine.interrupted =
-                    observer.sweep(&machine.told(turns.made(machine), gap, tolerance)) == Flow::Interrupt;
-                if machine.uneven {
-                    break;
-                }
-                if gap <= tolerance {
-                    found = machine.check_factors(factored, pairs)?;
-                    if found <= tolerance {
-                        break;
-                    }
-                    // the check leaves the messages as a sweep does
-                }
-                gap
-            }
-        };
-        let slow = turns.slow(gap);
-        let asked = turns.clone();
-        if let Some(allowance) = turns.newton(machine, gap) {
-            anderson = None;
-            let place = Place { sweep, factors: true, fresh: false, pending: Some(gap) };
-            place.offer(machine, &asked, None, observer);
-            let ended = newton::descend(machine, iteration, true, allowance, observer)?;
-            turns.sweep_again(machine);
-            if ended == Descent::Matched {
-                found = machine.check_factors(factored, pairs)?;
-                break;
-            }
-            if machine.interrupted {
-                break;
-            }
-        } else if turns.accelerated()
-            && sweep >= PLAIN
-            && turns.left(machine) > 0
-            && (slow || anderson.is_some())
-        {
-            match &mut anderson {
-                None => {
-                    machine.note(history * cells);
-                    anderson = Some(Anderson::new(machine, iteration, true));
-                }
-                Some(anderson) => {
-                    anderson.extrapolate(machine, iteration)?;
-                    fresh = true;
-                }
-            }
-        }
-        let place = Place { sweep, factors: true, fresh, pending: None };
-        place.offer(machine, turns, anderson.as_ref(), observer);
-    }
-    if machine.uneven {
-        for (f, m) in factored.factors.iter().zip(pairs) {
-            machine.take_potential(*f, m.potential);
-        }
-        return Ok(Ended::Uneven);
-    }
-    if found > tolerance {
-        machine.stopped |= !machine.interrupted;
-        found = machine.check_factors(factored, pairs)?;
-    } else {
-        machine.converged();
-    }
-    for (f, m) in factored.factors.iter().zip(pairs) {
-        machine.take_potential(*f, m.potential);
-    }
-    // in a component with tables it is measured on them
-    if factored.loose {
-        machine.factored_gap = machine.factored_gap.max(found);
-        if let Some(view) = first.first().and_then(|s| s.instruction.writes().first().copied()) {
-            machine.walk(&factored.inward)?;
-            machine.walk(first)?;
-            let component = machine.schedule.places.iter().find(|p| p.atom == iteration.atom);
-            if let Some(component) = component.map(|p| p.component) {
-                machine.log_mass[component] += machine.mass_of(view).ln();
-            }
-        }
-    }
-    Ok(Ended::Done)
 }

@@ -30,12 +30,12 @@ pub mod sample;
 mod state;
 mod statistic;
 mod stream;
-pub mod sum;
 pub mod summation;
 pub mod support;
 mod turns;
 mod unite;
-pub mod vector;
+
+use crate::numeric::{sum, vector};
 
 pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
 pub use coordinates::Coordinate;
@@ -44,3 +44,4 @@ pub use ensemble::{Ensemble, Totals};
 pub use execute::{execute, resume};
 pub use fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
 pub use state::{Misfit, Resumable, State};
+pub use statistic::Reduction;

@@ -6,9 +6,13 @@ use super::kernel::accumulate;
 use super::projection::Projection;
 use super::sum::{Compensated, sum};
 use super::vector::sum_x_ln_x;
-use crate::data::{Dense, Element, IndexType, Indices, Sparse, Storage, Tensor};
+use crate::data::{
+    Dense, Element, Found, IndexType, Indices, Onlooker, Sparse, Storage, Summary, Tensor, look,
+};
 use crate::model::Scope;
 use crate::model::table::strides;
+use crate::plan::Schedule;
+use crate::plan::schedule::Instruction;
 use crate::with_indices;
 
 /// What one pass over the data finds.
@@ -29,10 +33,16 @@ const BLOCK: usize = crate::plan::cost::BLOCK as usize;
 /// Groups of blocks with private tables; fixed, so that sums do not depend on the threads.
 const GROUPS: usize = crate::plan::cost::GROUPS as usize;
 
+/// Cells for each cell of the marginals that are taken while the data are read.
+const KEPT: usize = 16;
+
 /// Sums `tensor` to each scope. O(cells stored × scopes); none when the data have no mass.
 pub fn gather(tensor: &Tensor, scopes: &[(&Scope, usize)]) -> Option<Statistics> {
     let (mut tables, total, x_ln_x, read) = match &*tensor.storage {
-        Storage::Dense(dense) => gather_dense(dense, scopes),
+        Storage::Dense(dense) => match found(dense, scopes) {
+            Some(sums) => sums,
+            None => dense_sums(dense, scopes, false)?.0,
+        },
         Storage::Sparse(sparse) => gather_sparse(sparse, scopes),
     };
     if total <= 0.0 || !total.is_finite() {
@@ -46,20 +56,73 @@ pub fn gather(tensor: &Tensor, scopes: &[(&Scope, usize)]) -> Option<Statistics>
 
 type Sums = (Vec<Vec<f64>>, f64, f64, usize);
 
-fn gather_dense(dense: &Dense, scopes: &[(&Scope, usize)]) -> Sums {
-    crate::with_values!(&dense.values, values => dense_pass(dense, values, scopes))
+/// What was found while the data were read, when it is all that is asked for.
+fn found(dense: &Dense, scopes: &[(&Scope, usize)]) -> Option<Sums> {
+    let found = dense.found.as_ref()?;
+    let own =
+        |scope: &Scope| found.marginals.iter().find(|(s, _)| s == scope).map(|(_, table)| table.clone());
+    let tables: Option<Vec<_>> = scopes.iter().map(|(scope, _)| own(scope)).collect();
+    Some((tables?, found.total, found.x_ln_x, dense.shape.iter().product()))
+}
+
+/// Takes the marginals a schedule begins with while the data are read and checked.
+#[derive(Debug)]
+pub struct Reduction {
+    scopes: Vec<(Scope, usize)>,
+}
+
+impl Reduction {
+    /// The marginals of a schedule that begins with some.
+    pub fn of(schedule: &Schedule) -> Option<Self> {
+        let tables = schedule.steps.iter().find_map(|step| match &step.instruction {
+            Instruction::Reduce { tables } => Some(tables),
+            _ => None,
+        })?;
+        let buffers = tables.iter().map(|id| &schedule.buffers[id.0]);
+        Some(Self { scopes: buffers.map(|b| (b.scope.clone(), b.shape.iter().product())).collect() })
+    }
+}
+
+impl Onlooker for Reduction {
+    fn look(&self, dense: &Dense) -> Option<(Found, Summary)> {
+        let cells: usize = dense.shape.iter().product();
+        let kept: usize = self.scopes.iter().map(|(_, n)| n).sum();
+        let fits = |(scope, n): &(Scope, usize)| {
+            scope.iter().try_fold(1, |all, m| Some(all * dense.shape.get(m)?)) == Some(*n)
+        };
+        // the marginals stay with the data: only where they are small beside them
+        if kept > cells / KEPT || !self.scopes.iter().all(fits) {
+            return None;
+        }
+        let scopes: Vec<(&Scope, usize)> = self.scopes.iter().map(|(s, n)| (s, *n)).collect();
+        let ((tables, total, x_ln_x, _), summary) = dense_sums(dense, &scopes, true)?;
+        let marginals = self.scopes.iter().map(|(s, _)| s.clone()).zip(tables).collect();
+        Some((Found { total, x_ln_x, marginals }, summary))
+    }
+}
+
+/// Sums over dense numbers and, where they are to be checked, what a look at each of them says; none when
+/// some number is not allowed.
+fn dense_sums(dense: &Dense, scopes: &[(&Scope, usize)], check: bool) -> Option<(Sums, Summary)> {
+    crate::with_values!(&dense.values, values => dense_pass(dense, values, scopes, check))
 }
 
 /// The array is walked in the order it is stored. Trailing axes, and a range of the axis before them,
 /// make a block; a block is summed to small tables, the smaller of them from the larger, and those
 /// are added to the marginals. Doubles that lie together are read where they are, others converted.
-fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)]) -> Sums {
+fn dense_pass<T: Element>(
+    dense: &Dense,
+    values: &[T],
+    scopes: &[(&Scope, usize)],
+    check: bool,
+) -> Option<(Sums, Summary)> {
     let mut axes: Vec<usize> = (0..dense.shape.len()).filter(|a| dense.shape[*a] != 1).collect();
     axes.sort_by_key(|a| std::cmp::Reverse((dense.strides[*a], dense.shape[*a])));
     let extent = |a: &usize| dense.shape[*a];
     let cells: usize = axes.iter().map(extent).product();
     if cells == 0 {
-        return (scopes.iter().map(|(_, n)| vec![0.0; *n]).collect(), 0.0, 0.0, 0);
+        let empty = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
+        return Some(((empty, 0.0, 0.0, 0), Summary::default()));
     }
     let mut cut = axes.len();
     let mut whole = 1;
@@ -94,7 +157,8 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
     let private: usize = scopes.iter().map(|(_, n)| *n).sum();
     // private tables are worth their memory only when they are small beside the data
     let groups = if private.saturating_mul(GROUPS) <= cells / 4 { GROUPS.min(blocks) } else { 1 };
-    let run = |group: usize| -> (Vec<Vec<f64>>, Compensated, Compensated) {
+    let run = |group: usize| -> Option<(Vec<Vec<f64>>, Compensated, Compensated, Summary)> {
+        let mut summary = Summary::default();
         let mut tables: Vec<Vec<f64>> = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
         let mut buffer = Vec::new();
         let mut local: Vec<Vec<f64>> = full.sums.iter().map(|s| vec![0.0; s.cells]).collect();
@@ -115,18 +179,24 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
             let block = plan.block(&values[at(&dense.strides)..], &mut buffer);
             // the logarithms hide what it takes to fetch the block, which is near from then on
             x_ln_x.add(sum_x_ln_x(block));
+            if check {
+                summary.join(&look(block)?);
+            }
             plan.sum(block, &mut local);
             for ((table, (k, onto)), strides) in tables.iter_mut().zip(&plan.targets).zip(&table_strides) {
                 accumulate(onto, &local[*k][..plan.sums[*k].cells], &mut table[at(strides)..]);
             }
             total.add(local.last().and_then(|t| t.first()).copied().unwrap_or(0.0));
         }
-        (tables, total, x_ln_x)
+        Some((tables, total, x_ln_x, summary))
     };
-    let parts: Vec<_> = (0..groups).into_par_iter().map(run).collect();
+    let parts: Vec<Option<_>> = (0..groups).into_par_iter().map(run).collect();
+    let mut summary = Summary::default();
     let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
     let mut tables: Vec<Vec<f64>> = Vec::new();
-    for (own, t, x) in parts {
+    for part in parts {
+        let (own, t, x, seen) = part?;
+        summary.join(&seen);
         total.add(t.value());
         x_ln_x.add(x.value());
         if tables.is_empty() {
@@ -137,7 +207,7 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
             }
         }
     }
-    (tables, total.value(), x_ln_x.value(), cells)
+    Some(((tables, total.value(), x_ln_x.value(), cells), summary))
 }
 
 /// How a block of some size is summed.
@@ -330,5 +400,52 @@ fn histogram(columns: &[(&Indices, usize)], values: &[f64], start: usize, end: u
             table[*p] += value;
         }
         start = stop;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn tensor(dense: Dense) -> Tensor {
+        let storage = Arc::new(Storage::Dense(dense));
+        Tensor { name: "x".into(), modes: Vec::new(), storage, total: 1.0, counts: false, mask: None }
+    }
+
+    #[test]
+    fn sums_taken_while_reading_have_the_bits_of_those_taken_later() {
+        let shape = vec![40, 30, 50];
+        let values: Vec<f64> = (0..60_000).map(|k| f64::from(k * 7 % 1013) / 8.0).collect();
+        let scopes: Vec<(Scope, usize)> = [vec![0, 1], vec![2]]
+            .into_iter()
+            .map(|own: Vec<usize>| (own.iter().copied().collect(), own.iter().map(|m| shape[*m]).product()))
+            .collect();
+        let asked: Vec<(&Scope, usize)> = scopes.iter().map(|(s, n)| (s, *n)).collect();
+        let plain = Dense::row_major(shape, values.clone());
+        let later = gather(&tensor(plain.clone()), &asked).expect("mass");
+        let reduction = Reduction { scopes: scopes.clone() };
+        let (found, summary) = reduction.look(&plain).expect("all are allowed");
+        assert_eq!(summary.allowed(), Some((values.iter().sum(), false)));
+        let seen = tensor(Dense { found: Some(Arc::new(found)), ..plain.clone() });
+        let earlier = gather(&seen, &asked).expect("mass");
+        assert_eq!(earlier.tables, later.tables);
+        assert_eq!((earlier.total, earlier.negative_entropy), (later.total, later.negative_entropy));
+        // other marginals than those taken are summed afresh
+        let other: Scope = [1].into_iter().collect();
+        let fresh = [(&other, 30)];
+        assert_eq!(gather(&seen, &fresh).map(|s| s.tables), gather(&tensor(plain), &fresh).map(|s| s.tables));
+    }
+
+    #[test]
+    fn nothing_is_found_in_numbers_that_are_not_allowed() {
+        let scopes = vec![([0].into_iter().collect(), 40)];
+        for wrong in [-1.0, f64::NAN, f64::INFINITY, -f64::MIN_POSITIVE] {
+            let mut values = vec![1.0; 4000];
+            values[3999] = wrong;
+            let reduction = Reduction { scopes: scopes.clone() };
+            assert!(reduction.look(&Dense::row_major(vec![40, 100], values)).is_none(), "{wrong}");
+        }
     }
 }

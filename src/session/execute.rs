@@ -298,7 +298,10 @@ impl Session {
         let Some(schedule) = planned.schedule.clone() else { return };
         let mut started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
-        let tensor = match self.read_tensor(&planned.tensor) {
+        // a fit to all cells takes its sums while they are read
+        let reduction = planned.hold_out.is_none().then(|| run::Reduction::of(&schedule)).flatten();
+        let onlooker = reduction.as_ref().map(|r| r as &dyn data::Onlooker);
+        let tensor = match self.read_tensor_before(&planned.tensor, onlooker) {
             Ok(tensor) => tensor,
             Err(list) => {
                 // what is wrong with the data is said once, at the first fit that needs them
@@ -414,22 +417,38 @@ impl Session {
 
     /// The cells of a tensor, read once.
     pub(super) fn read_tensor(&self, name: &str) -> Result<Arc<Tensor>, Vec<Diagnostic>> {
+        self.read_tensor_before(name, None)
+    }
+
+    fn read_tensor_before(
+        &self,
+        name: &str,
+        onlooker: Option<&dyn data::Onlooker>,
+    ) -> Result<Arc<Tensor>, Vec<Diagnostic>> {
         if let Some(known) = self.tensors.borrow().get(name) {
             return known.clone();
         }
         let read = match self.bound.get(name) {
-            Some(bound) => self.read_bound(name, bound),
+            Some(bound) => self.read_bound(name, bound, onlooker),
             None => Err(Vec::new()),
         };
         self.tensors.borrow_mut().insert(name.to_string(), read.clone());
         read
     }
 
-    fn read_bound(&self, name: &str, bound: &Bound) -> Result<Arc<Tensor>, Vec<Diagnostic>> {
+    fn read_bound(
+        &self,
+        name: &str,
+        bound: &Bound,
+        onlooker: Option<&dyn data::Onlooker>,
+    ) -> Result<Arc<Tensor>, Vec<Diagnostic>> {
         match &bound.origin {
             Origin::Stored(request, header) => {
                 let modes: Vec<_> = bound.modes.iter().filter_map(|m| self.known.get(m).cloned()).collect();
-                let loaded = data::read(request, header, &modes)?;
+                let loaded = match onlooker {
+                    Some(onlooker) => data::read_before(request, header, &modes, onlooker)?,
+                    None => data::read(request, header, &modes)?,
+                };
                 let notices = loaded
                     .notes
                     .into_iter()

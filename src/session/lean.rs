@@ -176,7 +176,7 @@ impl Lean {
         let mut best = (f64::INFINITY, SHARES[0]);
         for share in SHARES {
             let fit = finish(model, &rest, &values, share, work, &mut Silent)?;
-            let mut loss = crate::run::sum::Compensated::default();
+            let mut loss = crate::numeric::sum::Compensated::default();
             let mut cell = vec![0; sizes.len()];
             for k in &places {
                 let mut left = *k;
@@ -218,7 +218,7 @@ fn finish(
     observer: &mut dyn Observer,
 ) -> Result<Fit, Vec<Diagnostic>> {
     let schedule = compile(model, tensor, work)?;
-    let mass: crate::run::sum::Compensated = values.iter().copied().filter(|x| x.is_finite()).collect();
+    let mass: crate::numeric::sum::Compensated = values.iter().copied().filter(|x| x.is_finite()).collect();
     let exposure = share * tensor.total / mass.value();
     let pseudo = Pseudo { values: values.to_vec(), exposure };
     regular::execute(&schedule, model, tensor, Some(&pseudo), work.control, observer)

@@ -78,7 +78,7 @@ pub fn dense_of(shape: &[usize], strides: Vec<usize>, values: Values, total: f64
     Tensor {
         name: "x".into(),
         modes: modes(shape),
-        storage: Arc::new(Storage::Dense(Dense { shape: shape.to_vec(), strides, values })),
+        storage: Arc::new(Storage::Dense(Dense::new(shape.to_vec(), strides, values))),
         total,
         counts: false,
         mask: None,

@@ -9,7 +9,7 @@ use crate::data::header::{Header, Profile};
 use crate::data::mask::Masks;
 use crate::data::request::{Literal, Request};
 use crate::data::suggest::count;
-use crate::data::tensor::{Buffer, Dense, Values};
+use crate::data::tensor::Dense;
 use crate::model::Mode;
 use crate::text::{Code, Diagnostic, Span};
 
@@ -124,7 +124,7 @@ impl Pending for Waiting {
             return self.read_masked(request, modes, &Masks::default());
         }
         binding::check_modes(request, modes, &self.shape, "the literal", self.span)?;
-        npy::finish(request, modes, self.dense(), "the literal", self.bad())
+        npy::finish(request, modes, self.dense(), "the literal", self.bad(), None)
     }
 
     fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
@@ -146,7 +146,6 @@ impl Waiting {
 
     fn dense(&self) -> Dense {
         let values: Vec<f64> = self.cells.iter().map(|(x, _)| *x).collect();
-        let strides = crate::model::table::strides(&self.shape);
-        Dense { shape: self.shape.clone(), strides, values: Values::F64(Buffer::new(values)) }
+        Dense::row_major(self.shape.clone(), values)
     }
 }

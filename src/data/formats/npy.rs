@@ -14,7 +14,7 @@ use crate::data::mask::Masks;
 use crate::data::request::Request;
 use crate::data::suggest::clip;
 use crate::data::summary::summarise;
-use crate::data::tensor::{Buffer, Dense, Storage, Tensor, Values};
+use crate::data::tensor::{Buffer, Dense, Onlooker, Storage, Tensor, Values};
 use crate::model::Mode;
 use crate::text::{Code, Diagnostic, Span};
 use crate::with_values;
@@ -111,6 +111,11 @@ impl Preamble {
 }
 
 impl Array {
+    /// The numbers where they lie.
+    pub fn dense(&self) -> Dense {
+        Dense::new(self.shape.clone(), self.strides(), self.values())
+    }
+
     /// The array that `bytes` begin with, starting at `from`.
     pub fn new(bytes: &Buffer<u8>, from: usize) -> Result<Self, Fault> {
         let view = bytes.get(from..).unwrap_or_default();
@@ -423,21 +428,17 @@ struct Waiting {
 impl Pending for Waiting {
     fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
         binding::check_modes(request, modes, &self.array.shape, &self.what, self.span)?;
-        let dense = Dense {
-            shape: self.array.shape.clone(),
-            strides: self.array.strides(),
-            values: self.array.values(),
-        };
-        finish(request, modes, dense, &self.what, self.span)
+        finish(request, modes, self.array.dense(), &self.what, self.span, None)
+    }
+
+    fn read_before(&self, request: &Request, modes: &[Mode], onlooker: &dyn Onlooker) -> Checked<Loaded> {
+        binding::check_modes(request, modes, &self.array.shape, &self.what, self.span)?;
+        finish(request, modes, self.array.dense(), &self.what, self.span, Some(onlooker))
     }
 
     fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
         binding::check_modes(request, modes, &self.array.shape, &self.what, self.span)?;
-        let dense = Dense {
-            shape: self.array.shape.clone(),
-            strides: self.array.strides(),
-            values: self.array.values(),
-        };
+        let dense = self.array.dense();
         masks.dense(request, modes, &dense, &[], &self.what, self.span)
     }
 }
@@ -449,6 +450,7 @@ pub(crate) fn finish(
     dense: Dense,
     what: &str,
     span: Span,
+    onlooker: Option<&dyn Onlooker>,
 ) -> Checked<Loaded> {
     let last_fastest: Vec<usize> = dense
         .shape
@@ -467,13 +469,16 @@ pub(crate) fn finish(
         let axes = dense.shape.iter().zip(&dense.strides).zip(&last_fastest);
         axes.map(|((size, stride), logical)| place / (*stride).max(1) % (*size).max(1) * logical).sum()
     };
-    let summary = with_values!(&dense.values, values => summarise(values, &logical));
+    let (found, summary) = match onlooker.and_then(|o| o.look(&dense)) {
+        Some((found, summary)) => (Some(Arc::new(found)), summary),
+        None => (None, with_values!(&dense.values, values => summarise(values, &logical))),
+    };
     let (total, counts) = summary.check(request, modes, what, span)?;
     Ok(Loaded {
         tensor: Tensor {
             name: request.name.clone(),
             modes: modes.to_vec(),
-            storage: Arc::new(Storage::Dense(dense)),
+            storage: Arc::new(Storage::Dense(Dense { found, ..dense })),
             total,
             counts,
             mask: None,

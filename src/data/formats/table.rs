@@ -13,10 +13,12 @@ use crate::data::lookup::{Distinct, Lookup, Miss, is_missing, na_is_level, numbe
 use crate::data::offences::{Group, Offences, line_at};
 use crate::data::request::{Counting, Declared, Request};
 use crate::data::suggest::{clip, closest, count, list};
-use crate::data::summary::{Compensated, bad_value, cell_name, totals};
-use crate::data::tensor::{Buffer, Dense, Sparse, Storage, Tensor, Values};
+use crate::data::summary::{bad_value, cell_name, totals};
+use crate::data::tensor::{Dense, Sparse, Storage, Tensor};
 use crate::model::mode::number_label;
+use crate::model::table::strides;
 use crate::model::{Levels, Mode};
+use crate::numeric::sum::Compensated;
 use crate::text::{Code, Diagnostic, Span};
 
 /// A table of cells with no more cells than this is stored dense.
@@ -671,12 +673,7 @@ pub(crate) fn assemble(
     let storage = match dense {
         Some(cells) => {
             let mut values = vec![0.0; cells];
-            let mut strides = vec![1usize; shape.len()];
-            let mut step = 1usize;
-            for (stride, size) in strides.iter_mut().zip(&shape).rev() {
-                *stride = step;
-                step = step.saturating_mul(*size);
-            }
+            let strides = strides(&shape);
             for (row, x) in merged.values.iter().enumerate() {
                 let place: usize = merged
                     .coordinates
@@ -688,7 +685,7 @@ pub(crate) fn assemble(
                     *value = *x;
                 }
             }
-            Storage::Dense(Dense { shape, strides, values: Values::F64(Buffer::new(values)) })
+            Storage::Dense(Dense::row_major(shape, values))
         }
         None => Storage::Sparse(Sparse { shape, coordinates: merged.coordinates, values: merged.values }),
     };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{FitResult, Given, METHODS, Method, diagnosis, thermodynamics};
 use crate::data::Tensor;
 use crate::model::{Mode, Scope};
+use crate::numeric::sum::Compensated;
 use crate::report::value::{Array, Value};
 use crate::run::balance::Balanced;
-use crate::run::sum::Compensated;
 use crate::text::{Code, Diagnostic, Span, suggest};
 
 /// A balanced tensor under its name.

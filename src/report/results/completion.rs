@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::FitResult;
 use super::statistics::for_each_cell;
 use crate::model::Mode;
+use crate::numeric::sum::Compensated;
 use crate::report::value::{Array, Rows, Value};
 use crate::run::masked::Knowledge;
-use crate::run::sum::Compensated;
 
 /// Cells that took no part in a fit, to measure it by.
 #[derive(Debug, Clone)]

@@ -7,8 +7,9 @@ use super::arguments::{Given, Spans, scope_of};
 use super::probabilities::normalise_columns;
 use super::quantity::{Quantity, quantity};
 use crate::model::{Scope, Table};
+use crate::numeric::sum;
 use crate::report::value::{Array, Rows, Value};
-use crate::run::{Ensemble, sum};
+use crate::run::Ensemble;
 use crate::text::{Code, Diagnostic, Span};
 
 type Found<T> = Result<T, Box<Diagnostic>>;

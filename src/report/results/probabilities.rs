@@ -99,6 +99,7 @@ pub fn mutual_information(result: &FitResult, given: &Given<'_>) -> Result<Value
             .at(given.span, "here")
             .help("name different modes"));
     }
-    let entropy = |modes: &[usize]| table(result, modes, given).map(|t| crate::run::sum::entropy(&t.values));
+    let entropy =
+        |modes: &[usize]| table(result, modes, given).map(|t| crate::numeric::sum::entropy(&t.values));
     Ok(Value::Number((entropy(&left)? + entropy(&right)? - entropy(&both)?).max(0.0)))
 }

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use super::arguments::{Given, Params, Spans};
 use crate::model::constant::{self, Constant, Names};
 use crate::model::{Scope, Table};
-use crate::run::{Ensemble, sum};
+use crate::numeric::sum;
+use crate::run::Ensemble;
 use crate::text::ast::{Binary, Expr, ExprKind, Unary};
 use crate::text::{Code, Diagnostic, Span};
 

@@ -109,7 +109,7 @@ pub fn p_value_adjusted(result: &FitResult) -> Value {
 pub fn pearson(result: &FitResult) -> Value {
     counts(result, || {
         let fit = &result.fit;
-        let mut sum = crate::run::sum::Compensated::default();
+        let mut sum = crate::numeric::sum::Compensated::default();
         for_each_cell(&result.tensor, |cell, x| {
             let m = fit.distribution.log_probability(cell).exp() * fit.mass;
             // x (x − m) / m summed over cells with data is X² without the cells that have none
@@ -212,7 +212,7 @@ pub fn log_likelihood_of(result: &FitResult, given: &Given<'_>) -> Result<Value,
             names(modes)
         ))
     })?;
-    let mut sum = crate::run::sum::Compensated::default();
+    let mut sum = crate::numeric::sum::Compensated::default();
     let mut impossible = false;
     let mut cell = vec![0; modes.len()];
     for_each_cell(&tensor, |levels, y| {

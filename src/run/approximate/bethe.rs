@@ -3,8 +3,8 @@
 
 use super::{Approximation, Settings, best, damped, normalised};
 use crate::model::Table;
+use crate::numeric::sum::entropy;
 use crate::run::landscape::Landscape;
-use crate::run::sum::entropy;
 
 /// Messages from terms to modes, one term after another, damped in logarithms. A sweep is O(cells of all
 /// terms × their modes²).

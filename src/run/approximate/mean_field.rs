@@ -2,8 +2,8 @@
 //! ln Z ≥ Σ H(q_i) − ⟨E⟩/T, with equality only when the modes are independent (Peierls 1938; Bogolyubov 1958).
 
 use super::{Approximation, Settings, best, damped, normalised};
+use crate::numeric::sum::entropy;
 use crate::run::landscape::{Landscape, Term};
-use crate::run::sum::entropy;
 
 /// Coordinate ascent on the bound from several starts, of which the one with the best bound is kept. A
 /// sweep is O(cells of all terms × their modes).

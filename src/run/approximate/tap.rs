@@ -6,8 +6,8 @@
 
 use super::mean_field::{field, mean};
 use super::{Approximation, Settings, best, damped, normalised};
+use crate::numeric::sum::entropy;
 use crate::run::landscape::{Landscape, Term};
-use crate::run::sum::entropy;
 
 /// Damped iteration of the stationarity conditions.
 pub fn run(landscape: &Landscape, settings: &Settings) -> Result<Approximation, String> {

@@ -8,9 +8,9 @@ use petgraph::visit::EdgeRef;
 use super::{Margin, Problem};
 use crate::model::Scope;
 use crate::model::table::cell_at;
+use crate::numeric::sum::Compensated;
 use crate::run::kernel::marginalise;
 use crate::run::projection::Projection;
-use crate::run::sum::Compensated;
 
 /// Totals and shared marginals that differ by less, relatively, are the same.
 const SAME: f64 = 1e-9;

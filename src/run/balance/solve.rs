@@ -3,11 +3,11 @@
 use super::feasible::{Infeasible, Support};
 use super::{Balanced, Problem};
 use crate::model::table::cell_at;
+use crate::numeric::sum::{Compensated, dot, sum};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Status};
 use crate::run::kernel::{combine, map, marginalise, maximise, scale};
 use crate::run::projection::Projection;
-use crate::run::sum::{Compensated, dot, sum};
 
 /// Sweeps after which the exponentials are taken anew, so that rounding does not add up.
 const REFRESH: usize = 32;

@@ -13,11 +13,11 @@ use ndarray::linalg::general_mat_mul;
 use super::statistics::{Node, Statistics};
 use crate::model::Scope;
 use crate::model::table::strides;
+use crate::numeric::sum::dot;
 use crate::plan::cost::SLAB;
 use crate::run::kernel::{accumulate, combine, combine_one, marginalise, maximise};
 use crate::run::machine::Machine;
 use crate::run::projection::Projection;
-use crate::run::sum::dot;
 
 /// ⟨F⟩ and the covariance, row-major. O(Σ cells of a clique × its coefficients²).
 pub fn covariance(machine: &Machine, statistics: &Statistics) -> (Vec<f64>, Vec<f64>) {

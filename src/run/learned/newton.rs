@@ -4,12 +4,12 @@ use super::cholesky::Factor;
 use super::information::{covariance, moments, product, smallest};
 use super::statistics::Statistics;
 use super::{Coefficient, Finding, Learned, told};
+use crate::numeric::sum::{Compensated, dot};
 use crate::plan::cost::DENSE;
 use crate::plan::schedule::Learning;
 use crate::run::certificate::factor as relative;
 use crate::run::control::{Flow, Observer};
 use crate::run::machine::Machine;
-use crate::run::sum::{Compensated, dot};
 use crate::text::Diagnostic;
 
 /// A statistic of which less than this part of its variance is left unexplained by others depends on them.

@@ -10,11 +10,11 @@ use super::cholesky::Factor;
 use super::newton::{DEPENDENT, POLISH, POLISHED, ROUNDING};
 use super::{Coefficient, Finding, Learned, told};
 use crate::model::{Potential, Table};
+use crate::numeric::sum::dot;
 use crate::run::certificate::factor as relative;
 use crate::run::control::{Flow, Observer};
 use crate::run::machine::Machine;
 use crate::run::records::Records;
-use crate::run::sum::dot;
 use crate::text::{Code, Diagnostic};
 
 /// Parts the records are cut into, whatever the number of threads.
@@ -228,7 +228,7 @@ pub fn learn(
     }
     let total = machine.total;
     records.weights.iter_mut().for_each(|w| *w /= total);
-    machine.negative_entropy = records.weights.iter().map(|w| crate::run::sum::p_ln_p(*w)).sum();
+    machine.negative_entropy = records.weights.iter().map(|w| crate::numeric::sum::p_ln_p(*w)).sum();
     let problem = Problem {
         sites: (0..model.modes.len()).map(|mode| site(machine, coefficients, mode)).collect(),
         scales: scales(machine, coefficients),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{Potential, Scope, Table};
+use crate::numeric::sum::dot;
 use crate::plan::schedule::{BufferId, Instruction, Learning};
 use crate::run::machine::Machine;
-use crate::run::sum::dot;
 
 /// One term: a table that a coefficient multiplies, on a clique.
 pub struct Term {

@@ -11,8 +11,8 @@
 
 use super::rows::{Rows, Tables};
 use crate::model::table::strides;
+use crate::numeric::sum::{Compensated, dot};
 use crate::run::control::{Control, Flow, Observer, Sweep};
-use crate::run::sum::{Compensated, dot};
 
 /// A penalty on differences between neighbouring levels of one axis of a table, less their means over all
 /// others: what they have in common is free.

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use super::{Domain, regular};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::{EnergyModel, Scope, Table};
+use crate::numeric::sum::dot;
 use crate::plan::Schedule;
 use crate::plan::cost::Unit;
 use crate::plan::schedule::RankOne;
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Counters, Fit, Status};
 use crate::run::statistic;
-use crate::run::sum::dot;
 use crate::text::{Code, Diagnostic};
 
 /// Turns before Newton steps are tried.

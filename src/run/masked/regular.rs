@@ -8,12 +8,12 @@ use super::{Domain, identify};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::table::cell_at;
 use crate::model::{EnergyModel, Interaction, Order, Potential, Scope, Table};
+use crate::numeric::sum::Compensated;
 use crate::plan::cost::Unit;
 use crate::plan::{Options, Schedule};
 use crate::run::control::{Control, Observer};
 use crate::run::distribution::Distribution;
 use crate::run::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
-use crate::run::sum::Compensated;
 use crate::text::{Code, Diagnostic, Span};
 
 /// Pseudo-data: what a simpler model says of every cell, and how much that counts.

@@ -11,8 +11,7 @@ use serde_json::json;
 use super::check::claim;
 use super::checkpoint::Checkpoint;
 use super::{Event, Host, Outcome, Session, Sink, execute};
-use crate::data::{Buffer, Dense, Storage, Tensor, Values};
-use crate::model::table::strides;
+use crate::data::{Dense, Storage, Tensor};
 use crate::model::{EnergyModel, Mode, Scope, Table};
 use crate::plan;
 use crate::report::archive::exact;
@@ -297,11 +296,7 @@ impl Session {
         let tensor = Tensor {
             name: format!("margins({})", names.join(", ")),
             modes: modes.clone(),
-            storage: Arc::new(Storage::Dense(Dense {
-                strides: strides(&sizes),
-                shape: sizes,
-                values: Values::F64(Buffer::new(cells)),
-            })),
+            storage: Arc::new(Storage::Dense(Dense::row_major(sizes, cells))),
             total,
             counts: false,
             mask: None,

@@ -32,7 +32,7 @@ const STRIP: usize = 4096;
 
 /// Sums that are kept side by side: two of the widest vectors, so that the divisions of one hide behind the
 /// products of the other.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// The natural logarithm, without branches, so that loops over it use vectors. Within two units in the
 /// last place for every positive number; −∞ at 0, NaN below.
@@ -50,11 +50,31 @@ pub fn ln(x: f64) -> f64 {
 
 /// ln(x) + (1023 − bias) ln 2 of a positive normal number.
 ///
-/// x = 2ᵏ m with m near 1, and ln m = 2s + s R(s²) with s = (m − 1)/(m + 1); the polynomial R is that of the C
-/// library of FreeBSD (`e_log.c`, Sun Microsystems 1993).
+/// x = 2ᵏ m with m near 1, and ln m = 2s + s R(s²) with s = (m − 1)/(m + 1).
+#[inline(always)]
+fn normal_ln(x: f64, bias: f64) -> f64 {
+    let (k, m) = power_and_rest(x, bias);
+    ln_of(k, (m - 1.0) / (m + 1.0))
+}
+
+/// k and m of x = 2ᵏ m, with m from √½ to √2.
+#[inline(always)]
+fn power_and_rest(x: f64, bias: f64) -> (f64, f64) {
+    // the bits of 1 and of √½, whose difference moves the cut between powers of two to √2
+    const ONE: u64 = 0x3ff0_0000_0000_0000;
+    const HALF_ROOT: u64 = 0x3fe6_a09e_0000_0000;
+    let bits = x.to_bits().wrapping_add(ONE - HALF_ROOT);
+    // a small whole number in the low bits of 2⁵² is itself
+    let k = f64::from_bits(0x4330_0000_0000_0000 | (bits >> 52)) - (4_503_599_627_370_496.0 + bias);
+    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(HALF_ROOT));
+    (k, m)
+}
+
+/// k ln 2 + 2s + s R(s²); the polynomial R is that of the C library of FreeBSD (`e_log.c`, Sun
+/// Microsystems 1993).
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // as published
-fn normal_ln(x: f64, bias: f64) -> f64 {
+fn ln_of(k: f64, s: f64) -> f64 {
     const LN2_HIGH: f64 = 6.93147180369123816490e-01;
     const LN2_LOW: f64 = 1.90821492927058770002e-10;
     const L: [f64; 7] = [
@@ -66,14 +86,6 @@ fn normal_ln(x: f64, bias: f64) -> f64 {
         1.531383769920937332e-01,
         1.479819860511658591e-01,
     ];
-    // the bits of 1 and of √½, whose difference moves the cut between powers of two to √2
-    const ONE: u64 = 0x3ff0_0000_0000_0000;
-    const HALF_ROOT: u64 = 0x3fe6_a09e_0000_0000;
-    let bits = x.to_bits().wrapping_add(ONE - HALF_ROOT);
-    // a small whole number in the low bits of 2⁵² is itself
-    let k = f64::from_bits(0x4330_0000_0000_0000 | (bits >> 52)) - (4_503_599_627_370_496.0 + bias);
-    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(HALF_ROOT));
-    let s = (m - 1.0) / (m + 1.0);
     let z = s * s;
     let w = z * z;
     let even = w.mul_add(w.mul_add(L[5], L[3]), L[1]);
@@ -109,12 +121,20 @@ vectorised! {
     }
 }
 
+/// The logarithms of the first half and of the second share divisions, which take longer than all else.
 #[inline(always)]
 fn add_x_ln_x(sums: &mut [f64; LANES], values: &[f64; LANES]) {
-    for (sum, x) in sums.iter_mut().zip(values) {
+    const HALF: usize = LANES / 2;
+    for i in 0..HALF {
+        let (x, y) = (values[i], values[i + HALF]);
         // a plain comparison is one instruction, the largest of two numbers that may be NaN is not
-        let normal = if *x > f64::MIN_POSITIVE { *x } else { f64::MIN_POSITIVE };
-        *sum = x.mul_add(normal_ln(normal, 1023.0), *sum);
+        let normal = |x: f64| if x > f64::MIN_POSITIVE { x } else { f64::MIN_POSITIVE };
+        let (k, m) = power_and_rest(normal(x), 1023.0);
+        let (l, n) = power_and_rest(normal(y), 1023.0);
+        let (below, beside) = (m + 1.0, n + 1.0);
+        let both = 1.0 / (below * beside);
+        sums[i] = x.mul_add(ln_of(k, (m - 1.0) * (beside * both)), sums[i]);
+        sums[i + HALF] = y.mul_add(ln_of(l, (n - 1.0) * (below * both)), sums[i + HALF]);
     }
 }
 

@@ -20,9 +20,23 @@ impl Compensated {
         self.sum = sum;
     }
 
-    /// The sum so far.
+    /// Adds what another sum has found.
+    pub fn join(&mut self, other: Self) {
+        self.add(other.sum);
+        self.error += other.error;
+    }
+
+    /// The sum so far; infinite when it is too large for double precision.
     pub fn value(self) -> f64 {
-        self.sum + self.error
+        // an error that was found beside an infinite sum may be no number
+        if self.sum.is_finite() { self.sum + self.error } else { self.sum }
+    }
+}
+
+/// A sum with the errors it is known to have made.
+impl From<(f64, f64)> for Compensated {
+    fn from((sum, error): (f64, f64)) -> Self {
+        Self { sum, error }
     }
 }
 
@@ -65,7 +79,7 @@ super::vector::vectorised! {
 
 /// [`sum`], always inlined into the loop around it.
 #[inline(always)]
-pub(super) fn lanes(values: &[f64]) -> f64 {
+pub(crate) fn lanes(values: &[f64]) -> f64 {
     if values.len() < 8 {
         return values.iter().fold(0.0, |s, v| s + v);
     }

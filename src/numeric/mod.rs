@@ -1,0 +1,5 @@
+//! Arithmetic on slices of doubles: sums that lose little, logarithms and exponentials in vectors. Knows
+//! nothing of models or data.
+
+pub mod sum;
+pub mod vector;
