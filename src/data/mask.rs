@@ -357,7 +357,7 @@ impl Masks {
         let bad = |x: &f64| !(*x >= 0.0 && x.is_finite());
         if let Some(first) = values.iter().position(bad) {
             let row = kept[first];
-            let cell: Vec<usize> = sparse.coordinates.iter().map(|c| c[row] as usize).collect();
+            let cell: Vec<usize> = sparse.coordinates.iter().map(|c| c.at(row)).collect();
             let (what, span) = source(request);
             let x = values[first];
             let alike = values.iter().filter(|y| bad(y) && y.is_nan() == x.is_nan()).count() - 1;
