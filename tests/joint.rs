@@ -478,6 +478,8 @@ fn mistakes_have_names() {
         ("fit one to x, y by newton as m", "MBA520"),
         ("fit one to x, z as m", "MBA101"),
         ("fit one to x, y as m { hold_out where b == 1 and c == 1 }", "MBA458"),
+        ("fit one to x, y as m { hold_out from \"m.npy\" }", "MBA458"),
+        ("fit one to x, y as m { hold_out from \"m.npy\"[b, c] }", "MBA458"),
         ("fit one to x, y as m\nshow m.fitted", "MBA455"),
         ("fit one to x, y as m\nshow m.marginal(a)", "MBA455"),
         ("fit one to x, y as m\nshow m.of(z).fitted", "MBA101"),

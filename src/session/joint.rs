@@ -156,7 +156,7 @@ impl Session {
         if let Some(option) = fit.options.iter().rev().find(|o| o.name.name == "hold_out") {
             match self.hidden_in_each(option, &targets, &modes) {
                 Ok(hidden) => members.iter_mut().zip(hidden).for_each(|(m, h)| m.hold_out = h.map(Arc::new)),
-                Err(diagnostic) => return diagnostics.push(diagnostic),
+                Err(list) => return diagnostics.extend(list),
             }
         }
         diagnostics.extend(unseen(&model, &members));
@@ -252,20 +252,31 @@ impl Session {
         option: &FitOption,
         targets: &[(&str, f64, &Bound, Span)],
         all: &[String],
-    ) -> Result<Vec<Option<HoldOut>>, Diagnostic> {
+    ) -> Result<Vec<Option<HoldOut>>, Vec<Diagnostic>> {
         let base = self.units.first().map_or("", |u| u.path.as_str());
-        let condition = match option.values.as_slice() {
-            [OptionValue::From(path)] => {
-                return Err(crate::model::unsupported("`hold_out from` a file in a joint fit", path.span));
+        let mut named: Vec<String> = Vec::new();
+        match option.values.as_slice() {
+            [OptionValue::From { axes, path }] if axes.is_empty() => {
+                return Err(vec![
+                    Diagnostic::new(Code::MBA458, "it is not said which tensor this file is of")
+                        .at(path.span, "over which modes?")
+                        .help("name the modes of its axes: `hold_out from \"mask.npy\"[a, b]`"),
+                ]);
             }
-            [OptionValue::Where(condition)] => Some(condition),
-            _ => None,
-        };
-        let mut named = Vec::new();
-        if let Some(condition) = condition {
-            crate::model::elaborate::names_in(condition, &mut named);
+            [OptionValue::From { axes, .. }] => {
+                for axis in axes {
+                    let entry = self.declarations.mode(&axis.mode.name, axis.mode.span);
+                    named.extend(entry.map_err(|d| vec![d])?.members());
+                }
+            }
+            [OptionValue::Where(condition)] => {
+                let mut found = Vec::new();
+                crate::model::elaborate::names_in(condition, &mut found);
+                named.extend(found.into_iter().map(|(name, _)| name));
+            }
+            _ => {}
         }
-        let of_modes: Vec<&String> = all.iter().filter(|m| named.iter().any(|(n, _)| n == *m)).collect();
+        let of_modes: Vec<&String> = all.iter().filter(|m| named.contains(m)).collect();
         let mut found = Vec::new();
         for (t, (_, _, bound, _)) in targets.iter().enumerate() {
             let has = of_modes.iter().all(|m| bound.modes.contains(m));
@@ -280,9 +291,11 @@ impl Session {
         if found.iter().all(Option::is_none) {
             // a name that is wrong in itself is reported as such
             hold_out::read(option, all, &self.declarations, base)?;
-            return Err(Diagnostic::new(Code::MBA458, "no tensor has all modes of this condition")
-                .at(option.span, format!("it looks at {}", suggest::list(&of_modes)))
-                .help("look at modes of one tensor; it is taken of each tensor that has them"));
+            return Err(vec![
+                Diagnostic::new(Code::MBA458, "no tensor has all modes of what is held out")
+                    .at(option.span, format!("it looks at {}", suggest::list(&of_modes)))
+                    .help("look at modes of one tensor; it is taken of each tensor that has them"),
+            ]);
         }
         Ok(found)
     }

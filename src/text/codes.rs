@@ -148,9 +148,10 @@ codes! {
     MBA453 Error Outcome "observed cell without a value";
     MBA454 Error Outcome "mask is neither true nor false";
     MBA455 Error Program "result of one tensor of a joint fit";
-    MBA458 Error Program "condition that no tensor can see";
+    MBA458 Error Program "held-out cells of no tensor";
     MBA457 Error Outcome "no cell is held out";
     MBA456 Error Program "condition over too many cells";
+    MBA460 Warning Program "condition that holds nowhere";
     MBA424 Note Outcome "rows left out";
     MBA425 Warning Program "counts that may have been forgotten";
     MBA430 Error Outcome "file cannot be written";
