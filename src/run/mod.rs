@@ -15,6 +15,7 @@ mod execute;
 mod factored;
 pub mod fit;
 mod iterate;
+pub mod joint;
 pub mod kernel;
 pub mod landscape;
 pub mod learned;
