@@ -16,7 +16,7 @@ use crate::plan::joint::Layout;
 use crate::run::fit::{Certificate, Counters, Status};
 use crate::run::masked::regular::zeros;
 use crate::run::statistic::{Statistics, gather};
-use crate::run::sum::Compensated;
+use crate::numeric::sum::Compensated;
 use crate::text::{Code, Diagnostic};
 
 /// One pass over the data of every tensor, and no iteration. No cell without data is looked at.

@@ -83,7 +83,7 @@ impl Design for Joined {
             own.par_iter_mut()
                 .zip(&group.weight)
                 .with_min_len(LEAST)
-                .for_each(|(l, w)| *l = crate::run::vector::exp(*l) * w);
+                .for_each(|(l, w)| *l = crate::numeric::vector::exp(*l) * w);
         }
         logs
     }
