@@ -235,6 +235,11 @@ fn registered(wanted: &str) -> Option<Topic> {
     METHODS.iter().filter(|m| m.name == name).for_each(|m| add(m.usage, m.about, "results"));
     FUNCTIONS.iter().filter(|f| f.name == name).for_each(|f| add(f.usage, f.about, "results"));
     let here = |own: &str| own == name;
+    JOINT_FIELDS
+        .iter()
+        .filter(|f| here(f.name))
+        .for_each(|f| add(&format!("j.{}", f.name), f.about, "joint fits"));
+    [OF].iter().filter(|(n, ..)| here(n)).for_each(|(_, usage, about)| add(usage, about, "joint fits"));
     BALANCE_FIELDS
         .iter()
         .filter(|f| here(f.name))

@@ -10,13 +10,13 @@ use num_bigint::BigUint;
 
 use super::{Joint, Part, Solution, fit_of};
 use crate::model::{EnergyModel, Scope};
+use crate::numeric::sum::Compensated;
 use crate::plan::Schedule;
 use crate::plan::cost::Unit;
 use crate::plan::joint::Layout;
 use crate::run::fit::{Certificate, Counters, Status};
 use crate::run::masked::regular::zeros;
 use crate::run::statistic::{Statistics, gather};
-use crate::numeric::sum::Compensated;
 use crate::text::{Code, Diagnostic};
 
 /// One pass over the data of every tensor, and no iteration. No cell without data is looked at.
