@@ -157,7 +157,7 @@ impl Rounds<'_> {
         let Self { iteration, over, tolerance, cells, ref mut turns } = *self;
         let history = crate::plan::cost::HISTORY as usize;
         let mut anderson: Option<Anderson> = None;
-        let (mut sweep, mut fresh, mut pending) = (0, false, None);
+        let (mut sweep, mut fresh, mut pending, mut matched) = (0, false, None, false);
         if let Some(mut state) = kept {
             let place = Place::restore(&mut state).map_err(|m| machine.misfit(m))?;
             (fresh, pending) = (place.fresh, place.pending);
@@ -205,7 +205,8 @@ impl Rounds<'_> {
                 place.offer(machine, &asked, None, observer);
                 let ended = newton::descend(machine, iteration, over.factors(), allowance, observer)?;
                 turns.sweep_again(machine);
-                if ended == Descent::Matched || machine.interrupted {
+                matched = ended == Descent::Matched;
+                if matched || machine.interrupted {
                     break;
                 }
             } else if turns.accelerated()
@@ -232,7 +233,7 @@ impl Rounds<'_> {
         }
         // wherever it ends, its beliefs agree with its potentials
         let found = over.look(machine, iteration)?;
-        if found <= tolerance {
+        if matched && found <= tolerance {
             machine.converged();
         } else {
             machine.stopped |= !machine.interrupted;
