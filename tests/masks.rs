@@ -338,8 +338,8 @@ fn quasi_symmetry_and_symmetry_are_those_of_glm() {
     let (_, r) = healthy(
         &format!(
             "{MOBILITY}
-             model quasi {{ [father] [son] [father son] tie [father son] ~ [son father] }}  # allow MBA321 MBA322
-             model symmetric {{ [father son] tie [father son] ~ [son father] }}  # allow MBA322
+             model quasi {{ [father] [son] [father son] tie [father son] ~ [son father] }}
+             model symmetric {{ [father son] tie [father son] ~ [son father] }}
              fit quasi to x {{ tolerance 1e-12 }}
              fit symmetric to x {{ tolerance 1e-12 }}
              show quasi.deviance, quasi.df, quasi.fitted, symmetric.deviance, symmetric.df,
@@ -501,6 +501,152 @@ fn a_prior_pulls_towards_its_model_and_ends_in_it() {
 }
 
 #[test]
+fn a_prior_that_covers_every_cell_leaves_none_out_of_the_errors() {
+    let program = |prior: &str| {
+        format!(
+            "{MODES}data x[a, b, c] from \"x.npy\"
+             model order(m) {{ body(m) }}
+             model two {{ body(2)\n{prior} }}
+             fit two to x {{ hold_out where a == 1 and c == 2 or b == 3 and c == 4 }}
+             show two.held_out.cells, two.held_out.unidentified, two.held_out.rmse, two.reconstruction"
+        )
+    };
+    let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
+    let (_, none) = healthy(&program(""), &files);
+    assert_eq!((none.number("two.held_out.cells"), none.number("two.held_out.unidentified")), (7.0, 7.0));
+    assert!(none.value("two.held_out.rmse").is_null());
+    let (_, first) = healthy(&program("prior 5% toward body(1)"), &files);
+    assert_eq!((first.number("two.held_out.cells"), first.number("two.held_out.unidentified")), (7.0, 0.0));
+    assert!(first.number("two.held_out.rmse") > 0.0);
+    // a family, and a template of it with an argument, are one model
+    let (_, same) = healthy(&program("prior 5% toward order(m: 1)"), &files);
+    assert_eq!(first.numbers("two.reconstruction"), same.numbers("two.reconstruction"));
+    // a prior that knows as little covers nothing
+    let (_, little) = healthy(&program("prior 5% toward chain(3)"), &files);
+    assert_eq!(little.number("two.held_out.unidentified"), 7.0);
+}
+
+#[test]
+fn a_family_to_lean_to_has_the_impossible_cells_of_the_model() {
+    let program = |prior: &str| {
+        format!(
+            "mode a: 3, b: 3, c: 2
+             data x[a, b, c] = [[[0, 0], [3, 9], [2, 4]], [[5, 1], [0, 0], [6, 2]], [[7, 3], [8, 5], [0, 0]]]
+             model apart {{ body(1) forbid a == b }}
+             model two {{ body(2) forbid a == b\n{prior} }}
+             fit two to x {{ tolerance 1e-12 }}
+             show two.fitted"
+        )
+    };
+    let (_, family) = healthy(&program("prior 50% toward body(1)"), &Files::default());
+    let (_, model) = healthy(&program("prior 50% toward apart"), &Files::default());
+    assert_eq!(family.numbers("two.fitted"), model.numbers("two.fitted"));
+    assert_eq!(family.numbers("two.fitted")[0], 0.0);
+}
+
+#[test]
+fn unknown_values_of_tables_are_those_of_arrays() {
+    let mut files = Files::default();
+    let table = "a,b,n\n0,0,4\n0,1,NA\n1,0,3\n1,1,\n2,0,5\n2,1,6\n";
+    files.there.insert("na.csv".into(), table.into());
+    files.there.insert("nan.csv".into(), table.replace("NA", "nan").replace(",\n", ",NaN\n").into());
+    files.there.insert("minus.csv".into(), table.replace("NA", "-1").replace(",\n", ",-9\n").into());
+    files.there.insert("nan.tns".into(), "1 1 4\n1 2 nan\n2 1 3\n2 2 nan\n3 1 5\n3 2 6\n".into());
+    let places = npy(&[6, 2], &[]).into_iter().chain([0, 0, 0, 1, 1, 0, 1, 1, 2, 0, 2, 1]);
+    let places: Vec<u8> = places.collect();
+    let at = places.windows(3).position(|w| w == b"<f8").unwrap();
+    files.there.insert("c.npy".into(), [&places[..at], b"|u1", &places[at + 3..]].concat());
+    files.there.insert("v.npy".into(), npy(&[6], &[4.0, -1.0, 3.0, f64::INFINITY, 5.0, 6.0]));
+    for (source, clause) in [
+        ("from \"na.csv\" count n", "missing where nan"),
+        ("from \"nan.csv\" sum n", "observed where not nan"),
+        ("from \"minus.csv\" count n", "missing where value < 0"),
+        ("from \"na.csv\" count n", "missing where b == 1 and a < 2"),
+        ("from \"nan.tns\"", "missing where nan"),
+        ("from coords \"c.npy\" values \"v.npy\"", "missing where value < 0 or value == inf"),
+        ("= [[4, nan], [3, missing], [5, 6]]", "missing where nan"),
+    ] {
+        let (_, r) = healthy(
+            &format!(
+                "mode a: 3, b: 2
+                 data x[a, b] {source} {clause}
+                 model apart {{ body(1) }}
+                 fit apart to x {{ tolerance 1e-13 }}
+                 show apart.completed, apart.df, apart.total, apart.log_likelihood"
+            ),
+            &files,
+        );
+        for (found, wanted) in r.numbers("apart.completed").into_iter().zip([4.0, 4.8, 3.0, 3.6, 5.0, 6.0]) {
+            close(found, wanted, 1e-12, &format!("{source} {clause}"));
+        }
+        assert_eq!((r.number("apart.df"), r.number("apart.total")), (0.0, 18.0), "{source} {clause}");
+        assert!(r.number("apart.log_likelihood").is_finite(), "what is hidden is no reason not to be counts");
+    }
+    for (source, clause, code, words) in [
+        (
+            "from \"na.csv\" count n",
+            "missing where a == 0 and b == 1",
+            "MBA453",
+            "`a: 1`, `b: 1` of `x` has no value",
+        ),
+        ("from \"nan.tns\"", "missing where a == 2", "MBA453", "`nan.tns` holds nan there"),
+        ("from \"minus.csv\" count n", "missing where nan", "MBA410", "missing where value < 0"),
+        (
+            "from coords \"c.npy\" values \"v.npy\"",
+            "missing where value < 0",
+            "MBA410",
+            "missing where value == inf",
+        ),
+        ("from \"na.csv\" count n", "", "MBA420", "missing where nan"),
+        ("from \"nan.csv\" count n", "", "MBA410", "missing where nan"),
+    ] {
+        let text =
+            format!("mode a: 3, b: 2\ndata x[a, b] {source} {clause}\nmodel m {{ body(1) }}\nfit m to x");
+        let (_, _, r) = run(&text, &files);
+        assert!(r.codes.contains(&code) && r.text.contains(words), "{source} {clause}: {}", r.text);
+    }
+}
+
+#[test]
+fn an_array_of_held_out_cells_may_be_over_some_modes() {
+    let marks: Vec<f64> = (0..15).map(|k| f64::from(u8::from(k % 5 == 2 && k / 5 == 1))).collect();
+    let turned: Vec<f64> = (0..15).map(|k| f64::from(u8::from(k / 3 == 2 && k % 3 == 1))).collect();
+    let files = files(&[
+        ("x.npy", &[3, 4, 5], det(&[3, 4, 5])),
+        ("ac.npy", &[3, 5], marks),
+        ("ca.npy", &[5, 3], turned),
+    ]);
+    let program = |option: &str| {
+        format!(
+            "{MODES}data x[a, b, c] from \"x.npy\"
+             model one {{ body(1) }}
+             fit one to x {{ tolerance 1e-13, {option} }}
+             show one.held_out.rmse, one.held_out.cells"
+        )
+    };
+    let (_, wanted) = healthy(&program("hold_out where a == 1 and c == 2"), &files);
+    for option in ["hold_out from \"ac.npy\"[a, c]", "hold_out from \"ca.npy\"[c, a]"] {
+        let (_, r) = healthy(&program(option), &files);
+        close(r.number("one.held_out.rmse"), wanted.number("one.held_out.rmse"), 1e-12, option);
+        assert_eq!(r.number("one.held_out.cells"), 4.0);
+    }
+    for (option, code, words) in [
+        ("hold_out from \"ac.npy\"", "MBA450", "`[a, c]`"),
+        ("hold_out from \"ac.npy\"[c, a]", "MBA450", "`[a, c]`"),
+        ("hold_out from \"ac.npy\"[a, z]", "MBA101", "`z`"),
+        ("hold_out from \"ac.npy\"[a, a]", "MBA103", "twice"),
+    ] {
+        let (session, found, r) = run(&program(option), &files);
+        let said: String = found.iter().map(|d| program_support::rendered(d, &session.sources)).collect();
+        let codes: Vec<&str> = found.iter().map(|d| d.code.name()).chain(r.codes.iter().copied()).collect();
+        assert!(
+            codes.contains(&code) && format!("{said}{}", r.text).contains(words),
+            "{option}: {codes:?} {said}"
+        );
+    }
+}
+
+#[test]
 fn a_prior_is_more_data() {
     // pseudo-data on a complete tensor: the fit to the sum of both
     let x = det(&[3, 4]);
@@ -509,7 +655,7 @@ fn a_prior_is_more_data() {
         "mode a: 3, b: 4
          data x[a, b] from \"x.npy\"
          model one { body(1) }
-         model leaning { [a b] prior 25% toward one }  # allow MBA322
+         model leaning { [a b] prior 25% toward one }
          fit one to x { tolerance 1e-12 }
          fit leaning to x { tolerance 1e-12 }
          show one.fitted, leaning.fitted",
@@ -530,7 +676,7 @@ fn smoothness_leaves_the_subsets_alone_and_ends_in_them() {
             "mode a: 4 ordered, b: 5
              data x[a, b] from \"x.npy\"
              model one {{ body(1) }}
-             model smooth {{ [a b] smooth [a b] along a strength {strength} }}  # allow MBA322
+             model smooth {{ [a b] smooth [a b] along a strength {strength} }}
              fit one to x {{ tolerance 1e-12 }}
              fit smooth to x as s {{ tolerance 1e-11 }}
              show one.fitted, s.fitted, s.divergence, s.certificate.optimality_gap"
@@ -567,7 +713,7 @@ fn smoothness_bridges_what_was_not_observed() {
     let (_, r) = healthy(
         "mode day: 6 ordered, place: 2
          data x[day, place] = [[10, 30], [12, 30], [missing, 30], [missing, 30], [18, 30], [20, 30]]
-         model bridge { [day place] smooth [day place] along day strength 1000 }  # allow MBA322
+         model bridge { [day place] smooth [day place] along day strength 1000 }
          fit bridge to x { tolerance 1e-10 }
          show bridge.completed, bridge.status",
         &Files::default(),
@@ -613,7 +759,9 @@ fn masks_that_make_no_sense_are_named() {
         ("\"hole.npy\"", "MBA410", "not a number"),
         ("\"x.npy\" missing from \"grey.npy\"", "MBA454", "neither true nor false"),
         ("\"x.npy\" missing where day == 1", "MBA101", "day"),
-        ("\"x.npy\" missing where value", "MBA106", "truth"),
+        ("\"x.npy\" missing where value", "MBA106", "compare it"),
+        ("\"x.npy\" missing where a == 9", "MBA460", "hidden by this"),
+        ("\"x.npy\" missing where b == 7 or a == 0 and b == 0", "MBA460", "hidden by this"),
         ("\"x.npy\" missing from \"absent.npy\"", "MBA401", "absent.npy"),
     ] {
         let (session, found, r) = run(
@@ -631,6 +779,57 @@ fn masks_that_make_no_sense_are_named() {
         &files,
     );
     assert!(r.codes.contains(&"MBA560") && r.text.contains("`a: 1`, `b: 2`"), "{}", r.text);
+    for (forbidden, code, words) in [
+        ("true", "MBA560", "`m` forbids every cell of `x`"),
+        ("a >= 0", "MBA560", "`m` forbids every cell of `x`"),
+        ("a == 9", "MBA460", "forbids no cell"),
+        ("value == 0", "MBA101", "`missing where` of the data"),
+    ] {
+        let text = format!(
+            "mode a: 3, b: 4\ndata x[a, b] from \"x.npy\"\nmodel m {{ body(1); forbid {forbidden} }}\nfit m to x"
+        );
+        let (session, found, r) = run(&text, &files);
+        let said: String = found.iter().map(|d| program_support::rendered(d, &session.sources)).collect();
+        let codes: Vec<&str> = found.iter().map(|d| d.code.name()).chain(r.codes.iter().copied()).collect();
+        assert!(
+            codes.contains(&code) && format!("{said}{}", r.text).contains(words),
+            "{forbidden}: {codes:?} {said}"
+        );
+    }
+}
+
+#[test]
+fn a_mistyped_level_suggests_one() {
+    let text = "mode hair: {Black, Red}, sex: {Male, Female}
+         data x[hair, sex] = [[1, 2], [3, 4]] missing where hair == Blak and sex == Male
+         model m { body(1); forbid hair == Rde and sex == Male }
+         fit m to x";
+    let (session, found, r) = run(text, &Files::default());
+    let said: String = found.iter().map(|d| program_support::rendered(d, &session.sources)).collect();
+    assert!(format!("{said}{}", r.text).contains("did you mean `Red`?"), "{said}{}", r.text);
+    let (session, found, r) = run(&text.replace("Rde", "Red"), &Files::default());
+    let said: String = found.iter().map(|d| program_support::rendered(d, &session.sources)).collect();
+    assert!(format!("{said}{}", r.text).contains("did you mean `Black`?"), "{said}{}", r.text);
+}
+
+#[test]
+fn what_was_not_held_out_has_no_errors_and_says_why() {
+    let (_, r) = healthy(
+        "mode a: 2, b: 2
+         data x[a, b] = [[1, 2], [3, 4]]
+         model m { body(1) }
+         fit m to x
+         show m.held_out.rmse
+         fit m to x as held { hold_out where a == 1 }  # allow MBA563
+         show held.held_out.kl",
+        &Files::default(),
+    );
+    assert!(r.value("m.held_out.rmse").is_null() && r.text.contains("nothing was held out"), "{}", r.text);
+    assert!(
+        r.value("held.held_out.kl").is_null() && r.text.contains("no cell that is determined"),
+        "{}",
+        r.text
+    );
 }
 
 /// det(5, 6) without the cells for which `hidden` holds.

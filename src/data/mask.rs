@@ -316,16 +316,7 @@ impl Masks {
             let mut cell = vec![0; shape.len()];
             place(k, &shape, &mut cell);
             let more = values.iter().zip(seen.iter()).filter(|cell| unknown(*cell)).count() - 1;
-            let mut report = Diagnostic::new(
-                Code::MBA453,
-                format!("the cell {} of `{}` has no value", cell_name(modes, &cell), request.name),
-            )
-            .at(first.unwrap_or(span), "by this, the cell is observed")
-            .at(span, format!("{what} holds nan there"));
-            if more > 0 {
-                report = report.note(format!("{} observed without a value as well", cells_are(more)));
-            }
-            return Err(vec![report.help("add `missing where nan`, or correct the mask")]);
+            return Err(vec![no_value(request, modes, &cell, more, first.unwrap_or(span), what, span)]);
         }
         let values = Values::F64(Buffer::masked(values, seen));
         let dense = Dense { strides: strides(&shape), shape, values };
@@ -340,8 +331,8 @@ impl Masks {
         let sparse = match &*loaded.tensor.storage {
             Storage::Sparse(sparse) => sparse,
             Storage::Dense(dense) => {
-                let what = format!("`{}`", request.name);
-                let masked = self.dense(request, modes, dense, &[], &what, request.span)?;
+                let (what, at) = source(request);
+                let masked = self.dense(request, modes, dense, &[], &what, at)?;
                 return Ok(Loaded { tensor: masked.tensor, ..loaded });
             }
         };
@@ -390,6 +381,20 @@ impl Masks {
             })
             .collect();
         let values: Vec<f64> = kept.iter().map(|k| sparse.values[*k]).collect();
+        let bad = |x: &f64| !(*x >= 0.0 && x.is_finite());
+        if let Some(first) = values.iter().position(bad) {
+            let row = kept[first];
+            let cell: Vec<usize> = sparse.coordinates.iter().map(|c| c[row] as usize).collect();
+            let (what, span) = source(request);
+            let x = values[first];
+            let alike = values.iter().filter(|y| bad(y) && y.is_nan() == x.is_nan()).count() - 1;
+            return Err(vec![if x.is_nan() {
+                no_value(request, modes, &cell, alike, at, &what, span)
+            } else {
+                super::summary::bad_value(request, &cell_name(modes, &cell), x, alike, "", span)
+            }]);
+        }
+        let counts = super::summary::summarise(&values, &|k| k).allowed().is_some_and(|(_, counts)| counts);
         let total = {
             let mut sum = super::summary::Compensated::default();
             values.iter().for_each(|x| sum.add(*x));
@@ -398,7 +403,7 @@ impl Masks {
         super::summary::totals(request, total, "what is observed", at)?;
         let coordinates = sparse.coordinates.iter().map(|c| kept.iter().map(|k| c[*k]).collect()).collect();
         let storage = Arc::new(Storage::Sparse(Sparse { shape, coordinates, values }));
-        loaded.tensor = Tensor { storage, total, mask: Some(Arc::new(mask)), ..loaded.tensor };
+        loaded.tensor = Tensor { storage, total, counts, mask: Some(Arc::new(mask)), ..loaded.tensor };
         Ok(loaded)
     }
 }
@@ -409,6 +414,38 @@ fn value_predicates(request: &Request) -> impl Iterator<Item = &Predicate> {
         MaskClause::File { .. } => None,
     });
     lists.flatten().filter(|p| p.of_value)
+}
+
+/// What the cells come from, in words and in the text.
+fn source(request: &Request) -> (String, Span) {
+    let what = match &request.source {
+        Source::File { path, .. } => format!("`{path}`"),
+        Source::Coordinates { values, .. } => format!("`{}`", values.0),
+        Source::Literal(_) => "the literal".into(),
+    };
+    (what, request.source.span())
+}
+
+/// The report on an observed cell that has no value; `more` others are alike.
+fn no_value(
+    request: &Request,
+    modes: &[Mode],
+    cell: &[usize],
+    more: usize,
+    clause: Span,
+    what: &str,
+    span: Span,
+) -> Diagnostic {
+    let mut report = Diagnostic::new(
+        Code::MBA453,
+        format!("the cell {} of `{}` has no value", cell_name(modes, cell), request.name),
+    )
+    .at(clause, "by this, the cell is observed")
+    .at(span, format!("{what} holds nan there"));
+    if more > 0 {
+        report = report.note(format!("{} observed without a value as well", cells_are(more)));
+    }
+    report.help("add `missing where nan`, or correct the mask")
 }
 
 fn cells_are(n: usize) -> String {
@@ -581,17 +618,22 @@ pub fn never_observed(mask: &Mask, sizes: &[usize]) -> Vec<(usize, usize)> {
     scope.iter().zip(&seen).flat_map(missing).collect()
 }
 
-/// A factor from a file of truth values over all modes, where true hides a cell.
+/// A factor from a file of truth values over the modes `axes`, by position, where true hides a cell.
 ///
 /// # Errors
 /// As for the mask of a data statement.
-pub fn hidden_by_file(files: &dyn Files, path: &str, at: Span, modes: &[Mode]) -> Checked<Factor> {
+pub fn hidden_by_file(
+    files: &dyn Files,
+    path: &str,
+    at: Span,
+    axes: &[usize],
+    modes: &[Mode],
+) -> Checked<Factor> {
     let opened = open(files, path, at)?;
     let what = format!("`{path}`");
     let array =
         Array::new(opened.content.buffer(), 0).map_err(|fault| vec![npy::report(fault, &what, at)])?;
-    let axes: Vec<usize> = (0..modes.len()).collect();
-    of_file(&array, path, at, &axes, true, at, modes)
+    of_file(&array, path, at, axes, true, at, modes)
 }
 
 /// A factor that one predicate makes, asked of the cells of a tensor.

@@ -28,6 +28,13 @@ pub struct Request {
     pub drop_na: bool,
 }
 
+impl Request {
+    /// Whether values that are not allowed may turn out to be unknown: which cells are is seen once all are read.
+    pub fn may_hide(&self) -> bool {
+        !self.masks.is_empty()
+    }
+}
+
 /// One mode of a data statement.
 #[derive(Debug, Clone)]
 pub struct Axis {

@@ -291,12 +291,13 @@ pub(crate) fn bad_value(
     place: &str,
     span: Span,
 ) -> Diagnostic {
-    let kind = if value.is_nan() {
-        "not a number (nan)".to_owned()
-    } else if value.is_infinite() {
-        format!("infinite ({value})")
+    let (kind, unknown) = if value.is_nan() {
+        ("not a number (nan)".to_owned(), "nan")
+    } else if value == f64::INFINITY {
+        (format!("infinite ({value})"), "value == inf")
     } else {
-        format!("negative ({value})")
+        let kind = if value.is_infinite() { "infinite" } else { "negative" };
+        (format!("{kind} ({value})"), "value < 0")
     };
     let place = if place.is_empty() { String::new() } else { format!(", {place}") };
     let mut report =
@@ -311,7 +312,7 @@ pub(crate) fn bad_value(
             }
         ));
     }
-    report
-        .note("data are amounts: zero or more, and finite")
-        .help("correct the value where the data are made; a value that is not known is not a zero")
+    report.note("data are amounts: zero or more, and finite").help(format!(
+        "correct the value where the data are made, or add `missing where {unknown}` if it is not known"
+    ))
 }

@@ -269,9 +269,14 @@ fn mismatch(wanted: &str, found: &Constant, span: Span) -> Diagnostic {
         Constant::Text(t) => format!("`{t}`"),
         other => other.kind().to_string(),
     };
+    let help = match (wanted, found) {
+        ("a truth value", _) => "compare it, as in `day == 3` or `day in 3..5`",
+        ("a list", _) => "write a range or a set, as in `day in 3..5` or `hair in {Black, Red}`",
+        _ => "levels that are names cannot be used as numbers; declare numeric levels such as `{-1, +1}`",
+    };
     Diagnostic::new(Code::MBA106, format!("expected {wanted}, found {shown}"))
         .at(span, format!("this is {}", found.kind()))
-        .help("levels that are names cannot be used as numbers; declare numeric levels such as `{-1, +1}`")
+        .help(help)
 }
 
 fn not_constant(expr: &Expr) -> Diagnostic {

@@ -8,7 +8,7 @@ use crate::text::{Code, Diagnostic};
 /// A lint: one line each.
 type Lint = fn(&EnergyModel, &ModelDeclaration) -> Option<Diagnostic>;
 
-const LINTS: &[Lint] = &[saturated, inert_temperature, idle_modes];
+const LINTS: &[Lint] = &[saturated, inert_temperature, idle_modes, idle_conditions];
 
 /// Everything suspicious about a model.
 pub fn lint(model: &EnergyModel, declaration: &ModelDeclaration) -> Vec<Diagnostic> {
@@ -19,7 +19,8 @@ fn saturated(model: &EnergyModel, _: &ModelDeclaration) -> Option<Diagnostic> {
     let all = Scope::all(model.modes.len());
     let free = |i: &&super::energy::Interaction| matches!(i.potential, Potential::Free) && i.scope == all;
     let whole = model.interactions.iter().find(free)?;
-    (model.modes.len() > 1).then(|| {
+    // tied, smooth and leaning tables do not repeat the data
+    (model.modes.len() > 1 && model.regular.is_empty()).then(|| {
         Diagnostic::new(Code::MBA322, format!("model `{}` is saturated", model.name))
             .at(whole.span, "all modes interact: the fit is the data")
             .help("leave an interaction out to learn something from the fit")
@@ -56,4 +57,13 @@ fn idle_modes(model: &EnergyModel, declaration: &ModelDeclaration) -> Option<Dia
             .at(declaration.name.span, "fitted as uniform")
             .help(format!("add `[{}]` to match {it}", names.join("] [")))
     })
+}
+
+fn idle_conditions(model: &EnergyModel, _: &ModelDeclaration) -> Option<Diagnostic> {
+    let idle = model.support.iter().find(|f| f.cells.values.iter().all(|x| *x == 0.0))?;
+    Some(
+        Diagnostic::new(Code::MBA460, format!("`{}` forbids no cell by this", model.name))
+            .at(idle.span, "holds for no levels")
+            .help("check the levels it names, or remove it"),
+    )
 }

@@ -270,6 +270,13 @@ impl Names for Outside<'_> {
     }
 }
 
+/// The names of levels that could have been meant, of modes with few.
+pub(super) fn labels(modes: &[Mode]) -> Vec<String> {
+    const MOST: usize = 1000;
+    let named = modes.iter().filter(|m| !matches!(m.levels, Levels::Counted(_)) && m.size() <= MOST);
+    named.flat_map(|m| (0..m.size()).map(|i| m.label(i).into_owned())).collect()
+}
+
 struct CellNames<'a> {
     modes: &'a [Mode],
     params: &'a Params,
@@ -328,7 +335,8 @@ impl Names for CellNames<'_> {
         if self.modes.iter().any(is_level) {
             return Ok(Constant::Text(name.to_string()));
         }
-        let known = self.known();
+        let known = self.known().into_iter().chain(labels(self.modes));
+        let known: Vec<String> = known.collect();
         let near = suggest::nearest(name, known.iter().map(String::as_str));
         let declare = "name a mode of these data, one of their levels, a param or `value`".to_string();
         Err(super::declarations::unknown("name", name, span, near, declare))

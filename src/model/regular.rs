@@ -46,8 +46,10 @@ pub struct Tie {
 pub struct Prior {
     /// How much of it.
     pub strength: Strength,
-    /// The simpler model.
+    /// The simpler model, with arguments that are numbers wherever they can be.
     pub toward: Call,
+    /// The simpler model as it is shown, such as `profiles` or `body(1)`.
+    pub label: String,
     /// Where it is written.
     pub span: Span,
 }

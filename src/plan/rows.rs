@@ -160,7 +160,7 @@ pub fn schedule(model: &EnergyModel, profile: &Profile) -> Result<Schedule, Vec<
         tables: tables.blocks.iter().map(|b| b.scope.clone()).collect(),
         parameters: tables.parameters as f64,
         smooth: model.regular.smooth.iter().map(|s| (s.scope.clone(), s.along)).collect(),
-        prior: model.regular.prior.as_ref().map(|p| p.toward.name.name.clone()),
+        prior: model.regular.prior.as_ref().map(|p| p.label.clone()),
     }));
     let live = cells * (4.0 * width + 48.0) + 8.0 * 16.0 * tables.parameters as f64;
     let step = |instruction, operations, bytes| Step {

@@ -295,7 +295,7 @@ fn request(
 }
 
 /// The modes of a mask's axes, by position among those of the data; all of them when none are listed.
-fn mask_axes(
+pub(super) fn mask_axes(
     axes: &[ast::Axis],
     own: &[&str],
     declarations: &Declarations,

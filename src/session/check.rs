@@ -219,7 +219,7 @@ impl Session {
             let base = self.units.first().map_or("", |u| u.path.as_str());
             match hold_out::read(option, &tensor.modes, &self.declarations, base) {
                 Ok(hold_out) => planned.hold_out = Some(Arc::new(hold_out)),
-                Err(diagnostic) => diagnostics.push(diagnostic),
+                Err(found) => diagnostics.extend(found),
             }
         }
         match (entry, tensor) {

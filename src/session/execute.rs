@@ -436,6 +436,7 @@ impl Session {
                     .map(|note| Diagnostic::new(Code::MBA424, note).at(request.span, "read here"));
                 self.notices.borrow_mut().extend(notices);
                 self.notices.borrow_mut().extend(never_observed(&loaded.tensor));
+                self.notices.borrow_mut().extend(hides_nothing(&loaded.tensor));
                 Ok(Arc::new(loaded.tensor))
             }
             Origin::Sampled(sampling) => self.draw(name, bound, sampling).map(Arc::new),
@@ -547,6 +548,19 @@ fn never_observed(tensor: &Tensor) -> Option<Diagnostic> {
         .at(span, "hides every cell there")
         .help("nothing is known of these levels; check the mask, or leave their mode out of the tables")
     })
+}
+
+/// Parts of a mask that hide nothing whatever the values are: mistaken levels, as a rule.
+fn hides_nothing(tensor: &Tensor) -> Vec<Diagnostic> {
+    let factors = tensor.mask.iter().flat_map(|m| &m.factors);
+    let some = factors.filter(|f| f.scope.len() < tensor.modes.len());
+    let idle = some.filter(|f| !f.observed.contains(&false));
+    idle.map(|f| {
+        Diagnostic::new(Code::MBA460, format!("no cell of `{}` is hidden by this", tensor.name))
+            .at(f.span, "every cell is observed by it")
+            .help("check the levels it names, or remove it")
+    })
+    .collect()
 }
 
 /// What is left out because the run was asked to end before it: fits, balances and estimates.

@@ -6,7 +6,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::Host;
-use super::bind::Beside;
+use super::bind::{Beside, mask_axes};
 use crate::data::Tensor;
 use crate::data::mask::{self, Factor, Mask};
 use crate::model::declarations::Declarations;
@@ -29,20 +29,35 @@ enum Which {
     Share(f64, Option<u64>),
     /// Those that fail one of these.
     Where(Vec<Predicate>),
-    /// Those that a file marks.
-    File { base: String, written: String, at: Span },
+    /// Those that a file over these modes marks.
+    File { base: String, written: String, at: Span, axes: Vec<usize> },
 }
 
 /// Reads the option; `modes` are those of the data, and `base` is the program that paths start from.
 ///
 /// # Errors
-/// MBA105 when it says something else.
+/// MBA105 when it says something else, and modes that are not those of the data.
 pub fn read(
     option: &FitOption,
     modes: &[String],
     declarations: &Declarations,
     base: &str,
-) -> Result<HoldOut, Diagnostic> {
+) -> Result<HoldOut, Vec<Diagnostic>> {
+    let own: Vec<&str> = modes.iter().map(String::as_str).collect();
+    let which = match option.values.as_slice() {
+        [OptionValue::From { path, axes }] => Which::File {
+            base: base.into(),
+            written: path.value.clone(),
+            at: path.span,
+            axes: mask_axes(axes, &own, declarations)?,
+        },
+        _ => said(option, &own, declarations).map_err(|d| vec![d])?,
+    };
+    Ok(HoldOut { which, span: option.span })
+}
+
+/// A share or a condition.
+fn said(option: &FitOption, own: &[&str], declarations: &Declarations) -> Result<Which, Diagnostic> {
     let usage = || {
         Diagnostic::new(Code::MBA105, "this is not what `hold_out` takes")
             .at(option.span, "here")
@@ -59,28 +74,22 @@ pub fn read(
             .at(e.span, "must lie between 0 and 1")
             .help("write a percentage, such as `10%`"))
     };
-    let which = match option.values.as_slice() {
+    Ok(match option.values.as_slice() {
         [OptionValue::Value(x)] => Which::Share(share(x)?, None),
         [OptionValue::Value(x), OptionValue::Value(word), OptionValue::Value(seed)] if is_seed(word) => {
             Which::Share(share(x)?, Some(constant::whole(seed, 0, &names)? as u64))
         }
-        [OptionValue::Where(condition)] => {
-            let own: Vec<&str> = modes.iter().map(String::as_str).collect();
-            Which::Where(predicate::factors(condition, false, &own, &names)?)
-        }
-        [OptionValue::From(path)] => {
-            Which::File { base: base.into(), written: path.value.clone(), at: path.span }
-        }
+        [OptionValue::Where(condition)] => Which::Where(predicate::factors(condition, false, own, &names)?),
         _ => return Err(usage()),
-    };
-    Ok(HoldOut { which, span: option.span })
+    })
 }
 
 impl HoldOut {
     /// The modes of each factor that it adds to the mask of data over so many modes.
     pub fn scopes(&self, modes: usize) -> Vec<Scope> {
         match &self.which {
-            Which::Share(..) | Which::File { .. } => vec![Scope::all(modes)],
+            Which::Share(..) => vec![Scope::all(modes)],
+            Which::File { axes, .. } => vec![axes.iter().copied().collect()],
             Which::Where(list) => {
                 let scope = |p: &Predicate| if p.of_value { Scope::all(modes) } else { p.scope.clone() };
                 list.iter().map(scope).collect()
@@ -134,9 +143,9 @@ impl HoldOut {
             Which::Where(list) => {
                 list.iter().map(|p| mask::by_predicate(p, tensor)).collect::<Result<_, _>>()?
             }
-            Which::File { base, written, at } => {
+            Which::File { base, written, at, axes } => {
                 let path = host.beside(base, written);
-                vec![mask::hidden_by_file(&Beside { host }, &path, *at, &tensor.modes)?]
+                vec![mask::hidden_by_file(&Beside { host }, &path, *at, axes, &tensor.modes)?]
             }
         };
         let hidden = mask::hide(tensor, factors, self.span)?;
@@ -147,7 +156,13 @@ impl HoldOut {
             return Err(vec![
                 Diagnostic::new(Code::MBA457, format!("no observed cell of `{}` is held out", tensor.name))
                     .at(self.span, "hides nothing")
-                    .help("hold out more"),
+                    .help(match &self.which {
+                        Which::Share(..) => "hold out more",
+                        Which::Where(_) => "write a condition that holds for cells that are observed",
+                        Which::File { .. } => {
+                            "true marks the cells to hold out, and those have to be observed"
+                        }
+                    }),
             ]);
         }
         let mut values = vec![0.0; before.len()];

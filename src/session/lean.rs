@@ -8,6 +8,8 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use super::Session;
 use crate::data::Tensor;
 use crate::data::mask::{self, Factor, Mask};
+use crate::model::declarations::ModelEntry;
+use crate::model::family::Family;
 use crate::model::{EnergyModel, Mode, Scope, Strength, elaborate};
 use crate::plan;
 use crate::report::saved;
@@ -15,6 +17,7 @@ use crate::run::control::{Control, Observer};
 use crate::run::masked::Knowledge;
 use crate::run::masked::regular::{self, Pseudo};
 use crate::run::{self, Fit, Silent};
+use crate::text::ast::{Call, ModelDeclaration, ModelItem, ModelItemKind};
 use crate::text::{Code, Diagnostic, Span};
 
 /// A model that a prior leans to.
@@ -70,9 +73,15 @@ impl Session {
             ]);
         }
         names.push(name.name.clone());
-        let entry = self.declarations.model(&name.name, name.span).map_err(|d| vec![d])?;
-        let (found, diagnostics) =
-            elaborate(&self.declarations, &self.known, entry, Some(&prior.toward), Some(modes));
+        let own = self.declarations.models.get(&name.name);
+        let of_family = own.is_none() && Family::find(&name.name).is_some();
+        let (found, diagnostics) = if of_family {
+            let entry = alone(&prior.toward);
+            elaborate(&self.declarations, &self.known, &entry, None, Some(modes))
+        } else {
+            let entry = self.declarations.model(&name.name, name.span).map_err(|d| vec![d])?;
+            elaborate(&self.declarations, &self.known, entry, Some(&prior.toward), Some(modes))
+        };
         let errors: Vec<Diagnostic> = diagnostics.into_iter().filter(Diagnostic::is_error).collect();
         let Some(found) = found.filter(|_| errors.is_empty()) else { return Err(errors) };
         if found.modes.len() != modes.len() {
@@ -82,10 +91,22 @@ impl Session {
                     .help("leave its `over` out"),
             ]);
         }
-        let found = found.in_order_of(modes);
+        let mut found = found.in_order_of(modes);
+        if of_family {
+            // it says nothing of cells, and knows those of the model that leans to it
+            found.support.clone_from(&model.support);
+        }
         let own = self.lean_of(&found, modes, names)?.map(Box::new);
         Ok(Some(Lean { model: found, strength: prior.strength, prior: own, span: prior.span }))
     }
+}
+
+/// A model that consists of a family.
+fn alone(call: &Call) -> ModelEntry {
+    let kind = ModelItemKind::Family { call: call.clone(), over: None };
+    let items = vec![ModelItem { kind, span: call.span }];
+    let declaration = ModelDeclaration { name: call.name.clone(), params: None, over: None, items };
+    ModelEntry { declaration: Arc::new(declaration), span: call.span, docs: Vec::new() }
 }
 
 impl Lean {

@@ -311,7 +311,7 @@ pub struct FitOption {
 pub enum OptionValue {
     Value(Expr),
     Where(Expr),
-    From(Text),
+    From { path: Text, axes: Vec<Axis> },
     Arrow(Span),
 }
 

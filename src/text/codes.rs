@@ -144,6 +144,7 @@ codes! {
     MBA454 Error Outcome "mask is neither true nor false";
     MBA457 Error Outcome "no cell is held out";
     MBA456 Error Program "condition over too many cells";
+    MBA460 Warning Program "condition that holds nowhere";
     MBA424 Note Outcome "rows left out";
     MBA425 Warning Program "counts that may have been forgotten";
     MBA430 Error Outcome "file cannot be written";

@@ -514,20 +514,8 @@ impl Builder<'_> {
             },
             Rule::smooth => {
                 let interaction = self.interaction(inner.next()?);
-                let along_word = self.ident(inner.next()?);
                 let along = self.mode_ref(inner.next()?);
-                let strength_word = self.ident(inner.next()?);
                 let strength = self.expression(inner.next()?);
-                for (word, wanted) in [(along_word, "along"), (strength_word, "strength")] {
-                    if word.name != wanted {
-                        let found = format!("expected `{wanted}`, found `{}`", word.name);
-                        self.diagnostics.push(
-                            Diagnostic::new(Code::MBA001, found)
-                                .at(word.span, format!("expected `{wanted}`"))
-                                .help("write `smooth [a b] along a strength 1.0`"),
-                        );
-                    }
-                }
                 ModelItemKind::Smooth { interaction, along, strength }
             }
             Rule::mix => ModelItemKind::Mix(self.expression(inner.next()?)),
@@ -630,9 +618,13 @@ impl Builder<'_> {
             let at = self.span(&value);
             let text = value.as_str();
             let is_where = text.starts_with("where");
-            values.push(match children(value).next() {
+            let mut parts = children(value);
+            values.push(match parts.next() {
                 None => OptionValue::Arrow(at),
-                Some(p) if p.as_rule() == Rule::string => OptionValue::From(self.text(p)),
+                Some(p) if p.as_rule() == Rule::string => {
+                    let path = self.text(p);
+                    OptionValue::From { path, axes: parts.next().map(|p| self.axes(p)).unwrap_or_default() }
+                }
                 Some(p) if is_where => OptionValue::Where(self.expression(p)),
                 Some(p) => OptionValue::Value(self.expression(p)),
             });

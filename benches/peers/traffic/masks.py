@@ -29,23 +29,23 @@ def seen(kind, rate, shape=(80, 108, 25)):
     return np.broadcast_to(whole[None], shape)
 
 
+def kinds(a):
+    """The same over (station, slot, day, kind): a day is of one kind."""
+    rest = np.isin(np.arange(a.shape[2]), [0, 4, 5, 11, 12, 18, 19])  # weekends, and the first of January
+    return np.stack([a * ~rest, a * rest], axis=3).astype(a.dtype)
+
+
 def main():
     data, folder, *command = sys.argv[1:]
     x = np.load(data).transpose(0, 2, 1).astype("float64")
-    rest = np.isin(np.arange(x.shape[2]), [0, 4, 5, 11, 12, 18, 19])  # weekends, and the first of January
-
-    def by_kind(a):
-        """The same over (station, slot, day, kind): a day is of one kind."""
-        return np.stack([a * ~rest, a * rest], axis=3).astype(a.dtype)
-
     model = os.path.join(os.path.dirname(os.path.abspath(__file__)), "traffic.mba")
     for name, (mape, rmse) in BEST.items():
         kind, rate = name.split()
         place = os.path.join(folder, name.replace(" ", "_"))
         os.makedirs(place, exist_ok=True)
-        np.save(os.path.join(place, "flow.npy"), by_kind(x))
+        np.save(os.path.join(place, "flow.npy"), kinds(x))
         hidden = (x > 0) & (seen(kind, float(rate)) == 0)
-        np.save(os.path.join(place, "hidden.npy"), by_kind(hidden))
+        np.save(os.path.join(place, "hidden.npy"), kinds(hidden))
         shutil.copy(model, place)
         if not command:
             continue

@@ -242,7 +242,7 @@ impl Pending for Pair {
             if outside.is_some() {
                 wrong.others_out += usize::from(wrong.out_of_range.is_some());
                 wrong.out_of_range = wrong.out_of_range.or(outside);
-            } else if !(value >= 0.0 && value.is_finite()) {
+            } else if !(value >= 0.0 && value.is_finite() || request.may_hide()) {
                 wrong.others_forbidden += usize::from(wrong.forbidden.is_some());
                 if wrong.forbidden.is_none() {
                     let index: Vec<usize> = index.iter().map(|i| *i as usize).collect();

@@ -404,7 +404,11 @@ impl Table {
                 Diagnostic::new(Code::MBA420, format!("`{column}` {what} on line {line} of `{path}`"))
                     .at(span, "has a field without a value")
                     .at(self.span, "in this file")
-                    .help("write `drop na` after the path to leave such rows out, or fill in the fields")
+                    .help(if i < self.axes.len() {
+                        "write `drop na` after the path to leave such rows out, or fill in the fields"
+                    } else {
+                        "add `missing where nan` if these cells are not known, write `drop na` to leave such rows out, or fill in the fields"
+                    })
             }
             Cause::Unknown(i) => {
                 let (column, span) = place(i);
@@ -604,8 +608,16 @@ impl Pending for Table {
                 return;
             };
             let field = record.get(column).unwrap_or_default().trim_ascii();
-            let cause = match number(field) {
-                _ if is_missing(field, false) => Cause::Empty(self.axes.len()),
+            let no_value = is_missing(field, false);
+            let read = if no_value && request.may_hide() { Some(f64::NAN) } else { number(field) };
+            let cause = match read {
+                Some(x) if request.may_hide() && !(x >= 0.0 && x.is_finite()) => {
+                    if good {
+                        cells.push(&index, x);
+                    }
+                    return;
+                }
+                _ if no_value => Cause::Empty(self.axes.len()),
                 None => Cause::NotNumber(self.axes.len()),
                 Some(x) if !(x >= 0.0 && x.is_finite()) => {
                     if forbidden.is_none() && good {
@@ -667,7 +679,9 @@ pub(crate) fn assemble(
         counts &= *x == x.trunc() && *x < 9_007_199_254_740_992.0;
     }
     let total = total.value();
-    totals(request, total, what, span)?;
+    if !request.may_hide() {
+        totals(request, total, what, span)?;
+    }
     let storage = match dense {
         Some(cells) => {
             let mut values = vec![0.0; cells];

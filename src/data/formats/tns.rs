@@ -285,7 +285,7 @@ impl Pending for Lines {
                 }
                 *packed = u32::try_from(*i).unwrap_or(u32::MAX);
             }
-            if !(value >= 0.0 && value.is_finite()) {
+            if !(value >= 0.0 && value.is_finite() || request.may_hide()) {
                 forbidden.get_or_insert_with(|| (cell_name(modes, index), value));
                 bad.add(Cause::Forbidden, b"", || line);
                 return;

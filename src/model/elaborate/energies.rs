@@ -24,7 +24,7 @@ impl Elaboration<'_> {
         let cells = shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s)).unwrap_or(usize::MAX);
         if cells > MAX_FIXED_CELLS {
             self.diagnostics.push(
-                Diagnostic::new(Code::MBA307, format!("an {what} over {cells} cells"))
+                Diagnostic::new(Code::MBA307, format!("this {what} is over {cells} cells"))
                     .at(expr.span, format!("at most {MAX_FIXED_CELLS} cells"))
                     .help("split it into interactions of fewer modes"),
             );

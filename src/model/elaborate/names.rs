@@ -149,9 +149,17 @@ impl Names for Context<'_, '_> {
                 return Ok(Constant::Text(name.to_string()));
             }
         }
-        let known = self.known();
+        let mut known = self.known();
+        let mut declare = format!("declare it: `param {name} = …`");
+        if let Some(cell) = self.cell {
+            let own: Vec<_> = cell.scope.iter().map(|m| self.work.modes[m].clone()).collect();
+            known.extend(crate::model::predicate::labels(&own));
+            if name == crate::model::predicate::VALUE {
+                declare = "a model knows levels only: `missing where` of the data may ask for values".into();
+            }
+        }
         let near = suggest::nearest(name, known.iter().map(String::as_str));
-        Err(unknown("name", name, span, near, format!("declare it: `param {name} = …`")))
+        Err(unknown("name", name, span, near, declare))
     }
 }
 

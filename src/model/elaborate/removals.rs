@@ -68,9 +68,15 @@ impl Elaboration<'_> {
     }
 
     pub(super) fn lint_redundant(&mut self) {
+        // a table that is tied does not imply its subsets, which are not tied
+        let sides = self.regular.ties.iter().flat_map(|t| [&t.left, &t.right]);
+        let tied: Vec<Scope> = sides.map(|side| side.iter().copied().collect()).collect();
         for (position, (scope, span)) in self.explicit.iter().enumerate() {
             let larger = self.explicit.iter().enumerate().find(|(other, (larger, _))| {
-                *other != position && scope.is_subset(larger) && (scope != larger || *other < position)
+                *other != position
+                    && scope.is_subset(larger)
+                    && (scope != larger || *other < position)
+                    && (scope == larger || !tied.contains(larger))
             });
             if let Some((_, (_, implied_by))) = larger {
                 self.diagnostics.push(

@@ -6,6 +6,7 @@ use super::Elaboration;
 use super::names::{Context, names_in, not_a_mode};
 use crate::model::constant::{self, Constant};
 use crate::model::energy::{Algebra, Forbidden};
+use crate::model::family::Family;
 use crate::model::mode::Order;
 use crate::model::regular::{Prior, Smooth, Strength, Tie};
 use crate::model::scope::Scope;
@@ -69,7 +70,9 @@ impl Elaboration<'_> {
             self.diagnostics.push(wrong("a prior needs a model to lean to".into(), span));
             return;
         };
-        if let Err(diagnostic) = self.declarations.model(&toward.name.name, toward.name.span) {
+        let name = &toward.name.name;
+        let of_family = !self.declarations.models.contains_key(name) && Family::find(name).is_some();
+        if let (false, Err(diagnostic)) = (of_family, self.declarations.model(name, toward.name.span)) {
             self.diagnostics.push(diagnostic);
             return;
         }
@@ -87,10 +90,36 @@ impl Elaboration<'_> {
                 self.diagnostics.push(wrong("the strength of a prior is positive".into(), span));
             }
             Ok(strength) => {
-                self.regular.prior = Some(Prior { strength, toward: toward.clone(), span });
+                let (toward, label) = self.leaned(toward);
+                self.regular.prior = Some(Prior { strength, toward, label, span });
             }
             Err(diagnostic) => self.diagnostics.push(diagnostic),
         }
+    }
+
+    /// A call with the numbers that its arguments stand for here, and how it is shown.
+    fn leaned(&self, toward: &Call) -> (Call, String) {
+        let mut settled = toward.clone();
+        let mut shown = Vec::new();
+        for argument in &mut settled.arguments {
+            let value = constant::evaluate(&argument.value, &Context { work: self, cell: None });
+            let text = match &value {
+                Ok(Constant::Number(x)) => {
+                    argument.value.kind = ExprKind::Number(*x);
+                    crate::model::mode::number_label(*x)
+                }
+                Ok(Constant::Mode(m)) => self.modes[*m].name.clone(),
+                Ok(other) => other.to_string(),
+                Err(_) => "…".into(),
+            };
+            shown.push(match &argument.name {
+                Some(name) => format!("{}: {text}", name.name),
+                None => text,
+            });
+        }
+        let name = &toward.name.name;
+        let label = if shown.is_empty() { name.clone() } else { format!("{name}({})", shown.join(", ")) };
+        (settled, label)
     }
 
     pub(super) fn smooth(

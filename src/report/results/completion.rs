@@ -91,6 +91,9 @@ pub fn undetermined(result: &FitResult) -> Value {
     Value::Table(rows)
 }
 
+/// The parts of what [`held_out`] returns.
+pub const HELD_OUT: [&str; 7] = ["cells", "unidentified", "rmse", "mape", "mae", "kl", "levels"];
+
 /// Errors on the cells that were held out: those that the others determine.
 pub fn held_out(result: &FitResult) -> Value {
     let Some(held) = &result.held_out else {
@@ -198,6 +201,8 @@ impl Errors {
         let mass = self.mass.value();
         if mass > 0.0 {
             Value::Number(self.divergence.value() / mass)
+        } else if self.cells == 0 {
+            Value::Null("no cell that is determined was held out".into())
         } else {
             Value::Null("the hidden cells have no mass".into())
         }

@@ -119,7 +119,8 @@ pub fn take_held_out(reader: &mut Reader, json: &Json, sizes: &[usize]) -> Resul
     Ok(Some(HeldOut { places: places.into(), values: values.into() }))
 }
 
-/// What a model says of its tables. Of the model that a prior leans to the name is kept.
+/// What a model says of its tables. Of the model that a prior leans to its name and arguments are kept, as
+/// they are shown.
 pub fn put_regular(model: &EnergyModel) -> Json {
     let Regular { smooth, ties, prior } = &model.regular;
     let names = Names(&model.modes);
@@ -129,13 +130,13 @@ pub fn put_regular(model: &EnergyModel) -> Json {
         json!({ "modes": names.put(scope), "along": one(*along), "strength": exact(*strength) })
     });
     let ties = ties.iter().map(|Tie { left, right, span: _ }| json!([ordered(left), ordered(right)]));
-    let prior = prior.as_ref().map(|Prior { strength, toward, span: _ }| {
+    let prior = prior.as_ref().map(|Prior { strength, toward: _, label, span: _ }| {
         let (kind, much) = match strength {
             Strength::Mass(mass) => ("mass", *mass),
             Strength::Share(share) => ("share", *share),
             Strength::Auto => ("auto", 0.0),
         };
-        json!({ "strength": kind, "much": exact(much), "toward": toward.name.name })
+        json!({ "strength": kind, "much": exact(much), "toward": label })
     });
     let (smooth, ties) = (smooth.collect::<Vec<_>>(), ties.collect::<Vec<_>>());
     json!({ "smooth": smooth, "ties": ties, "prior": prior })
@@ -168,8 +169,10 @@ pub fn take_regular(json: &Json, modes: &[Mode], span: Span) -> Result<Regular, 
             "auto" => Strength::Auto,
             other => return Err(format!("`{other}` is not a strength of a prior")),
         };
-        let name = Ident { name: text(&prior["toward"])?.to_string(), span };
-        regular.prior = Some(Prior { strength, toward: Call { name, arguments: Vec::new(), span }, span });
+        let label = text(&prior["toward"])?.to_string();
+        let name = Ident { name: label.clone(), span };
+        let toward = Call { name, arguments: Vec::new(), span };
+        regular.prior = Some(Prior { strength, toward, label, span });
     }
     Ok(regular)
 }

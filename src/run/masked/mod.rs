@@ -321,6 +321,16 @@ pub fn contradiction(model: &EnergyModel, tensor: &crate::data::Tensor) -> Resul
             .zip(cell_at(&forbidden.cells.shape, first))
             .map(|(m, level)| format!("`{}: {}`", model.modes[m].name, model.modes[m].label(level)))
             .collect();
+        if forbidden.cells.values.iter().all(|f| *f != 0.0) {
+            return Err(vec![
+                Diagnostic::new(
+                    Code::MBA560,
+                    format!("`{}` forbids every cell of `{}`", model.name, tensor.name),
+                )
+                .at(forbidden.span, "holds whatever the levels are")
+                .help("forbid only what cannot occur: some cell has to be left"),
+            ]);
+        }
         let mut report = Diagnostic::new(
             Code::MBA560,
             format!("`{}` forbids {}, where `{}` has data", model.name, levels.join(", "), tensor.name),

@@ -20,11 +20,14 @@ use crate::report::kept::{self, Other};
 use crate::report::results::{self, BalanceResult, FitResult, for_each_cell};
 use crate::run::balance::{Balanced, Margin, Problem, balance};
 use crate::run::{Control, Counters, Distribution, Fit, Status, Stoppable};
-use crate::text::ast::{Balance, Expr, ExprKind};
+use crate::text::ast::{Balance, Expr, ExprKind, FitOption};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
 /// Numbers that are held per cell: the kernel, the result, and what a sweep and a step work on.
 const PER_CELL: u64 = 5;
+
+/// The options of a balance.
+const OPTIONS: [&str; 2] = ["tolerance", "max_sweeps"];
 
 /// A balance statement, checked.
 #[derive(Debug, Clone)]
@@ -75,6 +78,10 @@ impl Session {
             );
         }
         for option in &statement.options {
+            if !OPTIONS.contains(&option.name.name.as_str()) {
+                diagnostics.push(no_option(option));
+                continue;
+            }
             diagnostics.extend(execute::apply(option, &mut control, &self.declarations).err());
         }
         let margins = self.check_margins(statement, diagnostics);
@@ -343,6 +350,19 @@ impl Session {
 }
 
 /// A digest of all that a balance is computed from.
+/// The report on an option that only fits have, or nothing has.
+fn no_option(option: &FitOption) -> Diagnostic {
+    let (name, at) = (&option.name.name, option.name.span);
+    let report = Diagnostic::new(Code::MBA102, format!("a balance has no option `{name}`"));
+    match suggest::nearest(name, OPTIONS) {
+        Some(near) => report
+            .at(at, format!("did you mean `{near}`?"))
+            .help(format!("write `{near}`"))
+            .replace(at, near, format!("write `{near}`")),
+        None => report.at(at, "unknown option").help(format!("the options are {}", suggest::list(&OPTIONS))),
+    }
+}
+
 fn digest(problem: &Problem, planned: &PlannedBalance) -> String {
     let Problem { shape, log_kernel, margins } = problem;
     let Control { tolerance, max_sweeps, acceleration } = planned.control;

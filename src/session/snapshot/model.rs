@@ -56,9 +56,9 @@ pub(super) fn lines(model: &EnergyModel) -> Vec<Line> {
         ties.iter().map(|t| Line::exact(format!("tie [{}]", side(&t.left)), format!("[{}]", side(&t.right)))),
     );
     said.extend(prior.as_ref().map(|p| match p.strength {
-        Strength::Mass(mass) => Line::number(format!("prior toward {}", p.toward.name.name), mass),
-        Strength::Share(share) => Line::number(format!("prior share toward {}", p.toward.name.name), share),
-        Strength::Auto => Line::exact(format!("prior toward {}", p.toward.name.name), "auto"),
+        Strength::Mass(mass) => Line::number(format!("prior toward {}", p.label), mass),
+        Strength::Share(share) => Line::number(format!("prior share toward {}", p.label), share),
+        Strength::Auto => Line::exact(format!("prior toward {}", p.label), "auto"),
     }));
     said.sort_by(|a, b| a.name.cmp(&b.name));
     lines.extend(said);

@@ -195,6 +195,13 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
             Object::Tensor(tensor) => tensor_field(&tensor, &name.name, name.span)?,
             Object::Value(Value::Record(parts)) => part(&parts, &name.name, name.span)?,
             Object::Value(Value::Table(rows)) => column(&rows, &name.name, name.span)?,
+            // where nothing was held out there is nothing to take a part of, and the reason is that of the whole
+            Object::Value(Value::Null(why))
+                if matches!(&base.kind, ExprKind::Field(_, f) if f.name == "held_out")
+                    && completion::HELD_OUT.contains(&name.name.as_str()) =>
+            {
+                Value::Null(why)
+            }
             Object::Value(_) => {
                 return Err(Diagnostic::new(Code::MBA102, format!("this has no `{}`", name.name))
                     .at(name.span, "not a fit")
