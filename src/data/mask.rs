@@ -595,15 +595,19 @@ pub fn never_observed(mask: &Mask, sizes: &[usize]) -> Vec<(usize, usize)> {
     let mut waiting: usize = shape.iter().sum();
     let mut cell = vec![0; shape.len()];
     let row = shape.last().copied().unwrap_or(1).max(1);
+    let mut open = true;
     for (r, cells) in observed.chunks(row).enumerate() {
         if waiting == 0 {
             break;
         }
         place(r * row, &shape, &mut cell);
         let Some((last, outer)) = seen.split_last_mut() else { break };
-        for (seen, o) in last.iter_mut().zip(cells) {
-            waiting -= usize::from(*o && !*seen);
-            *seen |= *o;
+        if open {
+            for (seen, o) in last.iter_mut().zip(cells) {
+                waiting -= usize::from(*o && !*seen);
+                *seen |= *o;
+            }
+            open = last.contains(&false);
         }
         for (seen, level) in outer.iter_mut().zip(&cell) {
             if !seen[*level] && cells.contains(&true) {

@@ -460,12 +460,14 @@ impl Group {
             let mut at = 0;
             for onto in onto.chunks_exact_mut(length) {
                 let onto = &mut onto[..row];
-                let cells = || from[at..].iter().step_by(member.along.max(1));
+                let cells = &from[at..];
                 match (k, member.along) {
-                    (0, 0) => onto.iter_mut().for_each(|o| first(o, from[at])),
-                    (_, 0) => onto.iter_mut().for_each(|o| then(o, from[at])),
-                    (0, _) => onto.iter_mut().zip(cells()).for_each(|(o, f)| first(o, *f)),
-                    (_, _) => onto.iter_mut().zip(cells()).for_each(|(o, f)| then(o, *f)),
+                    (0, 0) => onto.iter_mut().for_each(|o| first(o, cells[0])),
+                    (0, 1) => onto.iter_mut().zip(cells).for_each(|(o, f)| first(o, *f)),
+                    (0, n) => onto.iter_mut().zip(cells.iter().step_by(n)).for_each(|(o, f)| first(o, *f)),
+                    (_, 0) => onto.iter_mut().for_each(|o| then(o, cells[0])),
+                    (_, 1) => onto.iter_mut().zip(cells).for_each(|(o, f)| then(o, *f)),
+                    (_, n) => onto.iter_mut().zip(cells.iter().step_by(n)).for_each(|(o, f)| then(o, *f)),
                 }
                 for axis in (0..levels.len()).rev() {
                     levels[axis] += 1;
@@ -612,42 +614,21 @@ impl Rows<'_> {
                     Some(g) => (&tables[g][0][places[g]..places[g] + padded], &[]),
                     None => (product, product_changes),
                 };
-                let (seen, _) = truths.cells[mask..mask + padded].as_chunks::<WIDE>();
-                let ((along, _), (moved, _)) = (along.as_chunks::<WIDE>(), moved.as_chunks::<WIDE>());
+                let seen = &truths.cells[mask..mask + padded];
                 if keeps {
-                    let (own, _) = sums.as_chunks_mut::<WIDE>();
-                    for ((own, seen), x) in own.iter_mut().zip(seen).zip(along) {
-                        for i in 0..WIDE {
-                            own[i] = kept(seen[i], x[i]).mul_add(scalar, own[i]);
-                        }
-                    }
+                    add(sums, seen, along, scalar);
                     if CHANGES {
-                        let (own, _) = sums_changes.as_chunks_mut::<WIDE>();
-                        for (((own, seen), x), y) in own.iter_mut().zip(seen).zip(along).zip(moved) {
-                            for i in 0..WIDE {
-                                let both = x[i].mul_add(relative, y[i]);
-                                own[i] = kept(seen[i], both).mul_add(scalar, own[i]);
-                            }
-                        }
+                        add_both(sums_changes, seen, [along, moved], [scalar * relative, scalar]);
                     }
                 } else {
-                    let (mut own, mut own_changes) = ([0.0; WIDE], [0.0; WIDE]);
-                    for (seen, x) in seen.iter().zip(along) {
-                        for i in 0..WIDE {
-                            own[i] += kept(seen[i], x[i]);
-                        }
-                    }
-                    if CHANGES {
-                        for ((seen, x), y) in seen.iter().zip(along).zip(moved) {
-                            for i in 0..WIDE {
-                                own_changes[i] += kept(seen[i], x[i].mul_add(relative, y[i]));
-                            }
-                        }
-                    }
+                    let own = select(seen, along);
                     for i in 0..WIDE {
                         sum[i] = own[i].mul_add(scalar, sum[i]);
-                        if CHANGES {
-                            change[i] = own_changes[i].mul_add(scalar, change[i]);
+                    }
+                    if CHANGES {
+                        let moved = select(seen, moved);
+                        for i in 0..WIDE {
+                            change[i] = own[i].mul_add(relative, moved[i]).mul_add(scalar, change[i]);
                         }
                     }
                 }
@@ -672,6 +653,36 @@ impl Rows<'_> {
             outer.next(&mut mask, &mut to, places);
         }
     }
+}
+
+/// Adds multiples of the cells that are seen. A function of its own, so that the compiler knows that the slices
+/// do not overlap and makes vectors of it.
+#[inline(always)]
+fn add(onto: &mut [f64], seen: &[bool], cells: &[f64], times: f64) {
+    for ((o, s), x) in onto.iter_mut().zip(seen).zip(cells) {
+        *o = kept(*s, *x).mul_add(times, *o);
+    }
+}
+
+/// The same of two rows of cells.
+#[inline(always)]
+fn add_both(onto: &mut [f64], seen: &[bool], [cells, others]: [&[f64]; 2], [times, of_others]: [f64; 2]) {
+    for (((o, s), x), y) in onto.iter_mut().zip(seen).zip(cells).zip(others) {
+        *o += kept(*s, x.mul_add(times, y * of_others));
+    }
+}
+
+/// Sums of the cells that are seen, side by side.
+#[inline(always)]
+fn select(seen: &[bool], cells: &[f64]) -> [f64; WIDE] {
+    let ((seen, _), (cells, _)) = (seen.as_chunks::<WIDE>(), cells.as_chunks::<WIDE>());
+    let mut sums = [0.0; WIDE];
+    for (seen, x) in seen.iter().zip(cells) {
+        for i in 0..WIDE {
+            sums[i] += kept(seen[i], x[i]);
+        }
+    }
+    sums
 }
 
 /// Two by two.

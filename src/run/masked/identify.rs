@@ -388,7 +388,7 @@ impl Stream {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let z = (z ^ (z >> 31)) >> 32;
-        (z * n as u64 >> 32) as usize
+        ((z * n as u64) >> 32) as usize
     }
 }
 

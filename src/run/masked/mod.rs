@@ -118,7 +118,10 @@ impl Domain {
             Ok(Identified { determined, rank }) => {
                 self.determined = match determined {
                     Some(some) => some.into(),
-                    None if self.possible.contains(&false) => vec![true; self.possible.len()].into(),
+                    // as bytes, which are looked at a word at a time
+                    None if bytemuck::cast_slice::<bool, u8>(&self.possible).contains(&0) => {
+                        vec![true; self.possible.len()].into()
+                    }
                     None => Arc::clone(&self.possible),
                 };
                 self.rank = Ok(rank);

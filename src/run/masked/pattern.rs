@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn lists_and_truth_values_say_the_same() {
         for (rows, columns, one_in, hidden) in [(7, 45, 2, true), (9, 70, 19, true), (6, 64, 31, false)] {
-            let cell = |k: usize| (k * k + k / 3) % one_in == 0;
+            let cell = |k: usize| (k * k + k / 3).is_multiple_of(one_in);
             let observed: Vec<bool> = (0..rows * columns).map(|k| cell(k) != hidden).collect();
             let mut pattern = Pattern::new(&observed, rows, columns);
             assert_eq!(pattern.lists.is_some(), one_in > 16);
