@@ -19,7 +19,7 @@ use mba::data::Content;
 use mba::model::{constant, family::FAMILIES};
 use mba::report::results::estimates::ESTIMATES;
 use mba::report::results::{
-    BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS, OBSERVABLES, QUESTIONS, TRANSFORMS, WHOLES,
+    BALANCE_FIELDS, FIELDS, FUNCTIONS, JOINT_FIELDS, METHODS, OBSERVABLES, OF, QUESTIONS, TRANSFORMS, WHOLES,
 };
 use mba::run::{Observer, Silent};
 use mba::session::{Event, Host, Options, Session, Sink, library};
@@ -342,6 +342,8 @@ fn lists() -> Vec<(&'static str, String)> {
     let methods = METHODS.iter().map(|m| (usage(m.usage), m.about)).collect();
     let functions = FUNCTIONS.iter().map(|f| (usage(f.usage), f.about)).collect();
     let balances = BALANCE_FIELDS.iter().map(|f| (format!("B.{}", f.name), f.about)).collect();
+    let joint = JOINT_FIELDS.iter().map(|f| (format!("f.{}", f.name), f.about));
+    let joint = joint.chain([(OF.1.to_string(), OF.2)]).collect();
     let estimates = ESTIMATES.iter().map(|f| (format!("e.{}", f.name), f.about)).collect();
     let estimators =
         mba::session::estimators().into_iter().map(|(n, about)| (format!("by {n}"), about)).collect();
@@ -378,6 +380,7 @@ fn lists() -> Vec<(&'static str, String)> {
             ),
         ),
         ("functions", table(["function", "what it is"], functions)),
+        ("joint", table(["result", "what it is"], joint)),
         ("balances", table(["result", "what it is"], balances)),
         ("estimates", table(["result", "what it is"], estimates)),
         ("estimators", table(["method", "what it is"], estimators)),

@@ -75,6 +75,7 @@ impl Sink for Heard {
         self.lines.push(match event {
             Event::Diagnostic(d) => d.code.to_string(),
             Event::Fit(result, _) => format!("fit {} {}", result.name, result.fit.status.word()),
+            Event::Joint(result, _) => format!("fit {} {}", result.name, result.joint.status.word()),
             Event::Show(label, value) => format!("{label} = {}", json::value(value)),
             Event::Loaded(result, path) => format!("loaded {} from {path}", result.name),
             Event::Resumed(name, sweeps, _) => format!("resumed {name} at {sweeps}"),

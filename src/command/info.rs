@@ -1,6 +1,7 @@
 //! `mba info`.
 
 use clap::Args;
+use num_bigint::BigUint;
 
 use super::host::FileHost;
 use super::options::{Format, Reading};
@@ -182,15 +183,20 @@ fn columns(session: &Session) -> Rows {
 
 fn fits(session: &Session) -> Rows {
     let rows = session.planned.iter().filter(|p| p.schedule.is_some()).map(|planned| {
-        let maximal = crate::plan::hypergraph::maximal(&planned.model.free_scopes());
+        let maximal = planned.tables();
+        let size = planned.size();
+        let size = |of: fn((BigUint, BigUint)) -> BigUint| match size.clone() {
+            Some(both) => Value::Count(of(both)),
+            None => text("not counted"),
+        };
         let shown: Vec<String> = maximal.iter().take(12).map(|s| planned.model.bracket(s)).collect();
         let more = if maximal.len() > shown.len() { " …" } else { "" };
         let schedule = planned.schedule.as_ref();
         vec![
             text(&planned.name),
             text(format!("{}{more}", shown.join(" "))),
-            Value::Count(crate::plan::parameters(&planned.model)),
-            Value::Count(crate::plan::degrees_of_freedom(&planned.model)),
+            size(|(parameters, _)| parameters),
+            size(|(_, df)| df),
             text(if schedule.is_some_and(|s| s.iterates()) { "sweeps" } else { "closed form" }),
             text(schedule.map_or(String::new(), |s| number::bytes(s.peak))),
         ]

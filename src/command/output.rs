@@ -6,9 +6,9 @@ use serde_json::{Value as Json, json};
 
 use super::options::{Colour, Format};
 use super::progress::{Progress, Reporter};
-use crate::report::results::FitResult;
+use crate::report::results::{FitResult, JointResult};
 use crate::report::{self, Style, diagnostics, number};
-use crate::run::{Observer, Silent, Status};
+use crate::run::{Certificate, Observer, Silent, Status};
 use crate::session::{Event, Sink, TestOutcome, sweeps};
 use crate::text::{Diagnostic, Sources};
 
@@ -161,7 +161,7 @@ impl Printer {
     }
 
     fn text(&mut self, event: &Event<'_>, sources: &Sources) {
-        let is_fit = matches!(event, Event::Fit(..) | Event::Loaded(..));
+        let is_fit = matches!(event, Event::Fit(..) | Event::Joint(..) | Event::Loaded(..));
         if self.last_was_fit && matches!(event, Event::Show(..) | Event::Test(_)) {
             self.output.print("\n");
         }
@@ -180,6 +180,14 @@ impl Printer {
                 return complain(&format!("`{fit}` goes on after {}", sweeps(*n)));
             }
             Event::Fit(result, _) => self.output.print(&fit_line(result)),
+            Event::Joint(result, _) => {
+                self.output.print(&format!(
+                    "fit {} to {}: {}\n",
+                    result.name,
+                    result.data,
+                    how_joint(result)
+                ));
+            }
             Event::Loaded(result, path) => {
                 self.output.print(&format!("load {} from {path}: {}\n", result.name, how(result)));
             }
@@ -218,23 +226,36 @@ fn fit_line(result: &FitResult) -> String {
 
 fn how(result: &FitResult) -> String {
     let fit = &result.fit;
-    let how = match fit.status {
-        Status::ClosedForm => "closed form".to_string(),
-        Status::Converged => format!("converged in {}", sweeps(fit.iterations)),
-        Status::Boundary if fit.iterations == 0 => "closed form, on the boundary".into(),
-        Status::Boundary => format!("boundary optimum in {}", sweeps(fit.iterations)),
-        Status::Stopped => format!("STOPPED after {}", sweeps(fit.iterations)),
-        Status::Interrupted => format!("INTERRUPTED after {}", sweeps(fit.iterations)),
-    };
-    let proof = match fit.certificate.optimality_gap {
-        Some(gap) => format!("within {} nats of the optimum", scientific(gap)),
-        None => format!("marginals match to {}", scientific(fit.certificate.marginal_gap)),
-    };
+    let (how, proof) = (ended(fit.status, fit.iterations), proof(&fit.certificate));
     let reached = match fit.learned.as_ref().and_then(|l| l.pseudo_likelihood) {
         Some(value) => format!("pseudo-likelihood {}", number::number(value)),
         None => format!("kl {}", number::number(fit.kl)),
     };
     format!("{how}, {reached}, {proof}")
+}
+
+fn how_joint(result: &JointResult) -> String {
+    let joint = &result.joint;
+    let (how, proof) = (ended(joint.status, joint.solution.iterations), proof(&joint.certificate));
+    format!("{how}, kl {}, {proof}", number::number(result.kl()))
+}
+
+fn ended(status: Status, iterations: usize) -> String {
+    match status {
+        Status::ClosedForm => "closed form".to_string(),
+        Status::Converged => format!("converged in {}", sweeps(iterations)),
+        Status::Boundary if iterations == 0 => "closed form, on the boundary".into(),
+        Status::Boundary => format!("boundary optimum in {}", sweeps(iterations)),
+        Status::Stopped => format!("STOPPED after {}", sweeps(iterations)),
+        Status::Interrupted => format!("INTERRUPTED after {}", sweeps(iterations)),
+    }
+}
+
+fn proof(certificate: &Certificate) -> String {
+    match certificate.optimality_gap {
+        Some(gap) => format!("within {} nats of the optimum", scientific(gap)),
+        None => format!("marginals match to {}", scientific(certificate.marginal_gap)),
+    }
 }
 
 fn scientific(x: f64) -> String {
@@ -256,6 +277,18 @@ impl Sink for Printer {
                 "certificate": {
                     "marginal_gap": finite(result.fit.certificate.marginal_gap),
                     "optimality_gap": result.fit.certificate.optimality_gap.map(finite),
+                },
+                "seconds": finite(seconds),
+            }),
+            Event::Joint(result, seconds) => json!({
+                "fit": result.name,
+                "tensors": result.parts.iter().map(|p| p.tensor.name.as_str()).collect::<Vec<_>>(),
+                "status": result.joint.status.word(),
+                "iterations": result.joint.solution.iterations,
+                "kl": finite(result.kl()),
+                "certificate": {
+                    "marginal_gap": finite(result.joint.certificate.marginal_gap),
+                    "optimality_gap": result.joint.certificate.optimality_gap.map(finite),
                 },
                 "seconds": finite(seconds),
             }),

@@ -330,9 +330,11 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
         all(&mut ids.into_iter())
     };
     let (operations, moved, scratch) = match &instruction {
-        Instruction::Load | Instruction::Newton(_) | Instruction::RankOne(_) | Instruction::Emit => {
-            (0.0, 0.0, 0.0)
-        }
+        Instruction::Load
+        | Instruction::Newton(_)
+        | Instruction::RankOne(_)
+        | Instruction::Together(_)
+        | Instruction::Emit => (0.0, 0.0, 0.0),
         Instruction::Reduce { tables } => {
             let stored = profile.map_or(0.0, |p| p.stored as f64);
             let wide = profile.is_some_and(|p| !p.sparse);

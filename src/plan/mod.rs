@@ -10,6 +10,7 @@ pub mod count;
 pub mod draft;
 pub mod graph;
 pub mod hypergraph;
+pub mod joint;
 mod lint;
 mod liveness;
 pub mod method;

@@ -22,7 +22,7 @@ pub struct Block {
 }
 
 /// The tables of a model, and how many parameters they have in all.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Tables {
     /// The tables.
     pub blocks: Vec<Block>,
@@ -45,6 +45,11 @@ impl Tables {
                 scopes.push(scope);
             }
         }
+        Tables::over(model, scopes)
+    }
+
+    /// Tables of these scopes, tied as the model says.
+    pub fn over(model: &EnergyModel, scopes: Vec<Scope>) -> Tables {
         let mut parameters = 0u32;
         let mut blocks: Vec<Block> = scopes
             .into_iter()
@@ -122,30 +127,8 @@ fn join(tie: &Tie, blocks: &[Block], root: &mut [u32]) {
 /// # Errors
 /// MBA370 when something is said of a table that is none of the model's.
 pub fn schedule(model: &EnergyModel, profile: &Profile) -> Result<Schedule, Vec<Diagnostic>> {
-    let free = model.free_scopes();
     let tables = Tables::of(model);
-    let mut wrong = Vec::new();
-    let report = |scope: &Scope, why: &str, span| {
-        Diagnostic::new(Code::MBA370, format!("`{}` {why}", model.bracket(scope)))
-            .at(span, "said of this")
-            .help("name a free table of the model that is in no larger one")
-    };
-    for smooth in &model.regular.smooth {
-        if !free.contains(&smooth.scope) {
-            wrong.push(report(&smooth.scope, "is no free table of the model", smooth.span));
-        } else if tables.block(&smooth.scope).is_none() {
-            wrong.push(report(&smooth.scope, "lies inside a larger table", smooth.span));
-        }
-    }
-    for tie in &model.regular.ties {
-        for side in [&tie.left, &tie.right] {
-            let scope: Scope = side.iter().copied().collect();
-            if !free.contains(&scope) {
-                wrong.push(report(&scope, "is no free table of the model", tie.span));
-                break;
-            }
-        }
-    }
+    let wrong = said_of_nothing(model, &tables);
     if !wrong.is_empty() {
         return Err(wrong);
     }
@@ -189,4 +172,32 @@ pub fn schedule(model: &EnergyModel, profile: &Profile) -> Result<Schedule, Vec<
         groups: Vec::new(),
         peak: live + profile.resident_bytes(),
     })
+}
+
+/// What is said of tables that the model does not have: MBA370 for each.
+pub(super) fn said_of_nothing(model: &EnergyModel, tables: &Tables) -> Vec<Diagnostic> {
+    let free = model.free_scopes();
+    let mut wrong = Vec::new();
+    let report = |scope: &Scope, why: &str, span| {
+        Diagnostic::new(Code::MBA370, format!("`{}` {why}", model.bracket(scope)))
+            .at(span, "said of this")
+            .help("name a free table of the model that is in no larger one")
+    };
+    for smooth in &model.regular.smooth {
+        if !free.contains(&smooth.scope) {
+            wrong.push(report(&smooth.scope, "is no free table of the model", smooth.span));
+        } else if tables.block(&smooth.scope).is_none() {
+            wrong.push(report(&smooth.scope, "lies inside a larger table", smooth.span));
+        }
+    }
+    for tie in &model.regular.ties {
+        for side in [&tie.left, &tie.right] {
+            let scope: Scope = side.iter().copied().collect();
+            if !free.contains(&scope) {
+                wrong.push(report(&scope, "is no free table of the model", tie.span));
+                break;
+            }
+        }
+    }
+    wrong
 }

@@ -1,5 +1,7 @@
 //! The schedule: a small typed program over tables, run exactly as it stands.
 
+use num_bigint::BigUint;
+
 use crate::model::Scope;
 
 use super::draft::Draft;
@@ -334,6 +336,8 @@ pub enum Instruction {
     Newton(Box<ByRows>),
     /// A matrix of rank one with unknown cells, from its margins and its mask.
     RankOne(Box<RankOne>),
+    /// Several tensors with shared tables.
+    Together(Box<Together>),
     /// Hand back the calibrated tree.
     Emit,
 }
@@ -347,6 +351,36 @@ pub struct RankOne {
     pub published: bool,
     /// What is run where observed zeros put the optimum on the boundary.
     pub otherwise: Schedule,
+}
+
+/// A fit to several tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Together {
+    /// The tensors.
+    pub parts: Vec<Share>,
+    /// Parameters of all tables, tied ones once, and the level of each tensor.
+    pub parameters: f64,
+    /// Whether the optimum is a formula.
+    pub closed: bool,
+    /// The dimension of the model on all cells, the level of each tensor included, where it can be counted.
+    pub dimension: Option<BigUint>,
+    /// What is smooth, and along which mode.
+    pub smooth: Vec<(Scope, usize)>,
+}
+
+/// A tensor of a joint fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Share {
+    /// Its name.
+    pub name: String,
+    /// What multiplies its divergence.
+    pub weight: f64,
+    /// Its modes.
+    pub modes: Scope,
+    /// Its cells.
+    pub cells: f64,
+    /// The tables that it sees.
+    pub tables: Vec<Scope>,
 }
 
 /// A fit over a list of cells.
@@ -510,6 +544,7 @@ impl Instruction {
             Instruction::Certify { .. } => "certify",
             Instruction::Newton(_) => "newton",
             Instruction::RankOne(_) => "rank_one",
+            Instruction::Together(_) => "together",
             Instruction::Emit => "emit",
         }
     }
@@ -525,6 +560,7 @@ impl Instruction {
             | Instruction::LearnConditionally { .. }
             | Instruction::Newton(_)
             | Instruction::RankOne(_)
+            | Instruction::Together(_)
             | Instruction::Emit => Vec::new(),
             Instruction::Derive { from, .. } => vec![*from],
             Instruction::Divide { statistic, separator, .. } => {
@@ -641,6 +677,7 @@ impl Schedule {
             .steps
             .iter()
             .any(|s| matches!(s.instruction, Instruction::Newton(_) | Instruction::RankOne(_)));
+        let rows = rows || self.together().is_some_and(|t| !t.closed);
         let learned = !self.draft.learned.is_empty();
         rows || learned || self.draft.atoms.iter().any(super::draft::Atom::iterates)
     }
@@ -649,6 +686,14 @@ impl Schedule {
     pub fn rank_one(&self) -> Option<&RankOne> {
         self.steps.iter().find_map(|s| match &s.instruction {
             Instruction::RankOne(work) => Some(&**work),
+            _ => None,
+        })
+    }
+
+    /// The work of a joint fit, when it is one.
+    pub fn together(&self) -> Option<&Together> {
+        self.steps.iter().find_map(|s| match &s.instruction {
+            Instruction::Together(work) => Some(&**work),
             _ => None,
         })
     }
@@ -685,6 +730,7 @@ impl Schedule {
                     | Instruction::RankOne(_)
             )
         };
-        self.steps.iter().filter(move |s| repeated(&s.instruction))
+        let joint = |i: &Instruction| matches!(i, Instruction::Together(t) if !t.closed);
+        self.steps.iter().filter(move |s| repeated(&s.instruction) || joint(&s.instruction))
     }
 }

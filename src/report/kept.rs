@@ -16,6 +16,7 @@ use crate::data::Content;
 use crate::model::{Mode, Scope, Table};
 use crate::run::approximate::{APPROXIMATIONS, Approximation};
 use crate::run::balance::Balanced;
+use crate::run::joint::Solution;
 use crate::run::learned::{Coefficient, Finding, Learned};
 use crate::run::monte_carlo::{Coverage, Estimate, Observed, Simulation, Work};
 use crate::run::{Certificate, Control};
@@ -27,6 +28,8 @@ pub enum Other {
     Balance(Arc<Balanced>),
     /// Of `estimate`.
     Estimate(Found),
+    /// Of a `fit` to several tensors.
+    Joint(Arc<Solution>),
 }
 
 /// A digest of numbers in their order, and of what they are.
@@ -49,6 +52,9 @@ pub fn put_other(writer: &mut Writer, prefix: &str, other: &Other) -> Result<Jso
         Other::Balance(balanced) => {
             Ok(json!({ "kind": "balance", "balance": put_balanced(writer, prefix, balanced)? }))
         }
+        Other::Joint(solution) => {
+            Ok(json!({ "kind": "joint", "joint": put_solution(writer, prefix, solution)? }))
+        }
         Other::Estimate(found) => {
             Ok(json!({ "kind": "estimate", "found": put_found(writer, prefix, found)? }))
         }
@@ -62,6 +68,7 @@ pub fn put_other(writer: &mut Writer, prefix: &str, other: &Other) -> Result<Jso
 pub fn take_other(reader: &mut Reader, prefix: &str, json: &Json) -> Result<Other, String> {
     match text(&json["kind"])? {
         "balance" => take_balanced(reader, prefix, &json["balance"]).map(Arc::new).map(Other::Balance),
+        "joint" => take_solution(reader, prefix, &json["joint"]).map(Arc::new).map(Other::Joint),
         "estimate" => take_found(reader, prefix, &json["found"]).map(Other::Estimate),
         other => Err(format!("`{other}` is not a kind of result")),
     }
@@ -123,6 +130,38 @@ pub fn take_learned(json: &Json) -> Result<Learned, String> {
         dependencies: list(&json["dependencies"])?.iter().map(strings).collect::<Result<_, _>>()?,
         no_errors: json["no_errors"].as_str().map(str::to_string),
         pseudo_likelihood: optional(&json["pseudo_likelihood"])?,
+    })
+}
+
+// ------------------------------------------------------------------ joint fits
+
+fn put_solution(writer: &mut Writer, prefix: &str, solution: &Solution) -> Result<Json, String> {
+    let Solution { parameters, gap, bound, iterations, stopped, interrupted, passes } = solution;
+    writer.array(&format!("{prefix}parameters"), &[parameters.len()], parameters)?;
+    Ok(json!({
+        "gap": exact(*gap),
+        "bound": bound.as_ref().ok().map(|b| exact(*b)),
+        "reason": bound.as_ref().err(),
+        "iterations": iterations,
+        "stopped": stopped,
+        "interrupted": interrupted,
+        "passes": passes,
+    }))
+}
+
+fn take_solution(reader: &mut Reader, prefix: &str, json: &Json) -> Result<Solution, String> {
+    let (_, parameters) = reader.array(&format!("{prefix}parameters"))?;
+    Ok(Solution {
+        parameters,
+        gap: number(&json["gap"])?,
+        bound: match optional(&json["bound"])? {
+            Some(bound) => Ok(bound),
+            None => Err(json["reason"].as_str().unwrap_or_default().to_string()),
+        },
+        iterations: whole(&json["iterations"])?,
+        stopped: truth(&json["stopped"])?,
+        interrupted: truth(&json["interrupted"])?,
+        passes: whole(&json["passes"])?,
     })
 }
 
@@ -351,6 +390,8 @@ pub fn belongs(other: &Other, modes: &[Mode]) -> bool {
         Other::Estimate(Found::Approximation(a, _)) => a.marginals.iter().map(Vec::len).eq(sizes()),
         Other::Estimate(Found::Simulation(s)) => s.marginals.iter().map(Vec::len).eq(sizes()),
         Other::Estimate(Found::Work(_)) => true,
+        // its parameters are those of a layout, not of modes
+        Other::Joint(_) => false,
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) const WRITTEN_OUT: usize = 1 << 20;
 /// # Errors
 /// When the data are larger than the memory budget. The bytes are built in memory.
 pub fn encode(result: &FitResult) -> Result<Vec<u8>, String> {
-    let FitResult { name, fit, tensor, held_out, control, memory, seconds, span: _ } = result;
+    // a part of a joint fit is not saved as a fit of its own
+    let FitResult { name, fit, tensor, joint: _, held_out, control, memory, seconds, span: _ } = result;
     let mut writer = Writer::default();
     let data = put_tensor(&mut writer, tensor, *memory)?;
     let model = put_model(&mut writer, &fit.model)?;
@@ -115,6 +116,7 @@ pub fn decode(content: &Content, name: &str, memory: u64, span: Span) -> Result<
     Ok(FitResult {
         name: name.to_string(),
         fit: Arc::new(fit),
+        joint: None,
         held_out: cells::take_held_out(&mut reader, &metadata["held_out"], &sizes)?,
         tensor: Arc::new(tensor),
         control,

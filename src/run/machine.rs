@@ -176,7 +176,11 @@ impl<'a> Machine<'a> {
         self.note(step.scratch as usize);
         match &step.instruction {
             // no matter of tables: `masked::regular` and `masked::rank_one` do these
-            Instruction::Load | Instruction::Newton(_) | Instruction::RankOne(_) | Instruction::Emit => {}
+            Instruction::Load
+            | Instruction::Newton(_)
+            | Instruction::RankOne(_)
+            | Instruction::Together(_)
+            | Instruction::Emit => {}
             Instruction::Reduce { tables } => self.reduce(tables)?,
             Instruction::Derive { from, to } => self.sum_to(*from, *to),
             Instruction::Divide { statistic, separator, potential } => {

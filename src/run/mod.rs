@@ -16,6 +16,7 @@ mod factored;
 mod filtered;
 pub mod fit;
 mod iterate;
+pub mod joint;
 pub mod kernel;
 pub mod landscape;
 pub mod learned;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Bound, Origin, PlannedFit, Session, bind, execute, expectations, hold_out, pictures, testing};
+use super::{
+    Bound, Origin, PlannedFit, Session, bind, execute, expectations, hold_out, joint, pictures, testing,
+};
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, elaborate, lint};
 use crate::plan::{self, Schedule};
@@ -201,8 +203,21 @@ impl Session {
             control,
             hold_out: None,
             prior: None,
+            joint: None,
             span,
         };
+        if fit.targets.len() > 1 {
+            self.check_joint(fit, span, &mut planned, diagnostics);
+            return self.planned.push(planned);
+        }
+        if let Some((_, Some(written))) = fit.targets.first() {
+            diagnostics.push(match joint::weight(Some(written), self) {
+                Err(diagnostic) => diagnostic,
+                Ok(_) => Diagnostic::new(Code::MBA378, "the weight of the only tensor has no effect")
+                    .at(written.span, "nothing to weigh it against")
+                    .help("leave it out, or fit several tensors: `fit M to X, Y weight 0.5`"),
+            });
+        }
         let entry = self.declarations.model(&fit.model.name.name, fit.model.name.span).cloned();
         let target = fit.targets.first().map(|(ident, _)| ident.clone());
         let mut tensor = None;
@@ -262,23 +277,27 @@ impl Session {
             }
             // the names in the model can be wrong even when the data cannot be had
             (Ok(entry), None) => {
-                let declared = target.and_then(|t| self.declarations.tensors.get(&t.name));
-                let members = |name: &String| match self.declarations.modes.get(name) {
-                    Some(mode) => mode.members(),
-                    // a misspelt mode has been reported; the model means the right one
-                    None => {
-                        let names = self.declarations.modes.keys().map(String::as_str);
-                        vec![suggest::nearest(name, names).map_or_else(|| name.clone(), str::to_string)]
-                    }
-                };
-                let modes: Option<Vec<String>> =
-                    declared.map(|d| d.declaration.axes.iter().flat_map(|a| members(&a.mode.name)).collect());
+                let modes = target.and_then(|t| self.declared_modes(&t.name));
                 let (_, found) =
                     elaborate(&self.declarations, &self.known, &entry, Some(&fit.model), modes.as_deref());
                 diagnostics.extend(found);
             }
         }
         self.planned.push(planned);
+    }
+
+    /// The modes that a data statement names, whether or not the data can be had.
+    pub(super) fn declared_modes(&self, tensor: &str) -> Option<Vec<String>> {
+        let members = |name: &String| match self.declarations.modes.get(name) {
+            Some(mode) => mode.members(),
+            // a misspelt mode has been reported; the model means the right one
+            None => {
+                let names = self.declarations.modes.keys().map(String::as_str);
+                vec![suggest::nearest(name, names).map_or_else(|| name.clone(), str::to_string)]
+            }
+        };
+        let axes = &self.declarations.tensors.get(tensor)?.declaration.axes;
+        Some(axes.iter().flat_map(|a| members(&a.mode.name)).collect())
     }
 
     fn plan(
@@ -290,32 +309,7 @@ impl Session {
         span: Span,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Arc<Schedule>> {
-        let mut profile = match &tensor.origin {
-            Origin::Stored(request, header) => {
-                let profile = header.profile;
-                let coordinates = if profile.dense { 0 } else { 4 * tensor.modes.len() };
-                plan::Profile {
-                    stored: profile.stored.bound(),
-                    sparse: !profile.dense,
-                    element_bytes: profile.value_bytes + coordinates,
-                    mapped: profile.mapped && request.masks.is_empty(),
-                    masks: crate::data::mask::scopes(request),
-                }
-            }
-            Origin::Sampled(sampling) => plan::Profile {
-                stored: sampling.count,
-                sparse: true,
-                element_bytes: 8 + 4 * tensor.modes.len(),
-                mapped: false,
-                masks: Vec::new(),
-            },
-        };
-        if let Some(hold_out) = &planned.hold_out {
-            let modes = tensor.modes.len();
-            profile.masks.extend(hold_out.scopes(modes));
-            profile.masks = crate::data::mask::merged(profile.masks, modes);
-            profile.mapped = false;
-        }
+        let profile = profile(tensor, planned.hold_out.as_deref());
         let mut options = plan::Options { memory: self.options.memory, ..plan::Options::default() };
         if let Some(named) = method {
             // a name that does not exist has been reported with the options of the fit
@@ -434,6 +428,37 @@ impl Session {
             }
         }
     }
+}
+
+/// The shape of data, as far as their header tells, with what is held out of them.
+pub(super) fn profile(tensor: &Bound, hold_out: Option<&hold_out::HoldOut>) -> plan::Profile {
+    let mut profile = match &tensor.origin {
+        Origin::Stored(request, header) => {
+            let profile = header.profile;
+            let coordinates = if profile.dense { 0 } else { 4 * tensor.modes.len() };
+            plan::Profile {
+                stored: profile.stored.bound(),
+                sparse: !profile.dense,
+                element_bytes: profile.value_bytes + coordinates,
+                mapped: profile.mapped && request.masks.is_empty(),
+                masks: crate::data::mask::scopes(request),
+            }
+        }
+        Origin::Sampled(sampling) => plan::Profile {
+            stored: sampling.count,
+            sparse: true,
+            element_bytes: 8 + 4 * tensor.modes.len(),
+            mapped: false,
+            masks: Vec::new(),
+        },
+    };
+    if let Some(hold_out) = hold_out {
+        let modes = tensor.modes.len();
+        profile.masks.extend(hold_out.scopes(modes));
+        profile.masks = crate::data::mask::merged(profile.masks, modes);
+        profile.mapped = false;
+    }
+    profile
 }
 
 fn different_modes(fit: &Fit, tensor: &str, extra: &[&str], lacking: &[&str], span: Span) -> Diagnostic {

@@ -393,7 +393,8 @@ fn read(content: &crate::data::Content, path: &str, session: &Session) -> Result
     for (k, one) in list(&metadata["others"]).unwrap_or_default().iter().enumerate() {
         let name = text(&one["name"]).map_err(unreadable)?;
         let balanced = session.balances.iter().any(|b| b.name == name);
-        if !balanced && !session.estimate_names().iter().any(|n| n == name) {
+        let joint = session.planned.iter().any(|p| p.name == name && p.joint.is_some());
+        if !balanced && !joint && !session.estimate_names().iter().any(|n| n == name) {
             return Err(changed(path, name, "the program has no such result".into()));
         }
         let other = kept::take_other(&mut reader, &format!("other.{k}."), &one["result"]);

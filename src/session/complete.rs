@@ -8,8 +8,8 @@ use crate::model::{Mode, constant};
 use crate::plan::method::METHODS as METHODS_OF_FITTING;
 use crate::report::results::estimates::ESTIMATES;
 use crate::report::results::{
-    self, BALANCE_FIELDS, Environment, FIELDS, FUNCTIONS, LAST, METHODS, OBSERVABLES, Object, QUESTIONS,
-    WHOLES, tensor_fields,
+    self, BALANCE_FIELDS, Environment, FIELDS, FUNCTIONS, JOINT_FIELDS, LAST, METHODS, OBSERVABLES, OF,
+    Object, QUESTIONS, WHOLES, tensor_fields,
 };
 use crate::report::value::Value;
 use crate::text::cursor::Block;
@@ -179,6 +179,9 @@ fn in_bracket(session: &Session, cursor: &Cursor<'_>, bracket: char, callee: &st
         if matches!(method, "log_likelihood") {
             return tensors(session);
         }
+        if let (Some(tensors), "of") = (session.tensors_of(base), method) {
+            return tensors;
+        }
         if let Ok(Object::Fit(fit)) = quick(session, base) {
             return fit.fit.model.modes.iter().map(mode_name).collect();
         }
@@ -210,6 +213,9 @@ fn fields(session: &Session, base: &str) -> Vec<String> {
             let fields = FIELDS.iter().map(|f| f.name).chain(METHODS.iter().map(|m| m.name));
             fields.map(str::to_string).collect()
         }
+        Ok(Object::Joint(_)) => {
+            JOINT_FIELDS.iter().map(|f| f.name.to_string()).chain([OF.0.to_string()]).collect()
+        }
         Ok(Object::Balanced(_)) => {
             BALANCE_FIELDS.iter().map(|f| f.name.to_string()).chain(["mean".to_string()]).collect()
         }
@@ -238,7 +244,11 @@ fn quick(session: &Session, text: &str) -> Result<Object, ()> {
         None => name(text) || session.tensors.borrow().contains_key(text),
         Some((fit, field)) => {
             name(fit)
-                && (CHEAP.contains(&field) || ["fitted", "residuals"].contains(&field) && small(session, fit))
+                && (CHEAP.contains(&field)
+                    || field
+                        .strip_prefix("of(")
+                        .is_some_and(|rest| rest.find(')') == rest.len().checked_sub(1))
+                    || ["fitted", "residuals"].contains(&field) && small(session, fit))
         }
     } || text.starts_with("compare(");
     if !cheap {

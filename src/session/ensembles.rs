@@ -260,7 +260,7 @@ impl Session {
     /// The fit that is swept, when its model has no energies of its own.
     fn fit_without_energies(&self, model: &Expr) -> Option<String> {
         let ExprKind::Name(name) = &model.kind else { return None };
-        let fitted = self.planned.iter().any(|p| p.name == *name);
+        let fitted = self.planned.iter().any(|p| p.name == *name && p.joint.is_none());
         let call = Call {
             name: Ident { name: name.clone(), span: model.span },
             arguments: Vec::new(),

@@ -17,7 +17,7 @@ use crate::report::save;
 use crate::report::value::Value;
 use crate::run::{self, Control, Observer, Status, Stoppable};
 use crate::text::ast::{Expr, ExprKind, Fit, FitOption, OptionValue, Statement, StatementKind, Text};
-use crate::text::{Code, Diagnostic, format_expression, suggest};
+use crate::text::{Code, Diagnostic, Span, format_expression, suggest};
 
 /// The options of a fit: name, and what it is for.
 const OPTIONS: &[(&str, &str)] = &[
@@ -46,12 +46,6 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
             }
             name => diagnostics.extend(method::find(name, method.span).err()),
         }
-    }
-    for weight in fit.targets.iter().filter_map(|(_, weight)| weight.as_ref()) {
-        diagnostics.push(crate::model::unsupported("weights of tensors", weight.span));
-    }
-    if let Some((second, _)) = fit.targets.get(1) {
-        diagnostics.push(crate::model::unsupported("a joint fit of several tensors", second.span));
     }
     for option in &fit.options {
         if let Err(diagnostic) = apply(option, &mut control, declarations) {
@@ -296,6 +290,9 @@ impl Session {
         checkpoint: &mut Option<Checkpoint>,
     ) {
         let Some(schedule) = planned.schedule.clone() else { return };
+        if let Some(joint) = planned.joint.clone() {
+            return self.run_joint((planned, &joint), host, sink, outcome, checkpoint);
+        }
         let mut started = host.seconds();
         let known = self.tensors.borrow().contains_key(&planned.tensor);
         let tensor = match self.read_tensor(&planned.tensor) {
@@ -382,6 +379,7 @@ impl Session {
             name: planned.name.clone(),
             fit,
             tensor,
+            joint: None,
             held_out,
             control: planned.control,
             memory: self.options.memory,
@@ -402,7 +400,9 @@ impl Session {
     /// Whether an expression needs a fit or data that already failed and was reported.
     pub(super) fn depends_on_failure(&self, expr: &Expr) -> bool {
         names_of(expr).into_iter().any(|name| {
-            let fit_failed = self.planned.iter().any(|p| p.name == name) && !self.results.contains_key(&name);
+            let fit_failed = self.planned.iter().any(|p| p.name == name)
+                && !self.results.contains_key(&name)
+                && !self.joint_results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
             let balance_failed =
                 self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
@@ -614,45 +614,10 @@ fn undetermined(result: &FitResult, learned: &run::learned::Learned) -> Option<D
 
 /// What is worth saying once a fit has ended.
 pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
-    let mut diagnostics = Vec::new();
     let fit = &result.fit;
-    match fit.status {
-        Status::Stopped => diagnostics.push(
-            Diagnostic::new(Code::MBA510, format!("`{}` stopped before its tolerance", result.name))
-                .at(
-                    result.span,
-                    format!(
-                        "marginal gap {:.1e} after {}",
-                        fit.certificate.marginal_gap,
-                        sweeps(fit.iterations)
-                    ),
-                )
-                .help(match kept {
-                    Some(path) => {
-                        format!("allow more with `{{ max_sweeps … }}` and go on with `--resume {path}`")
-                    }
-                    None => "allow more with `{ max_sweeps … }`, or accept a larger `tolerance`".into(),
-                }),
-        ),
-        Status::Interrupted => diagnostics.push(
-            Diagnostic::new(Code::MBA511, format!("`{}` was interrupted", result.name))
-                .at(
-                    result.span,
-                    format!(
-                        "marginal gap {:.1e} after {}",
-                        fit.certificate.marginal_gap,
-                        sweeps(fit.iterations)
-                    ),
-                )
-                .help(match kept {
-                    Some(path) => {
-                        format!("its results are those of the last sweep; go on with `--resume {path}`")
-                    }
-                    None => "its results are those of the last sweep".into(),
-                }),
-        ),
-        _ => {}
-    }
+    let ended_as = (fit.status, fit.certificate.marginal_gap, fit.iterations);
+    let mut diagnostics: Vec<Diagnostic> =
+        ended(&result.name, result.span, ended_as, kept).into_iter().collect();
     let gap = fit.certificate.marginal_gap;
     if fit.schedule.rank_one().is_some_and(|work| work.published) && gap > result.control.tolerance {
         diagnostics.push(
@@ -664,31 +629,7 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
             .help("leave `by a1gm` out, unless it is what you compare with"),
         );
     }
-    if let Some(domain) = fit.domain.as_ref().filter(|d| d.gaps()) {
-        let (count, places) = domain.undetermined(1);
-        let modes = &fit.model.modes;
-        let named: Vec<String> = places
-            .first()
-            .map(|place| {
-                let levels = domain.modes.iter().zip(place);
-                levels.map(|(m, l)| format!("`{}: {}`", modes[m].name, modes[m].label(*l))).collect()
-            })
-            .unwrap_or_default();
-        let more = if count == 1 { String::new() } else { format!(" and {} more", count - 1) };
-        let cells = domain.count(crate::run::masked::Knowledge::Undetermined);
-        let one = cells == num_bigint::BigUint::from(1u32);
-        let cells = if one { "1 missing cell is".into() } else { format!("{cells} missing cells are") };
-        let mut report = Diagnostic::new(
-            Code::MBA563,
-            format!("{cells} not determined by what `{}` observes", result.name),
-        )
-        .at(result.span, format!("among them {}{more}", named.join(", ")))
-        .help("they come back as missing; see `undetermined`, use a smaller model, or add a `prior`");
-        if let Some(why) = &domain.unsettled {
-            report = report.note(format!("not settled: {why}"));
-        }
-        diagnostics.push(report);
-    }
+    diagnostics.extend(open_cells(result));
     if let Some(learned) = &fit.learned {
         diagnostics.extend(undetermined(result, learned));
     }
@@ -706,30 +647,97 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
                 .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough"),
         );
     }
-    if let Some(zero) = fit.zero_marginals.first() {
-        let model = &fit.model;
-        let levels: Vec<String> = zero
-            .cells
-            .first()
-            .map(|cell| {
-                let named = zero.scope.iter().zip(cell);
-                named
-                    .map(|(m, level)| format!("{} = {}", model.modes[m].name, model.modes[m].label(*level)))
-                    .collect()
-            })
-            .unwrap_or_default();
-        let count: usize = fit.zero_marginals.iter().map(|z| z.count).sum();
-        let cells =
-            if count == 1 { "a marginal cell is".to_string() } else { format!("{count} marginal cells are") };
-        diagnostics.push(
-            Diagnostic::new(
-                Code::MBA512,
-                format!("{cells} zero: the optimum of `{}` lies on the boundary", result.name),
-            )
-            .at(result.span, format!("no data in `{}` at {}", model.bracket(&zero.scope), levels.join(", ")))
-            .note("some parameters are infinite; the fitted values are right")
-            .help("see `zero_marginals`, and `df_adjusted` for degrees of freedom that discount them"),
-        );
-    }
+    diagnostics.extend(zero_cells((&result.name, result.span), &fit.model, &fit.zero_marginals));
     diagnostics
+}
+
+/// A fit that ended before its tolerance, with the gap it had reached and after so many sweeps.
+pub(super) fn ended(
+    name: &str,
+    span: Span,
+    (status, gap, iterations): (Status, f64, usize),
+    kept: Option<&str>,
+) -> Option<Diagnostic> {
+    let reached = || format!("marginal gap {gap:.1e} after {}", sweeps(iterations));
+    match status {
+        Status::Stopped => Some(
+            Diagnostic::new(Code::MBA510, format!("`{name}` stopped before its tolerance"))
+                .at(span, reached())
+                .help(match kept {
+                    Some(path) => {
+                        format!("allow more with `{{ max_sweeps … }}` and go on with `--resume {path}`")
+                    }
+                    None => "allow more with `{ max_sweeps … }`, or accept a larger `tolerance`".into(),
+                }),
+        ),
+        Status::Interrupted => {
+            Some(Diagnostic::new(Code::MBA511, format!("`{name}` was interrupted")).at(span, reached()).help(
+                match kept {
+                    Some(path) => {
+                        format!("its results are those of the last sweep; go on with `--resume {path}`")
+                    }
+                    None => "its results are those of the last sweep".into(),
+                },
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Missing cells that the observed ones do not determine.
+pub(super) fn open_cells(result: &FitResult) -> Option<Diagnostic> {
+    let fit = &result.fit;
+    let domain = fit.domain.as_ref().filter(|d| d.gaps())?;
+    let (count, places) = domain.undetermined(1);
+    let modes = &fit.model.modes;
+    let named: Vec<String> = places
+        .first()
+        .map(|place| {
+            let levels = domain.modes.iter().zip(place);
+            levels.map(|(m, l)| format!("`{}: {}`", modes[m].name, modes[m].label(*l))).collect()
+        })
+        .unwrap_or_default();
+    let more = if count == 1 { String::new() } else { format!(" and {} more", count - 1) };
+    let cells = domain.count(crate::run::masked::Knowledge::Undetermined);
+    let one = cells == num_bigint::BigUint::from(1u32);
+    let cells = if one { "1 missing cell is".into() } else { format!("{cells} missing cells are") };
+    let mut report =
+        Diagnostic::new(Code::MBA563, format!("{cells} not determined by what `{}` observes", result.name))
+            .at(result.span, format!("among them {}{more}", named.join(", ")))
+            .help("they come back as missing; see `undetermined`, use a smaller model, or add a `prior`");
+    if let Some(why) = &domain.unsettled {
+        report = report.note(format!("not settled: {why}"));
+    }
+    Some(report)
+}
+
+/// Cells of interactions without data.
+pub(super) fn zero_cells(
+    (name, span): (&str, Span),
+    model: &crate::model::EnergyModel,
+    zeros: &[run::ZeroMarginals],
+) -> Option<Diagnostic> {
+    let zero = zeros.first()?;
+    let levels: Vec<String> = zero
+        .cells
+        .first()
+        .map(|cell| {
+            let named = zero.scope.iter().zip(cell);
+            named
+                .map(|(m, level)| format!("{} = {}", model.modes[m].name, model.modes[m].label(*level)))
+                .collect()
+        })
+        .unwrap_or_default();
+    let count: usize = zeros.iter().map(|z| z.count).sum();
+    let cells =
+        if count == 1 { "a marginal cell is".to_string() } else { format!("{count} marginal cells are") };
+    Some(
+        Diagnostic::new(
+            Code::MBA512,
+            format!("{cells} zero: the optimum of `{}` lies on the boundary", name),
+        )
+        .at(span, format!("no data in `{}` at {}", model.bracket(&zero.scope), levels.join(", ")))
+        .note("some parameters are infinite; the fitted values are right")
+        .help("see `zero_marginals`, and `df_adjusted` for degrees of freedom that discount them"),
+    )
 }

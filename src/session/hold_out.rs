@@ -20,6 +20,8 @@ use crate::text::{Code, Diagnostic, Span};
 #[derive(Debug, Clone)]
 pub struct HoldOut {
     which: Which,
+    /// Sets what is drawn here apart from what is drawn elsewhere with the same seed.
+    stream: u64,
     span: Span,
 }
 
@@ -53,7 +55,7 @@ pub fn read(
         },
         _ => said(option, &own, declarations).map_err(|d| vec![d])?,
     };
-    Ok(HoldOut { which, span: option.span })
+    Ok(HoldOut { which, stream: 0, span: option.span })
 }
 
 /// A share or a condition.
@@ -85,6 +87,12 @@ fn said(option: &FitOption, own: &[&str], declarations: &Declarations) -> Result
 }
 
 impl HoldOut {
+    /// The same, drawn apart from others with its seed.
+    #[must_use]
+    pub fn apart(self, stream: u64) -> HoldOut {
+        HoldOut { stream, ..self }
+    }
+
     /// The modes of each factor that it adds to the mask of data over so many modes.
     pub fn scopes(&self, modes: usize) -> Vec<Scope> {
         match &self.which {
@@ -126,7 +134,9 @@ impl HoldOut {
                 let total = before.iter().filter(|o| **o).count();
                 let mut wanted = (share * total as f64).round() as usize;
                 let mut left = total;
-                let mut stream = Xoshiro256PlusPlus::seed_from_u64(own.unwrap_or(seed));
+                let mut stream = Xoshiro256PlusPlus::seed_from_u64(
+                    own.unwrap_or(seed) ^ self.stream.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                );
                 // selection sampling: exactly so many, each set as likely (Knuth, TAOCP 2, §3.4.2, S)
                 let kept = before.iter().map(|seen| {
                     if !seen {

@@ -16,6 +16,7 @@ mod execute;
 mod expectations;
 mod extend;
 mod hold_out;
+mod joint;
 mod lean;
 mod levels;
 pub mod library;
@@ -35,6 +36,7 @@ pub use checkpoint::Keeping;
 pub use ensembles::Forward;
 pub use estimate::{Estimated, estimators, options as estimate_options};
 pub use execute::sweeps;
+pub use joint::{PlannedJoint, PlannedMember};
 pub use load::Unit;
 pub use prompt::Prompt;
 
@@ -43,13 +45,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use num_bigint::BigUint;
 
 use crate::data::{Content, Tensor};
 use crate::model::declarations::{Declarations, Setting};
 use crate::model::elaborate::KnownModes;
-use crate::model::{EnergyModel, Mode};
+use crate::model::{EnergyModel, Mode, Scope};
 use crate::plan::{self, Schedule};
-use crate::report::results::{BalanceResult, Curve, Environment, EstimateResult, FitResult, LAST, Object};
+use crate::report::results::{
+    BalanceResult, Curve, Environment, EstimateResult, FitResult, JointResult, LAST, Object,
+};
 use crate::report::value::Value;
 use crate::run::Ensemble;
 use crate::run::{Observer, Stop};
@@ -143,6 +148,8 @@ pub enum Event<'a> {
     Diagnostic(&'a Diagnostic),
     /// A fit has ended.
     Fit(&'a FitResult, f64),
+    /// A fit to several tensors has ended.
+    Joint(&'a JointResult, f64),
     /// A saved fit was loaded, from this path.
     Loaded(&'a FitResult, &'a str),
     /// A fit goes on, or is taken, from a checkpoint: its name, the sweeps made, whether it is done.
@@ -222,12 +229,41 @@ pub struct PlannedFit {
     pub schedule: Option<Arc<Schedule>>,
     /// The model that its prior leans to.
     pub prior: Option<Arc<lean::Lean>>,
+    /// What is planned when it is a fit to several tensors; then `tensor` names them all, with their weights.
+    pub joint: Option<Arc<joint::PlannedJoint>>,
     /// Cells that are kept from it.
     pub hold_out: Option<Arc<hold_out::HoldOut>>,
     /// Tolerance, sweeps, acceleration.
     pub control: crate::run::Control,
     /// The statement.
     pub span: Span,
+}
+
+impl PlannedFit {
+    /// Parameters and degrees of freedom were every cell observed; none for a joint fit where they are not counted.
+    pub fn size(&self) -> Option<(BigUint, BigUint)> {
+        let Some(work) = self.schedule.as_ref().and_then(|s| s.together()) else {
+            return Some((plan::parameters(&self.model), plan::degrees_of_freedom(&self.model)));
+        };
+        let rank = work.dimension.clone()?;
+        let cells: BigUint = work.parts.iter().map(|p| self.model.cells(&p.modes)).sum();
+        let df = if cells > rank { &cells - &rank } else { BigUint::default() };
+        Some((rank - BigUint::from(work.parts.len()), df))
+    }
+
+    /// The free tables that it fits, none inside another unless that counts.
+    pub fn tables(&self) -> Vec<Scope> {
+        let Some(work) = self.schedule.as_ref().and_then(|s| s.together()) else {
+            return plan::hypergraph::maximal(&self.model.free_scopes());
+        };
+        let mut tables: Vec<Scope> = Vec::new();
+        for table in work.parts.iter().flat_map(|p| &p.tables) {
+            if !tables.contains(table) {
+                tables.push(table.clone());
+            }
+        }
+        tables
+    }
 }
 
 /// A program and everything known of it.
@@ -255,6 +291,7 @@ pub struct Session {
     /// Fits that were saved, by the name they are loaded under.
     saved: IndexMap<String, saved::Saved>,
     results: IndexMap<String, FitResult>,
+    joint_results: IndexMap<String, JointResult>,
     /// Balance statements, in text order.
     balances: Vec<PlannedBalance>,
     balanced_results: IndexMap<String, BalanceResult>,
@@ -332,6 +369,16 @@ impl Environment for Session {
             Some(Object::Fit(fit)) if name == LAST => Some((**fit).clone()),
             _ => self.results.get(name).cloned(),
         }
+    }
+    fn joint(&self, name: &str) -> Option<JointResult> {
+        self.joint_results.get(name).cloned()
+    }
+    fn tensors_of(&self, joint: &str) -> Option<Vec<String>> {
+        let planned = self.planned.iter().find(|p| p.name == joint)?;
+        planned.joint.as_ref().map(|joint| joint.names.clone())
+    }
+    fn modes_of_tensor(&self, tensor: &str) -> Option<Vec<Mode>> {
+        self.bound.get(tensor)?.modes.iter().map(|m| self.known.get(m).cloned()).collect()
     }
     fn balanced(&self, name: &str) -> Option<BalanceResult> {
         self.balanced_results.get(name).cloned()

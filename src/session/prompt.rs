@@ -304,7 +304,8 @@ impl Prompt {
             let declares = |s: &&Statement| extend::declared(s).iter().any(|(_, n)| changed.contains(n));
             let span = new.iter().find(declares).map_or_else(Span::default, |s| s.span);
             let list = crate::text::suggest::list(&fits);
-            let fitted = fits.iter().all(|f| session.results.contains_key(f));
+            let fitted =
+                fits.iter().all(|f| session.results.contains_key(f) || session.joint_results.contains_key(f));
             let (noun, again) = if fitted { ("fit", "fitted") } else { ("result", "asked for") };
             let (what, belong, keep) = match fits.len() {
                 1 => (
@@ -433,6 +434,7 @@ impl Session {
     /// Whether a fit, a balanced tensor, an estimate or a sweep has this name.
     fn is_result(&self, name: &str) -> bool {
         self.results.contains_key(name)
+            || self.joint_results.contains_key(name)
             || self.sweeps.contains_key(name)
             || self.balanced_results.contains_key(name)
             || self.estimates.contains_key(name)
@@ -441,10 +443,11 @@ impl Session {
     /// The fit, balanced tensor, estimate or sweep of this name.
     fn result_named(&self, name: &str) -> Option<Object> {
         let fit = || self.results.get(name).map(|r| Object::Fit(Box::new(r.clone())));
+        let joint = || self.joint_results.get(name).map(|r| Object::Joint(Box::new(r.clone())));
         let balanced = || self.balanced_results.get(name).map(|r| Object::Balanced(Box::new(r.clone())));
         let estimate = || self.estimates.get(name).map(|r| Object::Estimate(Box::new(r.clone())));
         let curve = || self.sweeps.get(name).map(|c| Object::Curve(Box::new(c.clone())));
-        fit().or_else(balanced).or_else(estimate).or_else(curve)
+        fit().or_else(joint).or_else(balanced).or_else(estimate).or_else(curve)
     }
 
     /// Drops results of other kinds that have the name of a new one.
@@ -458,8 +461,12 @@ impl Session {
             matches!(statement.kind, StatementKind::Balance(_)) || loaded == Some(Loaded::Balance);
         let of_estimate =
             matches!(statement.kind, StatementKind::Estimate(_)) || loaded == Some(Loaded::Estimate);
-        if !of_fit {
+        let joint = self.planned.iter().any(|p| p.name == name && p.joint.is_some());
+        if !of_fit || joint {
             self.results.shift_remove(name);
+        }
+        if !of_fit || !joint {
+            self.joint_results.shift_remove(name);
         }
         if !of_balance {
             self.balanced_results.shift_remove(name);
@@ -472,10 +479,12 @@ impl Session {
     /// Drops what was planned and failed, and results of what is no longer planned.
     fn without_the_failed(&mut self) {
         let (fits, balanced) = (&self.results, &self.balanced_results);
-        self.planned.retain(|p| fits.contains_key(&p.name));
+        let joint = &self.joint_results;
+        self.planned.retain(|p| fits.contains_key(&p.name) || joint.contains_key(&p.name));
         self.balances.retain(|b| balanced.contains_key(&b.name));
         let (planned, balances) = (&self.planned, &self.balances);
         self.results.retain(|name, _| planned.iter().any(|p| &p.name == name));
+        self.joint_results.retain(|name, _| planned.iter().any(|p| &p.name == name));
         self.balanced_results.retain(|name, _| balances.iter().any(|b| &b.name == name));
     }
 }
@@ -508,7 +517,7 @@ impl Sink for Judge<'_> {
             }
             Event::Test(test) => self.failed |= !test.failures.is_empty(),
             Event::Show(_, value) => self.shown = Some((*value).clone()),
-            Event::Fit(..) | Event::Loaded(..) | Event::Resumed(..) | Event::Saved(_) => {}
+            Event::Fit(..) | Event::Joint(..) | Event::Loaded(..) | Event::Resumed(..) | Event::Saved(_) => {}
         }
         self.sink.event(event, sources);
     }

@@ -77,6 +77,7 @@ impl Session {
             model,
             schedule: None,
             prior: None,
+            joint: None,
             hold_out: None,
             control,
             span,
@@ -182,6 +183,14 @@ impl Session {
                 .at(path.span, "to this format")
                 .help(help)
         };
+        let joint = matches!(&value.kind, ExprKind::Name(n)
+            if self.planned.iter().any(|p| p.name == *n && p.joint.is_some()));
+        if joint && ["npz", "npy", "csv", "tsv"].contains(&ending.as_str()) {
+            return Some(refuse(
+                "a fit to several tensors",
+                "save arrays of its tensors, as in `save f.of(X).fitted to \"x.npy\"`".into(),
+            ));
+        }
         match (ending.as_str(), whole) {
             ("npz", false) if !other => Some(refuse(
                 "not the name of a fit, a balance or an estimate",

@@ -5,7 +5,9 @@ use super::{Session, estimate_options, estimators, library};
 use crate::model::family::FAMILIES;
 use crate::plan::method::METHODS as METHODS_OF_FITTING;
 use crate::report::results::estimates::ESTIMATES;
-use crate::report::results::{BALANCE_FIELDS, FIELDS, FUNCTIONS, METHODS, OBSERVABLES, QUESTIONS, WHOLES};
+use crate::report::results::{
+    BALANCE_FIELDS, FIELDS, FUNCTIONS, JOINT_FIELDS, METHODS, OBSERVABLES, OF, QUESTIONS, WHOLES,
+};
 use crate::text::ast::{Statement, StatementKind};
 use crate::text::{Code, SourceId, parse, suggest, tokens};
 
@@ -115,6 +117,10 @@ pub fn groups() -> Vec<Group> {
             topics: FUNCTIONS.iter().map(|f| pair(f.name, f.about)).collect(),
         },
         Group {
+            title: "results of a joint fit",
+            topics: JOINT_FIELDS.iter().map(|f| pair(f.name, f.about)).chain([pair(OF.0, OF.2)]).collect(),
+        },
+        Group {
             title: "results of a balance",
             topics: BALANCE_FIELDS.iter().map(|f| pair(f.name, f.about)).collect(),
         },
@@ -174,6 +180,10 @@ fn result(wanted: &str, session: &Session) -> Option<String> {
     };
     let own = |usage: &str| usage.split_once('.').map_or(usage, |(_, own)| own).replace('|', "\\|");
     let (chapter, rows) = match &statement.kind {
+        StatementKind::Fit(fit) if fit.targets.len() > 1 => {
+            let fields = JOINT_FIELDS.iter().map(|f| (f.name.to_string(), f.about));
+            ("joint fits", rows(&mut fields.chain([(own(OF.1), OF.2)])))
+        }
         StatementKind::Fit(_) | StatementKind::Load { .. } => {
             let fields = FIELDS.iter().map(|f| (f.name.to_string(), f.about));
             ("results", rows(&mut fields.chain(METHODS.iter().map(|m| (own(m.usage), m.about)))))

@@ -106,6 +106,11 @@ codes! {
     MBA372 Error Program "tables of different shapes";
     MBA373 Error Program "impossible prior";
     MBA374 Error Program "priors that lean on each other";
+    MBA375 Error Program "interaction that no tensor has";
+    MBA376 Error Program "impossible weight";
+    MBA377 Error Program "tensor fitted twice in one fit";
+    MBA378 Warning Program "tensor that shares nothing";
+    MBA379 Error Program "levels that differ between tensors";
     MBA350 Error Program "too many free parameters beside learned coefficients";
     MBA351 Error Program "model cannot be estimated";
     MBA336 Error Program "nothing to draw";
@@ -142,6 +147,8 @@ codes! {
     MBA452 Warning Outcome "level is never observed";
     MBA453 Error Outcome "observed cell without a value";
     MBA454 Error Outcome "mask is neither true nor false";
+    MBA455 Error Program "result of one tensor of a joint fit";
+    MBA458 Error Program "held-out cells of no tensor";
     MBA457 Error Outcome "no cell is held out";
     MBA456 Error Program "condition over too many cells";
     MBA460 Warning Program "condition that holds nowhere";

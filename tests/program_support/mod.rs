@@ -93,6 +93,18 @@ impl Sink for Recorder {
                 );
                 self.fits.push((result.name.clone(), result.fit.status.word(), kl));
             }
+            Event::Joint(result, _) => {
+                let (name, status) = (result.name.clone(), result.joint.status);
+                let data = &result.data;
+                self.text.push_str(&format!(
+                    "fit {name} to {data}: {}, kl {:.9}\n",
+                    status.word(),
+                    result.kl()
+                ));
+                let gap = result.joint.certificate.marginal_gap;
+                assert!(status == Status::Stopped || gap <= 1e-9, "{name}: {:?}", result.joint.certificate);
+                self.fits.push((name, status.word(), result.kl()));
+            }
             Event::Show(label, value) => {
                 self.text.push_str(&show(label, &quiet(value), Style::default()));
                 self.text.push('\n');

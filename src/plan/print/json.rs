@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::plan::schedule::{Instruction, Match, Schedule, Step};
+use crate::plan::schedule::{Instruction, Match, Schedule, Share, Step};
 
 impl Schedule {
     /// Everything the plan knows: atoms, tables, and the program with its prices.
@@ -76,6 +76,20 @@ impl Schedule {
             object.insert("sweep".into(), json!(inner(sweep)));
             object.insert("check".into(), json!(inner(check)));
             object.insert("inward".into(), json!(inner(inward)));
+        }
+        if let (Instruction::Together(work), Some(object)) = (&step.instruction, value.as_object_mut()) {
+            let part = |p: &Share| {
+                json!({
+                    "data": p.name,
+                    "weight": p.weight,
+                    "modes": self.draft.bracket(&p.modes),
+                    "cells": p.cells,
+                    "tables": p.tables.iter().map(|t| self.draft.bracket(t)).collect::<Vec<_>>(),
+                })
+            };
+            object.insert("closed_form".into(), json!(work.closed));
+            object.insert("parameters".into(), json!(work.parameters));
+            object.insert("tensors".into(), json!(work.parts.iter().map(part).collect::<Vec<_>>()));
         }
         if let (Instruction::Learn(learning), Some(object)) = (&step.instruction, value.as_object_mut()) {
             object.insert("coefficients".into(), json!(learning.coefficients));

@@ -9,7 +9,7 @@ use crate::plan::cost::Filtered;
 use crate::plan::draft::Atom;
 use crate::plan::method::METHODS;
 use crate::plan::passes::factor::{factors, filter};
-use crate::plan::schedule::{Instruction, Schedule, Shape};
+use crate::plan::schedule::{Instruction, Schedule, Shape, Together};
 
 impl Schedule {
     /// What will be done and what it will cost, as an indented tree.
@@ -124,6 +124,9 @@ impl Schedule {
             let (operations, moved) = (count(step.operations), bytes(step.bytes));
             writeln!(out, "│  per pass: {operations} operations, {moved} moved")?;
         }
+        if let Some(work) = self.together() {
+            self.write_together(out, work)?;
+        }
         for step in &self.steps {
             if let Instruction::LearnConditionally { coefficients } = &step.instruction {
                 let n = coefficients.len();
@@ -150,6 +153,40 @@ impl Schedule {
             0.0 => writeln!(out),
             lazy => writeln!(out, ", {} more for a result over a whole clique", bytes(lazy)),
         }
+    }
+
+    fn write_together(&self, out: &mut String, work: &Together) -> std::fmt::Result {
+        let draft = &self.draft;
+        for part in &work.parts {
+            let (modes, cells) = (draft.bracket(&part.modes), count(part.cells));
+            write!(out, "├─ {} over {modes}, {cells} cells", part.name)?;
+            if part.weight != 1.0 {
+                write!(out, ", weight {}", part.weight)?;
+            }
+            match part.tables.is_empty() {
+                true => writeln!(out, ": a level")?,
+                false => writeln!(out, ": a level and {}", draft.brackets_in_short(&part.tables))?,
+            }
+        }
+        if work.closed {
+            return writeln!(out, "├─ closed form: each table from the weighted sum of its marginals");
+        }
+        let cells = count(work.parts.iter().map(|p| p.cells).sum());
+        writeln!(
+            out,
+            "├─ sweeps, then Newton steps, over {cells} cells: {} parameters",
+            count(work.parameters)
+        )?;
+        for (scope, along) in &work.smooth {
+            let along = draft.names.get(*along).map_or("", String::as_str);
+            writeln!(out, "│  smooth {} along {along}", draft.bracket(scope))?;
+        }
+        writeln!(
+            out,
+            "│  per pass: {} operations, {} moved",
+            count(self.sweep_operations()),
+            bytes(self.sweep_bytes())
+        )
     }
 
     fn write_cliques(&self, out: &mut String, atom: &Atom) -> std::fmt::Result {

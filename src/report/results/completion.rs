@@ -91,31 +91,46 @@ pub fn undetermined(result: &FitResult) -> Value {
     Value::Table(rows)
 }
 
+/// Calls `visit` with the place, the value and the fitted value of every held-out cell that can occur; the fitted
+/// value is nan where the others do not determine it.
+///
+/// # Errors
+/// Null, with the reason, when there are none or too many cells.
+pub fn each_hidden(result: &FitResult, mut visit: impl FnMut(usize, f64, f64)) -> Result<(), Value> {
+    let Some(held) = &result.held_out else {
+        let why = "nothing was held out: write `{ hold_out 10% seed 1 }` after the fit";
+        return Err(Value::Null(why.into()));
+    };
+    let Value::Array(fitted) = super::tensors::fitted(result) else {
+        return Err(Value::Null("the cells are more than the memory budget holds".into()));
+    };
+    let known = knowledge(result).unwrap_or_default();
+    let held = held.places.iter().zip(held.values.iter());
+    for (k, x) in held.filter(|(k, _)| known.get(**k) != Some(&Knowledge::Impossible)) {
+        visit(*k, *x, fitted.values[*k]);
+    }
+    Ok(())
+}
+
 /// The parts of what [`held_out`] returns.
 pub const HELD_OUT: [&str; 7] = ["cells", "unidentified", "rmse", "mape", "mae", "kl", "levels"];
 
 /// Errors on the cells that were held out: those that the others determine.
 pub fn held_out(result: &FitResult) -> Value {
-    let Some(held) = &result.held_out else {
-        return Value::Null("nothing was held out: write `{ hold_out 10% seed 1 }` after the fit".into());
-    };
     let modes = &result.fit.model.modes;
     let sizes: Vec<usize> = modes.iter().map(Mode::size).collect();
-    let Value::Array(fitted) = super::tensors::fitted(result) else {
-        return Value::Null("the cells are more than the memory budget holds".into());
-    };
     let mut all = Errors::default();
     let mut levels: Vec<Vec<Errors>> = sizes.iter().map(|n| vec![Errors::default(); *n]).collect();
-    let known = knowledge(result).unwrap_or_default();
-    let held = held.places.iter().zip(held.values.iter());
-    for (k, x) in held.filter(|(k, _)| known.get(**k) != Some(&Knowledge::Impossible)) {
-        let (x, m) = (*x, fitted.values[*k]);
+    let told = each_hidden(result, |k, x, m| {
         all.add(x, m);
-        let mut rest = *k;
+        let mut rest = k;
         for (errors, n) in levels.iter_mut().zip(&sizes).rev() {
             errors[rest % n].add(x, m);
             rest /= n;
         }
+    });
+    if let Err(null) = told {
+        return null;
     }
     let columns = ["mode", "level", "cells", "rmse", "mape", "mae"].map(String::from).to_vec();
     let mut rows = Rows { columns, ..Rows::default() };
@@ -131,19 +146,14 @@ pub fn held_out(result: &FitResult) -> Value {
             ]);
         }
     }
-    Value::Record(vec![
-        ("cells".into(), Value::Count((all.cells + all.unidentified).into())),
-        ("unidentified".into(), Value::Count(all.unidentified.into())),
-        ("rmse".into(), all.rmse()),
-        ("mape".into(), all.mape()),
-        ("mae".into(), all.mae()),
-        ("kl".into(), all.kl()),
-        ("levels".into(), Value::Table(rows)),
-    ])
+    let mut parts = all.record();
+    parts.push(("levels".into(), Value::Table(rows)));
+    Value::Record(parts)
 }
 
+/// Errors over some cells.
 #[derive(Clone, Default)]
-struct Errors {
+pub struct Errors {
     cells: usize,
     positive: usize,
     unidentified: usize,
@@ -155,7 +165,8 @@ struct Errors {
 }
 
 impl Errors {
-    fn add(&mut self, x: f64, m: f64) {
+    /// One more cell: its value, and what the model says.
+    pub fn add(&mut self, x: f64, m: f64) {
         if m.is_nan() {
             self.unidentified += 1;
             return;
@@ -173,6 +184,23 @@ impl Errors {
         }
     }
 
+    /// How many cells there were.
+    pub fn cells(&self) -> usize {
+        self.cells + self.unidentified
+    }
+
+    /// What is shown of them.
+    pub fn record(&self) -> Vec<(String, Value)> {
+        vec![
+            ("cells".into(), Value::Count(self.cells().into())),
+            ("unidentified".into(), Value::Count(self.unidentified.into())),
+            ("rmse".into(), self.rmse()),
+            ("mape".into(), self.mape()),
+            ("mae".into(), self.mae()),
+            ("kl".into(), self.kl()),
+        ]
+    }
+
     fn mean(sum: &Compensated, n: usize, what: &str) -> Value {
         if n == 0 {
             Value::Null(format!("no {what} was held out"))
@@ -181,23 +209,26 @@ impl Errors {
         }
     }
 
-    fn rmse(&self) -> Value {
+    /// The root of the mean squared error.
+    pub fn rmse(&self) -> Value {
         match Self::mean(&self.squares, self.cells, "cell that is determined") {
             Value::Number(x) => Value::Number(x.max(0.0).sqrt()),
             other => other,
         }
     }
 
-    fn mae(&self) -> Value {
+    /// The mean absolute error.
+    pub fn mae(&self) -> Value {
         Self::mean(&self.absolute, self.cells, "cell that is determined")
     }
 
-    fn mape(&self) -> Value {
+    /// The mean relative error over positive cells.
+    pub fn mape(&self) -> Value {
         Self::mean(&self.relative, self.positive, "positive cell that is determined")
     }
 
     /// Σ x ln(x/m) − x + m over the hidden cells, per unit of their mass.
-    fn kl(&self) -> Value {
+    pub fn kl(&self) -> Value {
         let mass = self.mass.value();
         if mass > 0.0 {
             Value::Number(self.divergence.value() / mass)

@@ -2,7 +2,10 @@
 
 use super::FitResult;
 use super::statistics::{df, parameters};
+use crate::model::EnergyModel;
+use crate::plan::Schedule;
 use crate::report::value::{Rows, Value};
+use crate::run::{Certificate, Counters, ZeroMarginals};
 use crate::text::{Code, Diagnostic, Span};
 
 /// The schedule that was run, as a tree.
@@ -32,7 +35,11 @@ pub fn status(result: &FitResult) -> Value {
 
 /// The largest relative marginal gap, and the bound on what is left to gain.
 pub fn certificate(result: &FitResult) -> Value {
-    let certificate = &result.fit.certificate;
+    certificate_of(&result.fit.certificate)
+}
+
+/// The same of any fit.
+pub fn certificate_of(certificate: &Certificate) -> Value {
     let bound = match (certificate.optimality_gap, &certificate.reason) {
         (Some(gap), _) => Value::Number(gap),
         (None, Some(reason)) => Value::Null(reason.clone()),
@@ -46,9 +53,13 @@ pub fn certificate(result: &FitResult) -> Value {
 
 /// Cells of interactions that have no mass in the data.
 pub fn zero_marginals(result: &FitResult) -> Value {
-    let model = &result.fit.model;
+    zeros_of(&result.fit.model, &result.fit.zero_marginals)
+}
+
+/// The same of any fit.
+pub fn zeros_of(model: &EnergyModel, found: &[ZeroMarginals]) -> Value {
     let mut rows = Rows { columns: vec!["interaction".into(), "levels".into()], ..Rows::default() };
-    for zero in &result.fit.zero_marginals {
+    for zero in found {
         for cell in &zero.cells {
             let levels =
                 zero.scope.iter().zip(cell).map(|(m, level)| model.modes[m].label(*level).into_owned());
@@ -71,7 +82,11 @@ pub fn zero_marginals(result: &FitResult) -> Value {
 
 /// Predicted and counted work.
 pub fn cost(result: &FitResult) -> Value {
-    let (fit, schedule) = (&result.fit, &result.fit.schedule);
+    cost_of(&result.fit.counters, &result.fit.schedule)
+}
+
+/// The same of any fit.
+pub fn cost_of(counters: &Counters, schedule: &Schedule) -> Value {
     let columns = ["quantity", "predicted", "counted"].map(String::from).to_vec();
     let row = |what: &str, predicted: f64, counted: f64| {
         vec![Value::Text(what.into()), Value::Number(predicted), Value::Number(counted)]
@@ -79,9 +94,9 @@ pub fn cost(result: &FitResult) -> Value {
     Value::Table(Rows {
         columns,
         rows: vec![
-            row("operations", fit.predicted_operations(), fit.counters.operations),
-            row("bytes moved", fit.predicted_bytes(), fit.counters.bytes),
-            row("peak bytes", schedule.peak, fit.counters.peak),
+            row("operations", counters.predicted.operations, counters.operations),
+            row("bytes moved", counters.predicted.bytes, counters.bytes),
+            row("peak bytes", schedule.peak, counters.peak),
         ],
         notes: Vec::new(),
     })
@@ -89,6 +104,9 @@ pub fn cost(result: &FitResult) -> Value {
 
 /// What `show f` shows: the fit in a few lines.
 pub fn summary(result: &FitResult) -> Value {
+    if result.joint.is_some() {
+        return super::joint::part_summary(result);
+    }
     if super::coefficients::out_of_reach(result, "kl").is_some() {
         return Value::Record(vec![
             ("model".to_string(), Value::Text(result.fit.model.name.clone())),

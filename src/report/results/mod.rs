@@ -5,6 +5,7 @@
 //! | [`FIELDS`] | `f.kl`, `f.df`, … | `divergence.rs`, `statistics.rs`, `thermodynamics.rs`, `tensors.rs`, `diagnosis.rs` |
 //! | [`METHODS`] | `f.marginal(a, b)`, … | `probabilities.rs`, `statistics.rs`, `tensors.rs` |
 //! | [`OBSERVABLES`], [`WHOLES`], [`QUESTIONS`] | `m.heat_capacity`, `m.mean(a * b)`, … of models with known energies | `ensemble.rs`, `quantity.rs`, `sweep.rs` |
+//! | [`JOINT_FIELDS`] | `J.divergence`, … of a fit to several tensors | `joint.rs` |
 //! | [`BALANCE_FIELDS`] | `B.kl`, … of a balanced tensor | `balanced.rs` |
 //! | [`FUNCTIONS`] | `compare(f, g)`, … | `compare.rs`, `interactions.rs` |
 
@@ -20,6 +21,7 @@ mod ensemble;
 pub mod estimates;
 mod evaluate;
 mod interactions;
+mod joint;
 mod probabilities;
 mod quantity;
 mod statistics;
@@ -38,8 +40,10 @@ pub use evaluate::{
     Environment, LAST, Object, check, evaluate, evaluate_ensemble, kind, number, object, tensor_fields,
     thermal, unwrap_model,
 };
+pub use joint::{JOINT_FIELDS, JointField, JointResult, OF};
 pub use statistics::{for_each_cell, hidden_boundary};
 pub use sweep::Curve;
+pub use tensors::fitted;
 
 use std::sync::Arc;
 
@@ -57,6 +61,8 @@ pub struct FitResult {
     pub fit: Arc<Fit>,
     /// The data.
     pub tensor: Arc<Tensor>,
+    /// The joint fit that it is a part of.
+    pub joint: Option<Arc<str>>,
     /// What was hidden from it, and the tensor it was hidden from.
     pub held_out: Option<HeldOut>,
     /// How it was asked for, for the fits that some results need besides.

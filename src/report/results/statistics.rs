@@ -158,7 +158,7 @@ pub fn for_each_cell(tensor: &Tensor, mut visit: impl FnMut(&[usize], f64)) {
 }
 
 /// Σ x log q = −total × (entropy of the data + KL).
-fn log_likelihood_of_fit(result: &FitResult) -> f64 {
+pub fn log_likelihood_of_fit(result: &FitResult) -> f64 {
     -result.fit.total * (result.fit.data_entropy + result.fit.kl)
 }
 

@@ -114,6 +114,57 @@ pub fn by_rows(
     Ok((inside, echelon.rank()))
 }
 
+/// The space that rows of zeros and ones span, rows being given as lists of columns.
+pub struct Span {
+    /// Two random vectors that every row sends to zero.
+    vectors: [Vec<u32>; 2],
+    /// Its dimension.
+    pub rank: usize,
+}
+
+impl Span {
+    /// The space of `rows` rows over so many columns. Only rows that are not in the space of those before are
+    /// eliminated; O(rows) for each round besides.
+    ///
+    /// # Errors
+    /// Why it is not known: the elimination would be too large.
+    pub fn of(rows: usize, row: impl Fn(usize) -> Vec<usize> + Sync, columns: usize) -> Result<Span, String> {
+        if columns > COLUMNS {
+            return Err(format!("the mask is not analysed for more than {COLUMNS} parameters"));
+        }
+        let mut echelon = Echelon::new(columns);
+        // rows that bring a column nobody has seen need no test
+        let mut seen = vec![false; columns];
+        for r in (0..rows).map(&row) {
+            if r.iter().any(|c| !seen[*c]) {
+                r.iter().for_each(|c| seen[*c] = true);
+                echelon.insert(&r)?;
+            }
+        }
+        let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
+        let vectors = loop {
+            echelon.pack()?;
+            let vectors = [echelon.null(&mut stream), echelon.null(&mut stream)];
+            let outside = |r: &usize| vectors.iter().any(|v| !vanishes(v, &row(*r)));
+            let wrong: Vec<usize> = (0..rows).into_par_iter().filter(outside).collect();
+            if wrong.is_empty() {
+                break vectors;
+            }
+            // spread over all of them, so that most of a batch is independent
+            let step = wrong.len().div_ceil(512);
+            for r in wrong.iter().step_by(step) {
+                echelon.insert(&row(*r))?;
+            }
+        };
+        Ok(Span { vectors, rank: echelon.rank() })
+    }
+
+    /// Whether a row lies in the space.
+    pub fn holds(&self, row: &[usize]) -> bool {
+        self.vectors.iter().all(|v| vanishes(v, row))
+    }
+}
+
 /// Sets of modes outside `masked` that lie in some generator, the empty one included.
 fn crossed_sets(generators: &[Scope], masked: &Scope) -> Result<Vec<Scope>, String> {
     let mut sets = std::collections::BTreeSet::from([Scope::empty()]);
@@ -257,41 +308,12 @@ impl Class<'_> {
             indices.push((at, columns));
             columns += cells;
         }
-        if columns > COLUMNS {
-            return Err(format!("the mask is not analysed for more than {COLUMNS} parameters"));
-        }
         let row = |k: usize| -> Vec<usize> { indices.iter().map(|(at, start)| start + at(k)).collect() };
-        let rows: Vec<Vec<usize>> = self.rows().map(row).collect();
-        let mut echelon = Echelon::new(columns);
-        // rows that bring a column nobody has seen need no test
-        let mut seen = vec![false; columns];
-        for r in &rows {
-            if r.iter().any(|c| !seen[*c]) {
-                r.iter().for_each(|c| seen[*c] = true);
-                echelon.insert(r)?;
-            }
-        }
-        let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
-        let vectors = loop {
-            echelon.pack()?;
-            let vectors = [echelon.null(&mut stream), echelon.null(&mut stream)];
-            let wrong: Vec<&Vec<usize>> =
-                rows.par_iter().filter(|r| vectors.iter().any(|v| !vanishes(v, r))).collect();
-            if wrong.is_empty() {
-                break vectors;
-            }
-            // spread over all of them, so that most of a batch is independent
-            let step = wrong.len().div_ceil(512);
-            for r in wrong.iter().step_by(step) {
-                echelon.insert(r)?;
-            }
-        };
-        let determined = known
-            .par_iter()
-            .enumerate()
-            .map(|(k, known)| *known || vectors.iter().all(|v| vanishes(v, &row(k))))
-            .collect();
-        Ok(Found { determined: Some(determined), rank: echelon.rank() })
+        let observed: Vec<usize> = self.rows().collect();
+        let span = Span::of(observed.len(), |r| row(observed[r]), columns)?;
+        let determined =
+            known.par_iter().enumerate().map(|(k, known)| *known || span.holds(&row(k))).collect();
+        Ok(Found { determined: Some(determined), rank: span.rank })
     }
 
     /// Cells that follow from observed ones by completing cubes, round after round; none when all do. Sound,

@@ -14,6 +14,34 @@ use crate::model::table::strides;
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::sum::{Compensated, dot};
 
+/// Cells, each the sum of a few parameters, with an exposure and a target.
+pub trait Design: Sync {
+    /// The sum of the parameters of every cell.
+    fn spread(&self, parameters: &[f64]) -> Vec<f64>;
+    /// For every parameter, the sum of `values` over its cells, in an order of its own.
+    fn gather(&self, parameters: usize, values: impl Fn(usize) -> f64 + Sync) -> Vec<f64>;
+    /// For every parameter, the sum of the targets of its cells.
+    fn targets(&self, parameters: usize) -> Vec<f64>;
+    /// exp of each logarithm, times what multiplies the model there.
+    fn exposed(&self, logs: Vec<f64>) -> Vec<f64>;
+}
+
+impl Design for Rows {
+    fn spread(&self, parameters: &[f64]) -> Vec<f64> {
+        Rows::spread(self, parameters)
+    }
+    fn gather(&self, parameters: usize, values: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+        Rows::gather(self, parameters, values)
+    }
+    fn targets(&self, parameters: usize) -> Vec<f64> {
+        Rows::gather(self, parameters, |r| self.target[r])
+    }
+    fn exposed(&self, mut logs: Vec<f64>) -> Vec<f64> {
+        logs.iter_mut().zip(&self.weight).for_each(|(l, w)| *l = l.exp() * w);
+        logs
+    }
+}
+
 /// A penalty on differences between neighbouring levels of one axis of a table, less their means over all
 /// others: what they have in common is free.
 #[derive(Debug, Clone)]
@@ -101,9 +129,9 @@ pub struct Optimum {
     pub passes: usize,
 }
 
-struct Problem<'a> {
+struct Problem<'a, D> {
     tables: &'a Tables,
-    rows: &'a Rows,
+    rows: &'a D,
     penalties: &'a [Penalty],
     /// Sum of targets of each parameter.
     target: Vec<f64>,
@@ -113,7 +141,7 @@ struct Problem<'a> {
 /// Most applications of H in one step.
 const MOST: usize = 1000;
 
-impl Problem<'_> {
+impl<D: Design> Problem<'_, D> {
     fn table(&self, block: usize, parameters: &[f64]) -> Vec<f64> {
         self.tables.blocks[block].place.iter().map(|p| parameters[*p as usize]).collect()
     }
@@ -140,9 +168,7 @@ impl Problem<'_> {
     /// wQ of every row.
     fn model(&mut self, parameters: &[f64]) -> Vec<f64> {
         self.passes += 1;
-        let mut q = self.rows.spread(parameters);
-        q.iter_mut().zip(&self.rows.weight).for_each(|(l, w)| *l = l.exp() * w);
-        q
+        self.rows.exposed(self.rows.spread(parameters))
     }
 
     fn objective(&self, parameters: &[f64], q: &[f64]) -> f64 {
@@ -220,15 +246,40 @@ pub fn minimise(
     control: &Control,
     observer: &mut dyn Observer,
 ) -> Optimum {
-    let target = rows.gather(tables.parameters, |r| rows.target[r]);
+    let target = rows.targets(tables.parameters);
     let largest = target.iter().fold(0.0f64, |m, t| m.max(*t)).max(f64::MIN_POSITIVE);
+    let scale = vec![largest; target.len()];
     let mut problem = Problem { tables, rows, penalties, target, passes: 0 };
-    let mut parameters = start(&mut problem);
+    let parameters = start(&mut problem);
+    descend(problem, parameters, &scale, 0, control, observer)
+}
+
+/// As [`minimise`], from these parameters and after so many sweeps; the gap of a parameter is relative to its
+/// `scale`.
+pub fn minimise_from<D: Design>(
+    (tables, rows, penalties): (&Tables, &D, &[Penalty]),
+    (parameters, scale, sweeps): (Vec<f64>, &[f64], usize),
+    control: &Control,
+    observer: &mut dyn Observer,
+) -> Optimum {
+    let target = rows.targets(tables.parameters);
+    let problem = Problem { tables, rows, penalties, target, passes: 0 };
+    descend(problem, parameters, scale, sweeps, control, observer)
+}
+
+fn descend<D: Design>(
+    mut problem: Problem<D>,
+    mut parameters: Vec<f64>,
+    scale: &[f64],
+    sweeps: usize,
+    control: &Control,
+    observer: &mut dyn Observer,
+) -> Optimum {
     let mut q = problem.model(&parameters);
     let mut value = problem.objective(&parameters, &q);
-    let (mut steps, mut interrupted) = (0, false);
+    let (mut steps, mut interrupted) = (sweeps, false);
     let mut gradient = problem.gradient(&parameters, &q);
-    let gap_of = |g: &[f64]| g.iter().fold(0.0f64, |m, g| m.max(g.abs())) / largest;
+    let gap_of = |g: &[f64]| g.iter().zip(scale).fold(0.0f64, |m, (g, s)| m.max(g.abs() / s));
     let mut gap = gap_of(&gradient);
     while gap > control.tolerance && steps < control.max_sweeps && !interrupted {
         steps += 1;
@@ -274,7 +325,7 @@ pub fn minimise(
 }
 
 /// Tables of one, and then one sweep of proportional fitting in which no table moves far.
-fn start(problem: &mut Problem) -> Vec<f64> {
+fn start(problem: &mut Problem<Rows>) -> Vec<f64> {
     let mut parameters = vec![0.0; problem.tables.parameters];
     let Some(block) = problem.tables.blocks.first() else { return parameters };
     let (mass, weight): (f64, f64) =
@@ -294,7 +345,12 @@ fn start(problem: &mut Problem) -> Vec<f64> {
 
 /// The bound of the module's documentation. What is left of the Newton equations can be worth no more than its
 /// size times how far the parameters are from the best ones, for which their own spread stands.
-fn bound(problem: &mut Problem, parameters: &[f64], q: &[f64], gradient: &[f64]) -> Result<f64, String> {
+fn bound<D: Design>(
+    problem: &mut Problem<D>,
+    parameters: &[f64],
+    q: &[f64],
+    gradient: &[f64],
+) -> Result<f64, String> {
     let (d, left) = problem.solve(q, gradient, 1e-9);
     let (low, high) = parameters
         .iter()

@@ -155,7 +155,7 @@ pub fn execute(
 }
 
 /// Every value of a tensor, row-major.
-fn values(tensor: &Tensor, sizes: &[usize]) -> Vec<f64> {
+pub(in crate::run) fn values(tensor: &Tensor, sizes: &[usize]) -> Vec<f64> {
     let cells: usize = sizes.iter().product();
     let mut out = vec![0.0; cells];
     match &*tensor.storage {
@@ -233,7 +233,8 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
     }
 }
 
-fn zeros(tables: &Tables, gone: &[bool]) -> Vec<ZeroMarginals> {
+/// The cells of each table whose parameters are gone.
+pub(in crate::run) fn zeros(tables: &Tables, gone: &[bool]) -> Vec<ZeroMarginals> {
     let mut found = Vec::new();
     for block in &tables.blocks {
         let places = || (0..block.place.len()).filter(|k| gone[block.place[*k] as usize]);
@@ -248,7 +249,7 @@ fn zeros(tables: &Tables, gone: &[bool]) -> Vec<ZeroMarginals> {
 }
 
 /// The distribution with these potentials beside the fixed ones.
-pub(super) fn distribution(
+pub(in crate::run) fn distribution(
     model: &EnergyModel,
     potentials: Vec<Table>,
 ) -> Result<Distribution, Vec<Diagnostic>> {

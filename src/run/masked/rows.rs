@@ -104,7 +104,7 @@ impl Rows {
     }
 
     /// Keeps the rows that pass.
-    pub fn retain(&mut self, pass: impl Fn(&[u32]) -> bool) {
+    pub fn retain(&mut self, mut pass: impl FnMut(&[u32]) -> bool) {
         let kept: Vec<usize> = (0..self.len()).filter(|r| pass(self.row(*r))).collect();
         if kept.len() == self.len() {
             return;

@@ -339,6 +339,7 @@ impl Session {
             name: planned.name.clone(),
             fit: Arc::new(fit),
             tensor: Arc::new(tensor),
+            joint: None,
             held_out: None,
             control: planned.control,
             memory: self.options.memory,

@@ -8,7 +8,7 @@ use super::lines::{About, Line, Rule, list, number};
 use super::model::{self, bracket};
 use crate::model::{Mode, Scope};
 use crate::plan::hypergraph::maximal;
-use crate::report::results::{BalanceResult, FitResult};
+use crate::report::results::{BalanceResult, FitResult, JointResult};
 
 /// Of more interactions than this, each marginal is kept as one number.
 const MOST_MARGINALS: usize = 64;
@@ -45,6 +45,32 @@ pub(super) fn lines(result: &FitResult, whole: bool) -> Vec<Line> {
         let fitted: Vec<f64> = table.values.iter().map(|q| q * fit.total).collect();
         let own = array::lines("fitted", &model.modes, &fitted, whole);
         lines.extend(own.into_iter().map(|l| l.scaled(fit.total)));
+    }
+    lines
+}
+
+/// The lines of a joint fit: the model, how the whole ended, and the fitted cells of each tensor.
+pub(super) fn lines_of_joint(result: &JointResult, whole: bool) -> Vec<Line> {
+    let joint = &result.joint;
+    let mut lines = model::lines(&joint.model);
+    lines.push(Line::exact("status", joint.status.word()));
+    if let Ok(rank) = &joint.rank {
+        let count = crate::report::Value::Count(rank.clone());
+        lines.push(Line::exact("rank", crate::report::json::value(&count)));
+    }
+    lines.push(Line::number("kl", result.kl()));
+    for (part, weight) in result.parts.iter().zip(&result.weights) {
+        let (fit, name) = (&part.fit, &part.tensor.name);
+        lines.push(Line::number(format!("weight of {name}"), *weight));
+        lines.push(Line::number(format!("total of {name}"), fit.total));
+        lines.push(Line::number(format!("kl of {name}"), fit.kl));
+        if crate::plan::cells(&fit.model) > MOST_CELLS.into() {
+            continue;
+        }
+        if let crate::report::Value::Array(fitted) = crate::report::results::fitted(part) {
+            let own = array::lines(&format!("fitted {name}"), &fitted.modes, &fitted.values, whole);
+            lines.extend(own.into_iter().map(|l| l.scaled(fit.total)));
+        }
     }
     lines
 }

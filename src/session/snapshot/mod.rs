@@ -93,6 +93,11 @@ pub fn lines_of(expr: &Expr, session: &Session, whole: bool) -> Result<Vec<Line>
         return Ok(fit::lines(result, whole));
     }
     if let ExprKind::Name(name) = &expr.kind
+        && let Some(result) = session.joint_results.get(name)
+    {
+        return Ok(fit::lines_of_joint(result, whole));
+    }
+    if let ExprKind::Name(name) = &expr.kind
         && let Some(result) = session.balanced_results.get(name)
     {
         return Ok(fit::lines_of_balance(result, whole));

@@ -2,7 +2,6 @@
 
 use super::{Command, Takes, doc};
 use crate::command::repl::{Next, Repl};
-use crate::plan::hypergraph;
 use crate::session::PlannedFit;
 use crate::text::suggest;
 
@@ -59,7 +58,7 @@ fn interactions(planned: &PlannedFit) -> String {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!("{}{more}", names.join(" "))
     };
-    let free = hypergraph::maximal(&model.free_scopes());
+    let free = planned.tables();
     let fixed: Vec<_> = model
         .interactions
         .iter()
@@ -73,7 +72,8 @@ fn interactions(planned: &PlannedFit) -> String {
     if !fixed.is_empty() {
         out.push_str(&format!("  with energy {}\n", listed(&fixed)));
     }
-    out.push_str(&format!("  parameters  {}\n", crate::plan::parameters(model)));
-    out.push_str(&format!("  df          {}\n", crate::plan::degrees_of_freedom(model)));
+    if let Some((parameters, df)) = planned.size() {
+        out.push_str(&format!("  parameters  {parameters}\n  df          {df}\n"));
+    }
     out
 }

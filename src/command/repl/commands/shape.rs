@@ -53,6 +53,7 @@ fn of_data(repl: &Repl, name: &str) -> Option<String> {
 fn of(object: &Object) -> Option<String> {
     match object {
         Object::Fit(fit) => Some(of_modes(&fit.fit.model.modes)),
+        Object::Joint(joint) => Some(of_modes(&joint.joint.model.modes)),
         Object::Balanced(balanced) => Some(of_modes(&balanced.fit.fit.model.modes)),
         Object::Estimate(estimate) => Some(of_modes(&estimate.modes)),
         Object::Ensemble(ensemble) => Some(of_modes(&ensemble.model.modes)),

@@ -31,6 +31,9 @@ fn describe(object: &Object) -> String {
         Object::Fit(fit) => {
             format!("a fit to `{}` over {}", fit.tensor.name, shape::of_modes(&fit.fit.model.modes))
         }
+        Object::Joint(joint) => {
+            format!("a fit to {} over {}", joint.data, shape::of_modes(&joint.joint.model.modes))
+        }
         Object::Balanced(balanced) => {
             format!("a balanced tensor over {}", shape::of_modes(&balanced.fit.fit.model.modes))
         }

@@ -10,6 +10,7 @@ use crate::report::results::arguments::{Given, find_level};
 use crate::report::results::balanced::{MEAN, mean, no_such_result, shared};
 use crate::report::results::coefficients::out_of_reach;
 use crate::report::results::ensemble::{QUESTIONS, TRANSFORMS};
+use crate::report::results::joint::{OF, not_of_joint_fits, not_of_the_whole, which};
 use crate::report::results::{FIELDS, FUNCTIONS, METHODS, ensemble, estimates};
 use crate::report::value::{Array, Value};
 use crate::run::Ensemble;
@@ -27,6 +28,17 @@ pub(super) fn call(
         ExprKind::Field(base, name) => {
             let fit = match object(base, environment)? {
                 Object::Fit(fit) => fit,
+                Object::Joint(joint) => {
+                    let tensors: Vec<String> = joint.parts.iter().map(|p| p.tensor.name.clone()).collect();
+                    if name.name != OF.0 {
+                        return Err(not_of_the_whole(&name.name, &joint.name, &tensors, name.span));
+                    }
+                    let wanted = which(&joint.name, &tensors, arguments, span)?;
+                    let part = joint.parts.iter().find(|p| p.tensor.name == wanted);
+                    return part.map(|p| Object::Fit(Box::new(p.clone()))).ok_or_else(|| {
+                        Diagnostic::new(Code::MBA901, "a tensor that is not there").at(span, "here")
+                    });
+                }
                 Object::Estimate(estimate) => {
                     return estimates::method(&estimate, name, arguments, span).map(Object::Value);
                 }
@@ -97,6 +109,13 @@ pub(super) fn call(
                 let mut fits = Vec::new();
                 for argument in arguments {
                     match object(&argument.value, environment)? {
+                        Object::Joint(joint) if name == "plan" => {
+                            return Ok(Object::Value(Value::Text(joint.joint.schedule.tree())));
+                        }
+                        Object::Joint(_) => return Err(not_of_joint_fits(name, argument.value.span)),
+                        Object::Fit(fit) if fit.joint.is_some() && name != "plan" => {
+                            return Err(not_of_joint_fits(name, argument.value.span));
+                        }
                         Object::Fit(fit) => fits.push(*fit),
                         _ => return Err(not_a_fit(name, function.usage, argument.value.span)),
                     }

@@ -4,12 +4,13 @@ use super::calls::{ask, asked_of_ensembles, kl_usage, not_a_fit, takes_none, unk
 use super::models::{model_with, not_a_model, of_ensembles, temperature, unknown_observable};
 use super::names::{TENSOR_FIELDS, unknown_name, unknown_result, unknown_tensor_field};
 use super::{Environment, LAST, Object, object};
-use crate::model::constant;
 use crate::model::declarations::unknown;
+use crate::model::{Mode, constant};
 use crate::plan::summation::Carry;
 use crate::report::results::arguments::{Given, find_level};
 use crate::report::results::balanced::{BALANCE_FIELDS, no_such_result, shared};
 use crate::report::results::ensemble::{OBSERVABLES, QUESTIONS, TRANSFORMS};
+use crate::report::results::joint::{JOINT_FIELDS, OF, not_of_joint_fits, not_of_the_whole, which};
 use crate::report::results::{FIELDS, FUNCTIONS, METHODS, estimates};
 use crate::text::ast::{Argument, Expr, ExprKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
@@ -56,8 +57,16 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         }
         ExprKind::Field(base, field) => {
             check(base, environment, diagnostics);
-            if let ExprKind::Name(name) = &base.kind {
-                if environment.curve_names().contains(name) {
+            if part_of(base, environment).is_some() {
+                if !FIELDS.iter().any(|f| f.name == field.name) && !of_ensembles(&field.name) {
+                    diagnostics.push(unknown_result(&field.name, field.span));
+                }
+            } else if let ExprKind::Name(name) = &base.kind {
+                if let Some(tensors) = environment.tensors_of(name) {
+                    if !JOINT_FIELDS.iter().any(|f| f.name == field.name) {
+                        diagnostics.push(not_of_the_whole(&field.name, name, &tensors, field.span));
+                    }
+                } else if environment.curve_names().contains(name) {
                     if !OBSERVABLES.iter().any(|o| o.name == field.name) {
                         diagnostics.push(unknown_observable(&field.name, field.span, "a sweep"));
                     }
@@ -88,7 +97,7 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
                 && let ExprKind::Name(fit) = &fit.kind
                 && ["fitted", "reconstruction", "residuals"].contains(&field.name.as_str())
             {
-                check_modes(arguments, fit, environment, diagnostics);
+                check_modes(arguments, (fit, environment.modes_of(fit).as_deref()), environment, diagnostics);
             }
         }
         ExprKind::Unary(_, operand) => check(operand, environment, diagnostics),
@@ -130,6 +139,15 @@ pub fn check(expr: &Expr, environment: &dyn Environment, diagnostics: &mut Vec<D
         | ExprKind::Nan
         | ExprKind::Missing => {}
     }
+}
+
+/// The tensor that `f.of(Y)` asks for, by its form.
+fn part_of<'e>(expr: &'e Expr, environment: &dyn Environment) -> Option<&'e str> {
+    let ExprKind::Call { callee, arguments, .. } = &expr.kind else { return None };
+    let ExprKind::Field(base, method) = &callee.kind else { return None };
+    let ExprKind::Name(name) = &base.kind else { return None };
+    let tensors = environment.tensors_of(name).filter(|_| method.name == OF.0)?;
+    which(name, &tensors, arguments, expr.span).ok()
 }
 
 /// Whether an expression is a model with known energies, by its form.
@@ -199,11 +217,11 @@ pub(super) fn check_ensemble(
 /// Checks that arguments name modes of a fit, before a colon or bare, and levels of those modes.
 pub(super) fn check_modes(
     arguments: &[Argument],
-    fit: &str,
+    (fit, modes): (&str, Option<&[Mode]>),
     environment: &dyn Environment,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let Some(modes) = environment.modes_of(fit) else { return };
+    let Some(modes) = modes else { return };
     let labels: Vec<&str> = modes.iter().map(|m| m.name.as_str()).collect();
     for argument in arguments {
         let mut names = Vec::new();
@@ -277,14 +295,28 @@ pub(super) fn check_call(
                 }
                 return;
             }
-            let ExprKind::Name(fit) = &base.kind else { return };
-            if environment.balance_names().contains(fit)
+            let part = part_of(base, environment);
+            let fit = match (&base.kind, part) {
+                (_, Some(tensor)) => tensor,
+                (ExprKind::Name(fit), None) => fit.as_str(),
+                _ => return,
+            };
+            if let (Some(tensors), None) = (environment.tensors_of(fit), part) {
+                diagnostics.extend(if method.name == OF.0 {
+                    which(fit, &tensors, arguments, span).err()
+                } else {
+                    Some(not_of_the_whole(&method.name, fit, &tensors, method.span))
+                });
+                return;
+            }
+            if environment.balance_names().iter().any(|b| b == fit)
+                && part.is_none()
                 && shared(&method.name).is_none()
                 && method.name != "mean"
             {
                 diagnostics.push(no_such_result(&method.name, method.span));
             }
-            if !environment.fit_names().contains(fit) {
+            if part.is_none() && !environment.fit_names().iter().any(|f| f == fit) {
                 return;
             }
             let Some(found) = METHODS.iter().find(|m| m.name == method.name) else {
@@ -302,8 +334,12 @@ pub(super) fn check_call(
             let about_modes =
                 ["marginal", "conditional", "probability", "mutual_information"].contains(&found.name);
             if about_modes {
-                check_modes(arguments, fit, environment, diagnostics);
-                check_modes(condition, fit, environment, diagnostics);
+                let modes = match part {
+                    Some(tensor) => environment.modes_of_tensor(tensor),
+                    None => environment.modes_of(fit),
+                };
+                check_modes(arguments, (fit, modes.as_deref()), environment, diagnostics);
+                check_modes(condition, (fit, modes.as_deref()), environment, diagnostics);
             }
             if found.name == "mutual_information" && arguments.len() != 2 {
                 diagnostics.push(
@@ -338,6 +374,14 @@ pub(super) fn check_call(
             for argument in arguments {
                 let errors = diagnostics.len();
                 check(&argument.value, environment, diagnostics);
+                let whole =
+                    matches!(&argument.value.kind, ExprKind::Name(n) if environment.tensors_of(n).is_some());
+                if (whole || part_of(&argument.value, environment).is_some())
+                    && function.is_some_and(|f| f.name != "plan")
+                {
+                    diagnostics.push(not_of_joint_fits(name, argument.value.span));
+                    continue;
+                }
                 if let (Some(function), ExprKind::Name(fit)) = (function, &argument.value.kind)
                     && diagnostics.len() == errors
                     && fit != LAST

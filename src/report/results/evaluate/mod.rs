@@ -26,6 +26,7 @@ use crate::report::results::balanced::{BALANCE_FIELDS, BalanceResult, balance_su
 use crate::report::results::coefficients::out_of_reach;
 use crate::report::results::completion;
 use crate::report::results::estimates::EstimateResult;
+use crate::report::results::joint::{JOINT_FIELDS, JointResult, joint_summary, not_of_the_whole, shared};
 use crate::report::results::{Curve, FIELDS, FitResult, ensemble, estimates, summary};
 use crate::report::value::{Array, Value};
 use crate::run::Ensemble;
@@ -36,6 +37,18 @@ use crate::text::{Code, Diagnostic, Span};
 pub trait Environment {
     /// The fit of this name.
     fn fit(&self, name: &str) -> Option<FitResult>;
+    /// The joint fit of this name.
+    fn joint(&self, _name: &str) -> Option<JointResult> {
+        None
+    }
+    /// The tensors of the joint fit of this name that is there, or will be.
+    fn tensors_of(&self, _joint: &str) -> Option<Vec<String>> {
+        None
+    }
+    /// The modes of data, when they are known.
+    fn modes_of_tensor(&self, _tensor: &str) -> Option<Vec<Mode>> {
+        None
+    }
     /// The balanced tensor of this name.
     fn balanced(&self, name: &str) -> Option<BalanceResult>;
     /// The names of all balanced tensors that are there, or will be.
@@ -98,6 +111,8 @@ pub enum Object {
     Value(Value),
     /// A fit, whose results can be asked for.
     Fit(Box<FitResult>),
+    /// A fit to several tensors.
+    Joint(Box<JointResult>),
     /// A balanced tensor.
     Balanced(Box<BalanceResult>),
     /// Data.
@@ -126,6 +141,7 @@ impl Object {
         match self {
             Object::Value(value) => Ok(value),
             Object::Fit(fit) => Ok(summary(&fit)),
+            Object::Joint(joint) => Ok(joint_summary(&joint)),
             Object::Ensemble(ensemble) => ensemble::summary(&ensemble),
             Object::Curve(curve) => curve.table(),
             Object::Balanced(balanced) => Ok(balance_summary(&balanced)),
@@ -187,6 +203,13 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
                 Some(values) => curve.column(&name.name, values?),
                 None => return Err(unknown_observable(&name.name, name.span, "a sweep")),
             },
+            Object::Joint(joint) => match JOINT_FIELDS.iter().find(|f| f.name == name.name) {
+                Some(field) => (field.read)(&joint),
+                None => {
+                    let tensors: Vec<String> = joint.parts.iter().map(|p| p.tensor.name.clone()).collect();
+                    return Err(not_of_the_whole(&name.name, &joint.name, &tensors, name.span));
+                }
+            },
             Object::Balanced(balanced) => match BALANCE_FIELDS.iter().find(|f| f.name == name.name) {
                 Some(field) => (field.read)(&balanced),
                 None => return Err(no_such_result(&name.name, name.span)),
@@ -198,7 +221,7 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
             // where nothing was held out there is nothing to take a part of, and the reason is that of the whole
             Object::Value(Value::Null(why))
                 if matches!(&base.kind, ExprKind::Field(_, f) if f.name == "held_out")
-                    && completion::HELD_OUT.contains(&name.name.as_str()) =>
+                    && (completion::HELD_OUT.contains(&name.name.as_str()) || name.name == "tensors") =>
             {
                 Value::Null(why)
             }
@@ -250,5 +273,5 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
 /// that need cells which the observed ones do not determine.
 fn beyond(fit: &FitResult, name: &str) -> Option<Value> {
     let open = || completion::WHOLE.contains(&name).then(|| completion::gaps(fit)).flatten();
-    out_of_reach(fit, name).or_else(|| open().map(Value::Null))
+    out_of_reach(fit, name).or_else(|| shared(fit, name)).or_else(|| open().map(Value::Null))
 }

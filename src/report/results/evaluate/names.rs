@@ -20,6 +20,9 @@ pub(super) fn named(name: &str, span: Span, environment: &dyn Environment) -> Re
     if let Some(fit) = environment.fit(name) {
         return Ok(Object::Fit(Box::new(fit)));
     }
+    if let Some(joint) = environment.joint(name) {
+        return Ok(Object::Joint(Box::new(joint)));
+    }
     if let Some(balanced) = environment.balanced(name) {
         return Ok(Object::Balanced(Box::new(balanced)));
     }

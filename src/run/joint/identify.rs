@@ -1,0 +1,141 @@
+//! What the observed cells of all tensors determine together.
+
+use num_bigint::BigUint;
+
+use super::design::Joined;
+use super::{Domain, Problem};
+use crate::plan::joint::{Layout, dimension, loose, part};
+use crate::run::masked::Knowledge;
+use crate::run::masked::identify::Span;
+use crate::run::masked::rows::Rows;
+
+/// Settles which missing cells are determined, and the dimension of the model on the observed ones.
+pub(super) fn settle(
+    problem: &Problem,
+    rows: &Joined,
+    domains: &mut [Domain],
+    masked: bool,
+) -> Result<BigUint, String> {
+    let regular = &problem.model.regular;
+    if !regular.smooth.is_empty() {
+        if masked {
+            unsettled(looser(problem, domains), domains);
+        }
+        return Err("a fit with smoothness has no number of parameters".into());
+    }
+    let impossible = problem.parts.iter().any(|p| !p.model.support.is_empty());
+    if !masked && !impossible && regular.ties.is_empty() {
+        let modes: Vec<Vec<usize>> = problem.parts.iter().map(|p| p.modes.clone()).collect();
+        return dimension(problem.model, problem.layout, &modes);
+    }
+    let span = span(rows, problem.layout);
+    if let (Ok(span), true) = (&span, masked) {
+        determine(span, &problem.rows(problem.layout, true), domains);
+    }
+    let rank = span.map(|span| BigUint::from(span.rank));
+    unsettled(rank.clone().map(|_| ()), domains);
+    rank
+}
+
+/// Notes why it is not known which cells are determined.
+fn unsettled(found: Result<(), String>, domains: &mut [Domain]) {
+    if let Err(reason) = found {
+        domains.iter_mut().for_each(|d| d.unsettled = Some(reason.clone()));
+    }
+}
+
+/// The same where tables are smooth.
+fn looser(problem: &Problem, domains: &mut [Domain]) -> Result<(), String> {
+    let model = loose(problem.model);
+    let modes: Vec<Vec<usize>> = problem.parts.iter().map(|p| p.modes.clone()).collect();
+    let layout = Layout::of(&model, &modes);
+    let parts = problem
+        .parts
+        .iter()
+        .map(|p| super::Part { model: std::sync::Arc::new(part(&model, &p.modes)), ..p.clone() });
+    let parts: Vec<super::Part> = parts.collect();
+    let seen = Problem {
+        model: &model,
+        layout: &layout,
+        parts: &parts,
+        data: problem.data.clone(),
+        domains: Vec::new(),
+        possible: problem.possible.clone(),
+        observed: problem.observed.clone(),
+    };
+    let span = span(&seen.rows(&layout, false), &layout)?;
+    determine(&span, &seen.rows(&layout, true), domains);
+    Ok(())
+}
+
+fn span(rows: &Joined, layout: &Layout) -> Result<Span, String> {
+    let ends: Vec<usize> = rows
+        .groups
+        .iter()
+        .scan(0, |end, g| {
+            *end += g.len();
+            Some(*end)
+        })
+        .collect();
+    let row = |r: usize| {
+        let t = ends.partition_point(|end| *end <= r);
+        let start = if t == 0 { 0 } else { ends[t - 1] };
+        columns(&rows.groups[t], r - start)
+    };
+    Span::of(rows.len(), row, layout.tables.parameters)
+}
+
+fn columns(rows: &Rows, r: usize) -> Vec<usize> {
+    rows.places[r * rows.tables..(r + 1) * rows.tables].iter().map(|p| *p as usize).collect()
+}
+
+fn determine(span: &Span, every: &Joined, domains: &mut [Domain]) {
+    for (domain, rows) in domains.iter_mut().zip(&every.groups) {
+        let mut determined = domain.determined.to_vec();
+        for (r, k) in rows.cells.iter().enumerate() {
+            if domain.at(*k) != Knowledge::Observed {
+                determined[*k] = span.holds(&columns(rows, r));
+            }
+        }
+        domain.determined = determined.into();
+    }
+}
+
+/// Zeros can send a missing cell to infinity, or leave it anywhere: where some observed cells tend to zero, only
+/// what the others determine counts, and cells that are zero with a whole marginal.
+pub(super) fn at_boundary(
+    problem: &Problem,
+    rows: &Joined,
+    parameters: &[f64],
+    gone: &[bool],
+    domains: &mut [Domain],
+) {
+    let mut kept = rows.clone();
+    let mut fewer = false;
+    for (t, group) in kept.groups.iter_mut().enumerate() {
+        let count = problem.observed[t].iter().filter(|o| **o).count();
+        fewer |= group.len() < count;
+        let total = problem.parts[t].tensor.total * problem.parts[t].weight;
+        let fitted = group.spread(parameters);
+        // a probability that only rounding and the tolerance keep above zero
+        let least = (1e-7 / count.max(1) as f64 * total).ln();
+        let pass: Vec<bool> =
+            fitted.iter().zip(&group.cells).map(|(l, k)| l + problem.possible[t][*k].ln() > least).collect();
+        fewer |= pass.contains(&false);
+        let mut next = pass.into_iter();
+        group.retain(|_| next.next().unwrap_or(true));
+    }
+    if !fewer {
+        return;
+    }
+    let Ok(span) = span(&kept, problem.layout) else { return };
+    for (domain, rows) in domains.iter_mut().zip(&problem.rows(problem.layout, true).groups) {
+        let mut determined = domain.determined.to_vec();
+        for (r, k) in rows.cells.iter().enumerate() {
+            let own = columns(rows, r);
+            let zero = || own.iter().any(|p| gone[*p]);
+            determined[*k] = determined[*k] && (span.holds(&own) || zero());
+        }
+        domain.determined = determined.into();
+    }
+}

@@ -1,0 +1,379 @@
+//! Fits to several tensors with shared tables.
+//!
+//! Tensor t has the model ln Q_t = κ_t + Σ λ_c over the tables c whose modes it has, and what is minimised is
+//! Σ_t w_t Σ_Ω x ln(x / Q_t) − x + Q_t over the observed cells of each. That is convex. Since every tensor has a
+//! level κ_t of its own, a weight w is the same as data multiplied by w, and every total is matched.
+//! Non-negative multiple matrix factorisation is the case of rank one (Ghalamkari and Sugiyama 2022, arXiv
+//! 2110.12595).
+
+mod closed;
+mod design;
+mod identify;
+
+use std::sync::Arc;
+
+use num_bigint::BigUint;
+
+use self::design::Joined;
+use super::control::{Control, Observer};
+use super::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
+use super::masked::newton::{Design, Penalty, minimise_from};
+use super::masked::regular::{distribution, values, zeros};
+use super::masked::rows::{Rows, base};
+use super::masked::{Domain, Knowledge, contradiction};
+use super::sum::Compensated;
+use crate::data::Tensor;
+use crate::model::{EnergyModel, Order, Scope, Table};
+use crate::plan::Schedule;
+use crate::plan::cost::Unit;
+use crate::plan::joint::Layout;
+use crate::plan::rows::Tables;
+use crate::text::{Code, Diagnostic};
+
+/// A tensor of a joint fit.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The data.
+    pub tensor: Arc<Tensor>,
+    /// The model as it sees it.
+    pub model: Arc<EnergyModel>,
+    /// Its modes by position in the whole model.
+    pub modes: Vec<usize>,
+    /// What multiplies its divergence.
+    pub weight: f64,
+}
+
+/// What a joint fit returns.
+#[derive(Debug, Clone)]
+pub struct Joint {
+    /// The model over the modes of all tensors.
+    pub model: Arc<EnergyModel>,
+    /// The program that was run.
+    pub schedule: Arc<Schedule>,
+    /// Σ w D over the tensors, in nats on the scale of the data.
+    pub divergence: f64,
+    /// Σ w S: the observed totals.
+    pub total: f64,
+    /// Observed cells of all tensors.
+    pub observed: BigUint,
+    /// The dimension of the model on them, the level of each tensor included, or why it is not known.
+    pub rank: Result<BigUint, String>,
+    /// How it ended.
+    pub solution: Solution,
+    /// The status.
+    pub status: Status,
+    /// How far it is from the optimum; the bound is in nats per unit of `total`.
+    pub certificate: Certificate,
+    /// Cells of tables without mass in any tensor.
+    pub zero_marginals: Vec<ZeroMarginals>,
+    /// The work that was done.
+    pub counters: Counters,
+    /// The fit of each tensor.
+    pub parts: Vec<Arc<Fit>>,
+}
+
+/// The numbers a joint fit ends with; the rest follows from them and the data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Solution {
+    /// λ of every table, −∞ where there is no mass, then the level of every tensor, of its data times its weight.
+    pub parameters: Vec<f64>,
+    /// The largest marginal gap of a table, relative to its largest cell.
+    pub gap: f64,
+    /// A bound on what is left to gain, in nats on the scale of the weighted data, or why there is none.
+    pub bound: Result<f64, String>,
+    /// Sweeps and Newton steps.
+    pub iterations: usize,
+    /// Whether it ended before its tolerance.
+    pub stopped: bool,
+    /// Whether the observer asked to end.
+    pub interrupted: bool,
+    /// Passes over the cells.
+    pub passes: usize,
+}
+
+/// Everything a solution is read against.
+struct Problem<'a> {
+    model: &'a EnergyModel,
+    layout: &'a Layout,
+    parts: &'a [Part],
+    /// The data of each tensor times its weight, row-major.
+    data: Vec<Vec<f64>>,
+    /// Which cells are observed.
+    domains: Vec<Domain>,
+    /// exp(−E/T) of the fixed potentials, 0 where a cell is impossible.
+    possible: Vec<Vec<f64>>,
+    observed: Vec<Vec<bool>>,
+}
+
+/// Fits a model to several tensors. `solution` is what an earlier run of the same fit ended with.
+///
+/// # Errors
+/// As [`crate::run::execute`], of each tensor.
+pub fn execute(
+    (schedule, layout): (&Arc<Schedule>, &Layout),
+    model: &Arc<EnergyModel>,
+    parts: &[Part],
+    control: &Control,
+    observer: &mut dyn Observer,
+    solution: Option<Solution>,
+) -> Result<Joint, Vec<Diagnostic>> {
+    for part in parts {
+        contradiction(&part.model, &part.tensor)?;
+        if part.tensor.total <= 0.0 {
+            let message = format!("`{}` has no mass to fit `{}` to", part.tensor.name, model.name);
+            return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which cells are observed")]);
+        }
+    }
+    if schedule.together().is_some_and(|t| t.closed) {
+        return closed::execute(schedule, layout, model, parts);
+    }
+    let problem = Problem::new(model, layout, parts)?;
+    let mut rows = problem.rows(layout, false);
+    let mut domains = problem.domains.clone();
+    let masked = parts.iter().any(|p| p.tensor.mask.is_some());
+    let rank = identify::settle(&problem, &rows, &mut domains, masked);
+
+    let tables = &layout.tables;
+    let penalties = penalties(model, tables);
+    let gone = gone(tables, &rows, &penalties);
+    for group in &mut rows.groups {
+        group.retain(|row| row.iter().all(|p| !gone[*p as usize]));
+    }
+    let solution = match solution {
+        Some(solution) => solution,
+        None => solve(model, tables, &rows, &penalties, control, observer),
+    };
+    let mut solution = solution;
+    for (p, gone) in solution.parameters.iter_mut().zip(&gone) {
+        if *gone {
+            *p = f64::NEG_INFINITY;
+        }
+    }
+    if masked {
+        identify::at_boundary(&problem, &rows, &solution.parameters, &gone, &mut domains);
+    }
+    let zero_marginals = zeros(tables, &gone);
+    let status = if solution.interrupted {
+        Status::Interrupted
+    } else if solution.stopped {
+        Status::Stopped
+    } else if zero_marginals.is_empty() {
+        Status::Converged
+    } else {
+        Status::Boundary
+    };
+    let total: f64 = parts.iter().map(|p| p.weight * p.tensor.total).sum();
+    let certificate = Certificate {
+        marginal_gap: solution.gap,
+        optimality_gap: solution.bound.as_ref().ok().map(|b| b / total),
+        reason: solution.bound.as_ref().err().cloned(),
+    };
+    let passes = solution.passes as f64;
+    let counters = Counters {
+        operations: passes * rows.work(),
+        bytes: passes
+            * rows.groups.iter().map(|g| g.len() as f64 * (4.0 * g.tables as f64 + 16.0)).sum::<f64>(),
+        predicted: schedule.steps.iter().fold(Unit::default(), |all, step| Unit {
+            operations: all.operations + passes * step.operations,
+            bytes: all.bytes + passes * step.bytes,
+        }),
+        peak: schedule.peak,
+    };
+    let observed = problem.observed.iter().map(|o| o.iter().filter(|o| **o).count()).sum::<usize>();
+    let mut joint = Joint {
+        model: Arc::clone(model),
+        schedule: Arc::clone(schedule),
+        divergence: 0.0,
+        total,
+        observed: observed.into(),
+        rank,
+        solution,
+        status,
+        certificate,
+        zero_marginals,
+        counters,
+        parts: Vec::new(),
+    };
+    let mut divergence = Compensated::default();
+    for (t, mut domain) in domains.into_iter().enumerate() {
+        let part = &parts[t];
+        let own = &layout.own[t];
+        let (kl, data_entropy) = measure(&problem, t, &rows.groups[t], &joint.solution.parameters);
+        divergence.add(part.weight * kl * part.tensor.total);
+        domain.rank = Err("its tables are shared with other tensors".into());
+        let whole = part.tensor.mask.is_none() && part.model.support.is_empty();
+        let zero = zeros(own, &gone);
+        let fit = fit_of(&joint, part, own, (kl, data_entropy), zero, (!whole).then(|| Arc::new(domain)))?;
+        joint.parts.push(Arc::new(fit));
+    }
+    joint.divergence = divergence.value();
+    Ok(joint)
+}
+
+impl<'a> Problem<'a> {
+    fn new(model: &'a EnergyModel, layout: &'a Layout, parts: &'a [Part]) -> Result<Self, Vec<Diagnostic>> {
+        let mut own = Self {
+            model,
+            layout,
+            parts,
+            data: Vec::new(),
+            domains: Vec::new(),
+            possible: Vec::new(),
+            observed: Vec::new(),
+        };
+        for part in parts {
+            let sizes: Vec<usize> = part.model.modes.iter().map(|m| m.size()).collect();
+            let mut data = values(&part.tensor, &sizes);
+            data.iter_mut().for_each(|x| *x *= part.weight);
+            let mut domain = Domain::new(&part.model, part.tensor.mask.as_ref())?;
+            domain.widen(&Scope::all(sizes.len()));
+            own.observed.push(domain.cells().map_or_else(Vec::new, |cells| {
+                cells.into_iter().map(|k| k == Knowledge::Observed).collect()
+            }));
+            if own.observed.last().is_none_or(|o| o.len() != data.len()) {
+                let message = format!("the cells of `{}` are too many to be listed", part.tensor.name);
+                return Err(vec![Diagnostic::new(Code::MBA562, message).help("merge levels")]);
+            }
+            own.possible.push(base(&part.model));
+            own.data.push(data);
+            own.domains.push(domain);
+        }
+        Ok(own)
+    }
+
+    /// A row for every observed cell, or for every possible one.
+    fn rows(&self, layout: &Layout, every: bool) -> Joined {
+        let group = |t: usize| {
+            let seen = self.possible[t].iter().zip(&self.observed[t]);
+            let weight: Vec<f64> = seen.map(|(p, o)| if *o || every { *p } else { 0.0 }).collect();
+            Rows::new(&self.parts[t].model, &layout.own[t], &self.data[t], &weight)
+        };
+        Joined { groups: (0..self.parts.len()).map(group).collect() }
+    }
+}
+
+/// What is said of tables that are smooth.
+fn penalties(model: &EnergyModel, tables: &Tables) -> Vec<Penalty> {
+    let of = |s: &crate::model::Smooth| {
+        Some(Penalty {
+            block: tables.block(&s.scope)?,
+            axis: s.scope.position(s.along)?,
+            cyclic: model.modes.get(s.along)?.order == Order::Cyclic,
+            strength: s.strength,
+        })
+    };
+    model.regular.smooth.iter().filter_map(of).collect()
+}
+
+/// Parameters that go to −∞: in some row, without a target, and not tied to their neighbours.
+fn gone(tables: &Tables, rows: &Joined, penalties: &[Penalty]) -> Vec<bool> {
+    let mass = rows.targets(tables.parameters);
+    let present = rows.gather(tables.parameters, |_| 1.0);
+    let mut held = vec![false; tables.parameters];
+    for p in penalties {
+        tables.blocks[p.block].place.iter().for_each(|at| held[*at as usize] = true);
+    }
+    (0..tables.parameters).map(|p| mass[p] <= 0.0 && present[p] > 0.0 && !held[p]).collect()
+}
+
+fn solve(
+    model: &EnergyModel,
+    tables: &Tables,
+    rows: &Joined,
+    penalties: &[Penalty],
+    control: &Control,
+    observer: &mut dyn Observer,
+) -> Solution {
+    let target = rows.targets(tables.parameters);
+    let mut scale = vec![f64::MIN_POSITIVE; tables.parameters];
+    for block in &tables.blocks {
+        let most = block.place.iter().map(|p| target[*p as usize]).fold(f64::MIN_POSITIVE, f64::max);
+        block.place.iter().for_each(|p| scale[*p as usize] = most);
+    }
+    // tables of one, and levels that match the totals
+    let mut parameters = vec![0.0; tables.parameters];
+    let weight: Vec<f64> = rows.groups.iter().map(|g| g.weight.iter().sum()).collect();
+    let levels = tables.blocks.iter().filter(|b| b.scope.is_empty()).flat_map(|b| &b.place);
+    for (level, weight) in levels.zip(weight) {
+        let level = *level as usize;
+        parameters[level] = (target[level] / weight).ln();
+    }
+    let (mut sweeps, mut interrupted) = (0, false);
+    if model.regular.is_empty() {
+        let swept = design::sweep(tables, rows, (parameters, &target, &scale), control, observer);
+        (parameters, sweeps, interrupted) = (swept.parameters, swept.sweeps, swept.interrupted);
+    }
+    let rest = Control { max_sweeps: if interrupted { sweeps } else { control.max_sweeps }, ..*control };
+    let found = minimise_from((tables, rows, penalties), (parameters, &scale, sweeps), &rest, observer);
+    Solution {
+        parameters: found.parameters,
+        gap: found.gap,
+        bound: found.bound,
+        iterations: found.steps,
+        stopped: found.stopped && !interrupted,
+        interrupted: interrupted && found.stopped || found.interrupted,
+        passes: found.passes + 2 * sweeps,
+    }
+}
+
+/// The divergence of a tensor from its model in nats per unit mass, and the entropy of its observed cells.
+fn measure(problem: &Problem, t: usize, rows: &Rows, parameters: &[f64]) -> (f64, f64) {
+    let weight = problem.parts[t].weight;
+    let (data, possible) = (&problem.data[t], &problem.possible[t]);
+    let fitted = rows.spread(parameters);
+    let (mut divergence, mut entropy, mut total) =
+        (Compensated::default(), Compensated::default(), Compensated::default());
+    for (k, l) in rows.cells.iter().zip(&fitted) {
+        let (x, q) = (data[*k] / weight, l.exp() * possible[*k] / weight);
+        divergence.add(q - x);
+        total.add(x);
+        if x > 0.0 {
+            divergence.add(x * (x / q).ln());
+            entropy.add(-x * x.ln());
+        }
+    }
+    let total = total.value();
+    (divergence.value() / total, entropy.value() / total + total.ln())
+}
+
+/// The fit of one tensor.
+fn fit_of(
+    joint: &Joint,
+    part: &Part,
+    own: &Tables,
+    (kl, data_entropy): (f64, f64),
+    zero_marginals: Vec<ZeroMarginals>,
+    domain: Option<Arc<Domain>>,
+) -> Result<Fit, Vec<Diagnostic>> {
+    let parameters = &joint.solution.parameters;
+    let of = |p: &u32| parameters[*p as usize];
+    let level: f64 = own.blocks.iter().filter(|b| b.scope.is_empty()).flat_map(|b| &b.place).map(of).sum();
+    let potentials: Vec<Table> = own
+        .blocks
+        .iter()
+        .filter(|b| !b.scope.is_empty())
+        .map(|b| Table {
+            scope: b.scope.clone(),
+            shape: b.shape.clone(),
+            values: b.place.iter().map(of).collect(),
+        })
+        .collect();
+    let distribution = distribution(&part.model, potentials)?;
+    let log_mass = distribution.log_mass.iter().sum::<f64>();
+    Ok(Fit {
+        model: Arc::clone(&part.model),
+        schedule: Arc::clone(&joint.schedule),
+        status: joint.status,
+        iterations: joint.solution.iterations,
+        certificate: joint.certificate.clone(),
+        total: part.tensor.total,
+        mass: (level + log_mass).exp() / part.weight,
+        kl,
+        data_entropy,
+        counters: joint.counters,
+        learned: None,
+        zero_marginals,
+        domain,
+        distribution,
+    })
+}

@@ -1,0 +1,517 @@
+//! Fits to several tensors: the closed form of three matrices, published values, optimality conditions checked by hand,
+//! identities, and what a program is told when a joint fit makes no sense.
+
+mod program_support;
+
+use mba::session::Session;
+use program_support::{Files, Recorder, run};
+
+#[track_caller]
+fn healthy(text: &str) -> (Session, Recorder) {
+    program_support::healthy(text, &Files::default())
+}
+
+/// The deterministic tensor of the goldens.
+fn det(shape: &[usize]) -> Vec<f64> {
+    let weights = [3, 5, 7, 2, 4];
+    let cells: usize = shape.iter().product();
+    (0..cells)
+        .map(|k| {
+            let index = levels(shape, k);
+            let sum: usize = index.iter().zip(weights).map(|(i, w)| i * w).sum();
+            let product: usize = index.iter().map(|i| i + 1).product();
+            1.0 + (sum % 11) as f64 + 0.1 * (product % 4) as f64
+        })
+        .collect()
+}
+
+fn levels(shape: &[usize], mut k: usize) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (i, n) in index.iter_mut().zip(shape).rev() {
+        *i = k % n;
+        k /= n;
+    }
+    index
+}
+
+/// A literal of numbers; what is not a number is missing.
+fn literal(shape: &[usize], values: &[f64]) -> String {
+    match shape {
+        [] if values[0].is_nan() => "missing".into(),
+        [] => format!("{:?}", values[0]),
+        [n, rest @ ..] => {
+            let parts: Vec<String> = values.chunks(values.len() / n).map(|c| literal(rest, c)).collect();
+            format!("[{}]", parts.join(", "))
+        }
+    }
+}
+
+/// A tensor of a joint fit, for the arithmetic of these tests.
+#[derive(Clone)]
+struct Given {
+    name: &'static str,
+    /// Positions of its modes in the list of all.
+    modes: Vec<usize>,
+    values: Vec<f64>,
+    weight: f64,
+}
+
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+fn declarations(sizes: &[usize], tensors: &[Given]) -> String {
+    let mut text = String::new();
+    for (name, n) in NAMES.iter().zip(sizes) {
+        text.push_str(&format!("mode {name}: {n}\n"));
+    }
+    for t in tensors {
+        let shape: Vec<usize> = t.modes.iter().map(|m| sizes[*m]).collect();
+        let axes: Vec<&str> = t.modes.iter().map(|m| NAMES[*m]).collect();
+        text.push_str(&format!("data {}[{}] = {}\n", t.name, axes.join(", "), literal(&shape, &t.values)));
+    }
+    text
+}
+
+fn targets(tensors: &[Given]) -> String {
+    let one =
+        |t: &Given| if t.weight == 1.0 { t.name.into() } else { format!("{} weight {:?}", t.name, t.weight) };
+    tensors.iter().map(one).collect::<Vec<String>>().join(", ")
+}
+
+/// Fits by plain proportional fitting, table by table, and hands back every cell of every tensor.
+fn by_hand(sizes: &[usize], tensors: &[Given], class: &[&[usize]], sweeps: usize) -> Vec<Vec<f64>> {
+    let cell = |t: &Given, k: usize| {
+        let shape: Vec<usize> = t.modes.iter().map(|m| sizes[*m]).collect();
+        levels(&shape, k)
+    };
+    let place = |t: &Given, c: &[usize], k: usize| -> usize {
+        let own = cell(t, k);
+        c.iter().fold(0, |at, m| at * sizes[*m] + own[t.modes.iter().position(|o| o == m).unwrap()])
+    };
+    let mut q: Vec<Vec<f64>> = tensors.iter().map(|t| vec![1.0; t.values.len()]).collect();
+    for _ in 0..sweeps {
+        for (t, q) in tensors.iter().zip(&mut q) {
+            let seen = |k: &usize| !t.values[*k].is_nan();
+            let (x, m): (f64, f64) =
+                (0..q.len()).filter(seen).fold((0.0, 0.0), |(x, m), k| (x + t.values[k], m + q[k]));
+            q.iter_mut().for_each(|q| *q *= x / m);
+        }
+        for c in class {
+            let cells: usize = c.iter().map(|m| sizes[*m]).product();
+            let (mut target, mut found) = (vec![0.0; cells], vec![0.0; cells]);
+            let sees = |t: &Given| c.iter().all(|m| t.modes.contains(m));
+            for (t, q) in tensors.iter().zip(&q).filter(|(t, _)| sees(t)) {
+                for k in (0..q.len()).filter(|k| !t.values[*k].is_nan()) {
+                    target[place(t, c, k)] += t.weight * t.values[k];
+                    found[place(t, c, k)] += t.weight * q[k];
+                }
+            }
+            for (t, q) in tensors.iter().zip(&mut q).filter(|(t, _)| sees(t)) {
+                for (k, q) in q.iter_mut().enumerate() {
+                    let at = place(t, c, k);
+                    if found[at] > 0.0 {
+                        *q *= target[at] / found[at];
+                    }
+                }
+            }
+        }
+    }
+    q
+}
+
+fn divergence(x: &[f64], q: &[f64]) -> f64 {
+    x.iter()
+        .zip(q)
+        .filter(|(x, _)| !x.is_nan())
+        .map(|(x, q)| if *x > 0.0 { x * (x / q).ln() - x + q } else { *q })
+        .sum()
+}
+
+#[track_caller]
+fn close(found: &[f64], wanted: &[f64], within: f64) {
+    assert_eq!(found.len(), wanted.len());
+    for (k, (f, w)) in found.iter().zip(wanted).enumerate() {
+        assert!((f - w).abs() <= within * w.abs().max(1.0), "at {k}: {f} and not {w}");
+    }
+}
+
+/// Every cell of a tensor as the fit `m` has it.
+fn fitted(record: &Recorder, name: &str) -> Vec<f64> {
+    record.numbers(&format!("m.of({name}).fitted"))
+}
+
+fn three_matrices(alpha: f64, beta: f64) -> (Vec<usize>, Vec<Given>) {
+    let sizes = vec![5, 6, 3, 4];
+    let given = |name, modes: &[usize], weight| {
+        let shape: Vec<usize> = modes.iter().map(|m| sizes[*m]).collect();
+        Given { name, modes: modes.to_vec(), values: det(&shape), weight }
+    };
+    let tensors = vec![given("x", &[0, 1], 1.0), given("y", &[2, 1], alpha), given("z", &[0, 3], beta)];
+    (sizes, tensors)
+}
+
+/// The closed form of Ghalamkari and Sugiyama 2022 (arXiv 2110.12595), with general weights.
+fn nmmf(tensors: &[Given], sizes: &[usize]) -> [Vec<f64>; 3] {
+    let (x, y, z) = (&tensors[0], &tensors[1], &tensors[2]);
+    let (alpha, beta) = (y.weight, z.weight);
+    let sum = |v: &[f64]| v.iter().sum::<f64>();
+    let rows = |t: &Given, n: usize| -> Vec<f64> { t.values.chunks(n).map(sum).collect() };
+    let columns = |t: &Given, n: usize| -> Vec<f64> {
+        (0..n).map(|j| t.values.iter().skip(j).step_by(n).sum()).collect()
+    };
+    let s = sum(&x.values).sqrt();
+    let both = |a: Vec<f64>, b: Vec<f64>, w: f64, other: f64| -> Vec<f64> {
+        let scale = s / (s * s + w * other);
+        a.iter().zip(b).map(|(a, b)| scale * (a + w * b)).collect()
+    };
+    let w = both(rows(x, sizes[1]), rows(z, sizes[3]), beta, sum(&z.values));
+    let h = both(columns(x, sizes[1]), columns(y, sizes[1]), alpha, sum(&y.values));
+    let a: Vec<f64> = rows(y, sizes[1]).iter().map(|v| v / s).collect();
+    let b: Vec<f64> = columns(z, sizes[3]).iter().map(|v| v / s).collect();
+    let outer = |p: &[f64], q: &[f64]| p.iter().flat_map(|p| q.iter().map(move |q| p * q)).collect();
+    [outer(&w, &h), outer(&a, &h), outer(&w, &b)]
+}
+
+#[test]
+fn three_matrices_of_rank_one_have_the_published_closed_form() {
+    for (alpha, beta) in [(1.0, 1.0), (0.5, 2.0), (3.25, 0.125)] {
+        let (sizes, tensors) = three_matrices(alpha, beta);
+        let wanted = nmmf(&tensors, &sizes);
+        let text = declarations(&sizes, &tensors);
+        let all = targets(&tensors);
+        // the formula, and the same by sweeps over all cells: an energy of nothing is no formula
+        for (model, status) in [("body(1)", "closed_form"), ("body(1); [a b] = 0 * a", "converged")] {
+            let text = format!(
+                "{text}model one {{ {model} }}\nfit one to {all} as m {{ tolerance 1e-13 }}\n\
+                 show m.of(x).fitted, m.of(y).fitted, m.of(z).fitted, m.divergence, m.df, m.parameters\n"
+            );
+            let (_, record) = healthy(&text);
+            assert_eq!(record.fits[0].1, status);
+            for (name, wanted) in ["x", "y", "z"].iter().zip(&wanted) {
+                close(&fitted(&record, name), wanted, 1e-12);
+            }
+            let total: f64 =
+                tensors.iter().zip(&wanted).map(|(t, w)| t.weight * divergence(&t.values, w)).sum();
+            close(&[record.number("m.divergence")], &[total], 1e-12);
+            assert_eq!(record.number("m.parameters"), 4.0 + 5.0 + 2.0 + 3.0);
+            assert_eq!(record.number("m.df"), 30.0 + 18.0 + 20.0 - 3.0 - 14.0);
+        }
+    }
+}
+
+/// A mask that is a grid is the same as three matrices and nothing in the fourth corner.
+#[test]
+fn a_grid_of_missing_cells_is_three_matrices() {
+    let all = det(&[5, 6]);
+    let m = &all;
+    let (rows, columns) = ([1, 2, 4], [0, 2, 3, 5]);
+    let (hidden_rows, hidden_columns) = ([0, 3], [1, 4]);
+    let pick = |rows: &[usize], columns: &[usize]| -> Vec<f64> {
+        rows.iter().flat_map(|i| columns.iter().map(move |j| m[i * 6 + j])).collect()
+    };
+    let sizes = [3, 4, 2, 2];
+    let tensors = [
+        Given { name: "x", modes: vec![0, 1], values: pick(&rows, &columns), weight: 1.0 },
+        Given { name: "y", modes: vec![2, 1], values: pick(&hidden_rows, &columns), weight: 1.0 },
+        Given { name: "z", modes: vec![0, 3], values: pick(&rows, &hidden_columns), weight: 1.0 },
+    ];
+    let text = format!(
+        "{}model one {{ body(1) }}\nfit one to x, y, z as m\nshow m.divergence\n",
+        declarations(&sizes, &tensors)
+    );
+    let (_, record) = healthy(&text);
+    assert!((record.number("m.divergence") - 24.3326129617).abs() < 5e-11);
+}
+
+fn mixed(sizes: &[usize], holes: bool) -> Vec<Given> {
+    let given = |name, modes: &[usize], weight, shift: f64| {
+        let shape: Vec<usize> = modes.iter().map(|m| sizes[*m]).collect();
+        let mut values = det(&shape);
+        values.iter_mut().enumerate().for_each(|(k, v)| *v += shift * ((k * k) % 7) as f64);
+        if holes {
+            (0..values.len()).filter(|k| (k * 7 + 3) % 5 == 0).for_each(|k| values[k] = f64::NAN);
+        }
+        Given { name, modes: modes.to_vec(), values, weight }
+    };
+    vec![given("x", &[0, 1, 2], 1.0, 0.5), given("y", &[3, 1, 0], 0.5, 1.0), given("z", &[2, 4], 3.0, 0.25)]
+}
+
+/// Tables of pairs that two tensors share, in other orders of modes, with and without missing cells.
+#[test]
+fn the_optimum_is_that_of_plain_proportional_fitting() {
+    let sizes = [3, 4, 3, 2, 3];
+    let class: [&[usize]; 6] = [&[0, 1], &[1, 2], &[0, 2], &[1, 3], &[2], &[4]];
+    for holes in [false, true] {
+        let tensors = mixed(&sizes, holes);
+        let wanted = by_hand(&sizes, &tensors, &class, 4000);
+        let text = format!(
+            "{}model pairs {{ [a b] [b c] [a c] [b d] [c] [e] }}\nfit pairs to {} as m {{ tolerance 1e-13 }}\n\
+             show m.of(x).fitted, m.of(y).fitted, m.of(z).fitted, m.divergence, m.certificate.optimality_gap\n",
+            declarations(&sizes, &tensors),
+            targets(&tensors)
+        );
+        let (_, record) = healthy(&text);
+        let mut total = 0.0;
+        for (t, wanted) in tensors.iter().zip(&wanted) {
+            close(&fitted(&record, t.name), wanted, 1e-9);
+            total += t.weight * divergence(&t.values, wanted);
+        }
+        close(&[record.number("m.divergence")], &[total], 1e-10);
+        assert!(record.number("m.certificate.optimality_gap") < 1e-12);
+    }
+}
+
+#[test]
+fn the_bound_of_a_fit_that_stopped_holds() {
+    let sizes = [3, 4, 3, 2, 3];
+    let tensors = mixed(&sizes, true);
+    let text = |options: &str| {
+        format!(
+            "{}model pairs {{ [a b] [b c] [a c] [b d] [c] [e] }}\nfit pairs to {} as m {{ {options} }}\n\
+             show m.kl, m.certificate.optimality_gap, m.certificate.marginal_gap\n",
+            declarations(&sizes, &tensors),
+            targets(&tensors)
+        )
+    };
+    let (_, best) = healthy(&text("tolerance 1e-13"));
+    let (_, _, early) = run(&text("max_sweeps 2"), &Files::default());
+    let (gap, bound) =
+        (early.number("m.kl") - best.number("m.kl"), early.number("m.certificate.optimality_gap"));
+    assert_eq!(early.fits[0].1, "stopped");
+    assert!(early.number("m.certificate.marginal_gap") > 1e-6, "the fit has not stopped early");
+    assert!(gap > 0.0 && gap <= bound && bound < 10.0 * gap, "{gap} and a bound of {bound}");
+}
+
+#[test]
+fn a_weight_is_the_same_as_data_multiplied_by_it() {
+    let sizes = [3, 4, 3, 2, 3];
+    let tensors = mixed(&sizes, true);
+    let mut scaled = tensors.clone();
+    for t in &mut scaled {
+        t.values.iter_mut().for_each(|x| *x *= t.weight);
+        t.weight = 1.0;
+    }
+    let fit = |tensors: &[Given]| {
+        let text = format!(
+            "{}model pairs {{ [a b] [b c] [a c] [b d] [e] }}\nfit pairs to {} as m {{ tolerance 1e-13 }}\n\
+             show m.of(x).fitted, m.of(y).fitted, m.of(z).fitted, m.kl\n",
+            declarations(&sizes, tensors),
+            targets(tensors)
+        );
+        healthy(&text).1
+    };
+    let (a, b) = (fit(&tensors), fit(&scaled));
+    for t in &tensors {
+        let wanted: Vec<f64> = fitted(&b, t.name).iter().map(|q| q / t.weight).collect();
+        close(&fitted(&a, t.name), &wanted, 1e-10);
+    }
+    close(&[a.number("m.kl")], &[b.number("m.kl")], 1e-11);
+}
+
+#[test]
+fn the_order_of_tensors_and_of_modes_does_not_matter() {
+    let sizes = [3, 4, 3, 2, 3];
+    let tensors = mixed(&sizes, true);
+    let fit = |order: [usize; 3], model: &str| {
+        let list: Vec<Given> = order.iter().map(|t| tensors[*t].clone()).collect();
+        let text = format!(
+            "{}model pairs {{ {model} }}\nfit pairs to {} as m {{ tolerance 1e-13 }}\n\
+             show m.of(x).fitted, m.of(y).fitted, m.of(z).fitted, m.kl, m.parameters, m.df\n",
+            declarations(&sizes, &list),
+            targets(&list)
+        );
+        healthy(&text).1
+    };
+    let a = fit([0, 1, 2], "[a b] [b c] [a c] [b d] [e]");
+    for order in [[1, 0, 2], [2, 1, 0]] {
+        let b = fit(order, "[e] [d b] [c a] [c b] [b a]");
+        for t in &tensors {
+            close(&fitted(&b, t.name), &fitted(&a, t.name), 1e-10);
+        }
+        for what in ["m.parameters", "m.df"] {
+            assert_eq!(a.number(what), b.number(what));
+        }
+    }
+}
+
+/// Nothing shared: each tensor is fitted as if alone, and a warning says so.
+#[test]
+fn tensors_that_share_nothing_are_fitted_alone() {
+    let text = "mode a: 3, b: 2, c: 2, d: 3\n\
+        data x[a, b] = [[1, 2], [3, 5], [missing, 1]]\ndata y[c, d] = [[2, 7, 1], [8, 2, missing]]\n\
+        model one { body(1) }\nfit one to x, y weight 3 as m\n\
+        fit one to x as alone_x\nfit one to y as alone_y\n\
+        show m.of(x).fitted, m.of(y).fitted, alone_x.fitted, alone_y.fitted, m.divergence, m.df\n\
+        show alone_x.divergence, alone_y.divergence, alone_x.df, alone_y.df, m.of(x).kl, alone_x.kl\n";
+    let (_, diagnostics, record) = run(text, &Files::default());
+    let codes: Vec<&str> = diagnostics.iter().map(|d| d.code.name()).collect();
+    assert_eq!(codes, ["MBA378", "MBA378"]);
+    for name in ["x", "y"] {
+        close(&fitted(&record, name), &record.numbers(&format!("alone_{name}.fitted")), 1e-9);
+    }
+    let both = record.number("alone_x.divergence") + 3.0 * record.number("alone_y.divergence");
+    close(&[record.number("m.divergence")], &[both], 1e-10);
+    close(&[record.number("m.of(x).kl")], &[record.number("alone_x.kl")], 1e-10);
+    assert_eq!(record.number("m.df"), record.number("alone_x.df") + record.number("alone_y.df"));
+}
+
+/// What one tensor leaves undetermined another one determines.
+#[test]
+fn tensors_determine_cells_for_each_other() {
+    let text = "mode a: 3, b: 2, c: 2\n\
+        data x[a, b] = [[1, 2], [3, 5], [missing, missing]]\ndata y[a, c] = [[2, 7], [8, 2], [4, 3]]\n\
+        model one { body(1) }\nfit one to x, y as m\nshow m.of(x).completed, m.of(x).fitted, m.df, m.parameters\n";
+    let (_, record) = healthy(text);
+    assert!(!record.codes.contains(&"MBA563"), "{:?}", record.codes);
+    let x = fitted(&record, "x");
+    // the level a: 2 is 7/26 of y, and what x has of the other two is 11
+    let share = |i: usize| x[2 * i] + x[2 * i + 1];
+    assert!((share(0) + share(1) - 11.0).abs() < 1e-7);
+    assert!((share(2) / 11.0 - 7.0 / 19.0).abs() < 1e-8, "{x:?}");
+    assert_eq!(record.numbers("m.of(x).completed")[..4], [1.0, 2.0, 3.0, 5.0]);
+    // 4 + 6 cells, two levels, and a, b, c
+    assert_eq!((record.number("m.parameters"), record.number("m.df")), (4.0, 4.0));
+
+    let alone = text.replace("fit one to x, y as m", "fit one to x as m").replace("m.of(x)", "m");
+    let (_, record) = healthy(&alone);
+    assert!(record.codes.contains(&"MBA563"));
+}
+
+/// A tie makes one table of two tensors' own modes.
+#[test]
+fn tables_of_different_tensors_can_be_tied() {
+    let text = "mode a: 3, b: 3, c: 2\n\
+        data x[a] = [1, 2, 6]\ndata y[b, c] = [[2, 7], [8, 2], [4, 3]]\n\
+        model one { body(1); tie [a] ~ [b] }\nfit one to x, y weight 2 as m { tolerance 1e-12 }\n\
+        show m.of(x).fitted, m.of(y).fitted, m.parameters\n";
+    let (_, record) = healthy(text);
+    let share: Vec<f64> = [19.0, 22.0, 20.0].iter().map(|v| v / 61.0).collect();
+    close(&fitted(&record, "x"), &share.iter().map(|p| 9.0 * p).collect::<Vec<_>>(), 1e-10);
+    let y: Vec<f64> = share.iter().flat_map(|p| [14.0 * p, 12.0 * p]).collect();
+    close(&fitted(&record, "y"), &y, 1e-10);
+    assert_eq!(record.number("m.parameters"), 3.0);
+}
+
+/// Smoothness and impossible cells count in the tensors that have their modes.
+#[test]
+fn smoothness_and_impossible_cells_are_those_of_their_tensor() {
+    let head = "mode a: 5 ordered, b: 4, c: 2, d: 2\n\
+        data x[a, b] = [[1, 2, 3, 1], [2, missing, 4, 1], [5, 2, 1, 0], [missing, 2, 2, 1], [1, 1, 4, 7]]\n\
+        data y[c, d] = [[2, 7], [8, 2]]\n\
+        model smoothed { [a b] [c] [d]; smooth [a b] along a strength 2 }  # allow MBA322\n\
+        model partial { body(1); forbid a == 2 and b == 3 }\n";
+    let text = format!(
+        "{head}fit smoothed to x, y as m\nfit partial to x, y as p\n\
+         show m.of(x).fitted, p.of(x).fitted, m.df\n"
+    );
+    let (_, _, together) = run(&text, &Files::default());
+    let own = head
+        .replace("data y[c, d] = [[2, 7], [8, 2]]\n", "")
+        .replace(" [c] [d]", "")
+        .replace(", c: 2, d: 2", "");
+    let text = format!("{own}fit smoothed to x as m\nfit partial to x as p\nshow m.fitted, p.fitted\n");
+    let (_, _, alone) = run(&text, &Files::default());
+    close(&together.numbers("m.of(x).fitted"), &alone.numbers("m.fitted"), 1e-7);
+    close(&together.numbers("p.of(x).fitted"), &alone.numbers("p.fitted"), 1e-9);
+    assert!(together.value("m.df").is_null());
+}
+
+#[test]
+fn what_is_held_out_is_measured_tensor_by_tensor() {
+    let (sizes, tensors) = three_matrices(0.5, 2.0);
+    let text = format!(
+        "{}model one {{ body(1) }}\nfit one to {} as m {{ hold_out 20% seed 3 }}\n\
+         fit one to {} as w {{ hold_out where c == 1 }}\n\
+         show m.held_out.cells, m.held_out.tensors.cells, m.of(x).held_out.rmse, m.held_out.tensors.rmse\n\
+         show w.held_out.cells, w.held_out.tensors.tensor, m.held_out.rmse, m.held_out.unidentified\n",
+        declarations(&sizes, &tensors),
+        targets(&tensors),
+        targets(&tensors)
+    );
+    let (_, record) = healthy(&text);
+    assert_eq!(record.numbers("m.held_out.tensors.cells"), [6.0, 4.0, 4.0]);
+    assert_eq!(record.number("m.held_out.cells"), 14.0);
+    let rmse = record.numbers("m.held_out.tensors.rmse");
+    assert_eq!(record.number("m.of(x).held_out.rmse"), rmse[0]);
+    let all = (6.0 * rmse[0].powi(2) + 4.0 * rmse[1].powi(2) + 4.0 * rmse[2].powi(2)) / 14.0;
+    close(&[record.number("m.held_out.rmse")], &[all.sqrt()], 1e-12);
+    assert_eq!(record.number("w.held_out.cells"), 6.0);
+    assert_eq!(record.value("w.held_out.tensors.tensor").to_string(), "[\"y\"]");
+}
+
+/// Zeros in the data: the optimum is on the boundary, and a zero of one tensor is not one where another has data.
+#[test]
+fn a_zero_of_one_tensor_is_filled_by_another() {
+    let text = |y: &str| {
+        format!(
+            "mode a: 3, b: 2, c: 2\ndata x[a, b] = [[1, 2], [3, 5], [0, 0]]\ndata y[a, c] = {y}\n\
+             model one {{ body(1) }}\nfit one to x, y as m\nshow m.of(x).fitted, m.status\n"
+        )
+    };
+    let (_, record) = healthy(&text("[[2, 7], [8, 2], [4, 3]]"));
+    assert_eq!(record.fits[0].1, "closed_form");
+    assert!(fitted(&record, "x")[4] > 0.0);
+    let (_, record) = healthy(&text("[[2, 7], [8, 2], [0, 0]]"));
+    assert_eq!(record.fits[0].1, "boundary");
+    assert!(record.codes.contains(&"MBA512"));
+    assert_eq!(fitted(&record, "x")[4..], [0.0, 0.0]);
+}
+
+#[test]
+fn mistakes_have_names() {
+    let head = "mode a: 3, b: 2, c: 2\ndata x[a, b] = [[1, 2], [3, 5], [4, 1]]\ndata y[a, c] = [[2, 7], [8, 2], [4, 3]]\n\
+        model one { body(1) }\nmodel two { [a b] [a c] [b c] }\nmodel three { [a b c] }\nmodel over_x over a, b { body(1) }\n\
+        model leaning { body(1); prior 5% toward one }\n";
+    let codes = |text: &str| -> Vec<&'static str> {
+        let (_, diagnostics, _) = run(&format!("{head}{text}\n"), &Files::default());
+        diagnostics.iter().filter(|d| d.is_error()).map(|d| d.code.name()).collect()
+    };
+    for (text, wanted) in [
+        ("fit one to x, y weight 0 as m", "MBA376"),
+        ("fit one to x, y weight -1 as m", "MBA376"),
+        ("fit one to x, y weight nan as m", "MBA376"),
+        ("fit one to x, y weight 1 / 0 as m", "MBA376"),
+        ("fit one to x weight 0 as m", "MBA376"),
+        ("fit one to x, x as m", "MBA377"),
+        ("fit two to x, y as m", "MBA375"),
+        ("fit over_x to x, y as m", "MBA225"),
+        ("fit leaning to x, y as m", "MBA390"),
+        ("fit one to x, y by newton as m", "MBA520"),
+        ("fit one to x, z as m", "MBA101"),
+        ("fit one to x, y as m { hold_out where b == 1 and c == 1 }", "MBA458"),
+        ("fit one to x, y as m { hold_out from \"m.npy\" }", "MBA458"),
+        ("fit one to x, y as m { hold_out from \"m.npy\"[b, c] }", "MBA458"),
+        ("fit one to x, y as m\nshow m.fitted", "MBA455"),
+        ("fit one to x, y as m\nshow m.marginal(a)", "MBA455"),
+        ("fit one to x, y as m\nshow m.of(z).fitted", "MBA101"),
+        ("fit one to x, y as m\nshow m.of(x).marginal(c)", "MBA101"),
+        ("fit one to x, y as m\nshow m.of()", "MBA105"),
+        ("fit one to x, y as m\nshow compare(m)", "MBA106"),
+        ("fit one to x, y as m\nshow interactions(m.of(x))", "MBA106"),
+        ("fit one to x, y as m\nsave m to \"m.npz\"", "MBA409"),
+    ] {
+        assert_eq!(codes(text), [wanted], "{text}");
+    }
+    let found = codes("fit three to x, y as m");
+    assert_eq!(found, ["MBA375"]);
+}
+
+#[test]
+fn levels_from_the_data_have_to_agree() {
+    let mut files = Files::default();
+    files.there.insert("x.csv".into(), b"a,b,n\nred,u,3\nblue,u,4\nred,v,1\nblue,v,2\n".to_vec());
+    files.there.insert("y.csv".into(), b"a,c,n\nred,s,3\nblue,s,4\ngreen,t,1\n".to_vec());
+    let text = |mode: &str| {
+        format!(
+            "mode {mode}, b, c\ndata x[a, b] from \"x.csv\" count n\ndata y[a, c] from \"y.csv\" count n\n\
+             model one {{ body(1) }}\nfit one to x, y as m\nshow m.of(x).fitted\n"
+        )
+    };
+    let (_, diagnostics, _) = run(&text("a"), &files);
+    let found: Vec<_> = diagnostics.iter().filter(|d| d.is_error()).collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].code.name(), "MBA379");
+    assert!(found[0].message.contains("`x` and `y`") && found[0].notes[0].contains("`green` is in `y`"));
+    let (_, diagnostics, record) = run(&text("a: {red, blue, green}"), &files);
+    assert!(!diagnostics.iter().any(|d| d.is_error()), "{diagnostics:?}");
+    assert_eq!(record.numbers("m.of(x).fitted").len(), 6);
+}
