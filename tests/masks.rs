@@ -3,7 +3,8 @@
 
 mod program_support;
 
-use mba::session::Session;
+use mba::run::Stop;
+use mba::session::{Options, Session};
 use program_support::{Files, Recorder, brute_force, run};
 
 /// Runs a program that must be right; a line that ends in a comma goes on.
@@ -524,6 +525,69 @@ fn a_prior_that_covers_every_cell_leaves_none_out_of_the_errors() {
     // a prior that knows as little covers nothing
     let (_, little) = healthy(&program("prior 5% toward chain(3)"), &files);
     assert_eq!(little.number("two.held_out.unidentified"), 7.0);
+}
+
+#[test]
+fn a_strength_that_was_chosen_is_told_and_is_one_that_can_be_written() {
+    let program = |prior: &str| {
+        format!(
+            "{MODES}data x[a, b, c] from \"x.npy\" missing where a == 1 and c == 2
+             model two {{ body(2); {prior} }}
+             fit two to x
+             show two.reconstruction"
+        )
+    };
+    let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
+    let (_, chosen) = healthy(&program("prior auto toward body(1)"), &files);
+    assert!(chosen.codes.contains(&"MBA575"), "{}", chosen.text);
+    let told = chosen.text.split("leans to `body(1)` by ").nth(1).and_then(|t| t.split('%').next()).unwrap();
+    let (_, written) = healthy(&program(&format!("prior {told}% toward body(1)")), &files);
+    assert!(!written.codes.contains(&"MBA575"));
+    for (a, b) in chosen.numbers("two.reconstruction").iter().zip(written.numbers("two.reconstruction")) {
+        close(*a, b, 1e-9 * b, told);
+    }
+}
+
+#[test]
+fn a_model_to_lean_to_that_stopped_is_not_leaned_to() {
+    let program = |option: &str| {
+        format!(
+            "{MODES}data x[a, b, c] from \"x.npy\" missing where a == 1 and c == 2
+             model ring {{ [a b] [b c] [a c] }}
+             model all {{ [a b c]; prior 5% toward ring }}
+             fit all to x {{ {option} }}"
+        )
+    };
+    let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
+    let (_, _, r) = run(&program("tolerance 1e-12, max_sweeps 2"), &files);
+    assert!(r.codes.contains(&"MBA510") && r.text.contains("`ring` stopped"), "{}", r.text);
+    healthy(&program("tolerance 1e-9"), &files);
+}
+
+#[test]
+fn a_wish_to_stop_is_heard_by_the_models_that_are_leaned_to() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let text = format!(
+        "{MODES}data x[a, b, c] from \"x.npy\" missing where a == 1 and c == 2
+         model ring {{ [a b] [b c] [a c] }}
+         model all {{ [a b c]; prior 5% toward ring }}
+         fit all to x {{ tolerance 1e-12 }}
+         show all.iterations"
+    );
+    let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
+    let after = |asks: usize| {
+        let asked = AtomicUsize::new(0);
+        let stop = Stop::default().or_when(move || asked.fetch_add(1, Ordering::Relaxed) >= asks);
+        let (mut session, _) = Session::load("t.mba", &text, Options { stop, ..Options::default() }, &files);
+        let mut r = Recorder::default();
+        session.run(&files, &mut r);
+        r
+    };
+    let (whole, early) = (after(usize::MAX), after(3));
+    assert!(!whole.codes.contains(&"MBA511"), "{}", whole.text);
+    assert!(early.codes.contains(&"MBA511"), "{}", early.text);
+    // the wish was made while `ring` was fitted, so that one sweep of the other is the last
+    assert_eq!(early.number("all.iterations"), 1.0);
 }
 
 #[test]

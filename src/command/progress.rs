@@ -123,6 +123,10 @@ impl Observer for Reporter<'_> {
         }
         Flow::Continue
     }
+
+    fn keeps(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for Reporter<'_> {

@@ -108,18 +108,11 @@ pub fn find(name: &str, span: Span) -> Result<&'static Method, Diagnostic> {
     if let Some(method) = METHODS.iter().find(|m| m.name == name) {
         return Ok(method);
     }
-    let names = || METHODS.iter().map(|m| m.name);
-    let diagnostic = Diagnostic::new(Code::MBA102, format!("there is no method `{name}`"));
-    Err(match suggest::nearest(name, names()) {
-        Some(near) => diagnostic
-            .at(span, format!("did you mean `{near}`?"))
-            .help(format!("write `by {near}`"))
-            .replace(span, near, format!("write `{near}`")),
-        None => {
-            let list: Vec<String> = METHODS.iter().map(|m| format!("`{}` ({})", m.name, m.about)).collect();
-            diagnostic.at(span, "unknown method").help(format!("the methods are {}", list.join(", ")))
-        }
-    })
+    let report = Diagnostic::new(Code::MBA102, format!("there is no method `{name}`"));
+    Err(suggest::instead(report, (name, span), METHODS.iter().map(|m| m.name), ("method", "by "), || {
+        let list: Vec<String> = METHODS.iter().map(|m| format!("`{}` ({})", m.name, m.about)).collect();
+        format!("the methods are {}", list.join(", "))
+    }))
 }
 
 /// Whether a method can fit a model to data of this profile.

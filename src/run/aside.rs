@@ -23,6 +23,10 @@ impl Observer for Heard {
         self.sweeps.push(*sweep);
         if self.stop.as_ref().is_some_and(Stop::asked) { Flow::Interrupt } else { Flow::Continue }
     }
+
+    fn keeps(&self) -> bool {
+        false
+    }
 }
 
 /// An atom on its way.

@@ -63,9 +63,10 @@ pub trait Observer {
     /// run out with the next one.
     fn between(&mut self, _last: bool, _save: &dyn Fn() -> State) {}
 
-    /// Whether it keeps states between sweeps. Atoms that could run side by side then run one by one.
+    /// Whether it keeps states between sweeps. Atoms that could run side by side then run one by one, and
+    /// only whoever says that it does not keep any is not offered those between.
     fn keeps(&self) -> bool {
-        false
+        true
     }
 
     /// The wish to stop that its answers follow, for atoms that run side by side: their sweeps are told of
@@ -82,6 +83,10 @@ pub struct Silent;
 impl Observer for Silent {
     fn sweep(&mut self, _: &Sweep) -> Flow {
         Flow::Continue
+    }
+
+    fn keeps(&self) -> bool {
+        false
     }
 }
 

@@ -23,6 +23,7 @@ pub mod learned;
 mod machine;
 pub mod marginal;
 pub mod masked;
+pub mod modular;
 pub mod monte_carlo;
 pub mod multiply;
 mod newton;

@@ -6,6 +6,7 @@ use num_traits::{One, Zero};
 use super::fit::Fit;
 use super::projection::Projection;
 use crate::plan::count::parameters_of;
+use crate::run::modular::{inverse, times};
 
 /// Most cells of an atom, zeros included, whose rank is computed.
 pub const RANK_CELLS: usize = 1 << 18;
@@ -156,32 +157,14 @@ fn rank_modulo(mut rows: Vec<Vec<u64>>) -> usize {
         rows.swap(rank, pivot);
         let (above, below) = rows.split_at_mut(rank + 1);
         let head = &above[rank];
-        let inverse = power(head[c], PRIME - 2);
+        let inverse = inverse(head[c], PRIME);
         for row in below.iter_mut().filter(|r| r[c] != 0) {
-            let factor = PRIME - times(row[c], inverse);
+            let factor = PRIME - times(row[c], inverse, PRIME);
             for (r, h) in row.iter_mut().zip(head).skip(c) {
-                *r = (*r + times(factor, *h)) % PRIME;
+                *r = (*r + times(factor, *h, PRIME)) % PRIME;
             }
         }
         rank += 1;
     }
     rank
-}
-
-fn times(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    // the remainder is below 2⁶¹
-    u64::try_from(product % u128::from(PRIME)).unwrap_or(0)
-}
-
-fn power(mut base: u64, mut exponent: u64) -> u64 {
-    let mut result = 1;
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            result = times(result, base);
-        }
-        base = times(base, base);
-        exponent >>= 1;
-    }
-    result
 }

@@ -99,17 +99,10 @@ fn find(name: &str, span: Span) -> Result<(&'static str, &'static str, Kind), Di
         return Ok(*found);
     }
     let names = || APPROXIMATIONS.iter().map(|m| m.name).chain(SIMULATIONS.iter().map(|s| s.0));
-    let diagnostic = Diagnostic::new(Code::MBA102, format!("there is no method `{name}` of estimating"));
-    Err(match suggest::nearest(name, names()) {
-        Some(near) => diagnostic
-            .at(span, format!("did you mean `{near}`?"))
-            .help(format!("write `by {near}`"))
-            .replace(span, near, format!("write `{near}`")),
-        None => {
-            let list: Vec<&str> = names().collect();
-            diagnostic.at(span, "unknown method").help(format!("the methods are {}", suggest::list(&list)))
-        }
-    })
+    let report = Diagnostic::new(Code::MBA102, format!("there is no method `{name}` of estimating"));
+    Err(suggest::instead(report, (name, span), names(), ("method", "by "), || {
+        format!("the methods are {}", suggest::list(&names().collect::<Vec<_>>()))
+    }))
 }
 
 /// Mean-field products, each from a start of its own, that independence chains propose from.
@@ -158,16 +151,11 @@ impl<'a> Options<'a> {
             }
             let Some((known, _)) = options.numbers.get_key_value(name).map(|(k, v)| (*k, *v)) else {
                 let names: Vec<&str> = options.numbers.keys().copied().collect();
-                let diagnostic = Diagnostic::new(Code::MBA102, format!("this method has no option `{name}`"));
-                return Err(match suggest::nearest(name, names.iter().copied()) {
-                    Some(near) => diagnostic
-                        .at(option.name.span, format!("did you mean `{near}`?"))
-                        .help(format!("write `{near}`"))
-                        .replace(option.name.span, near, format!("write `{near}`")),
-                    None => diagnostic
-                        .at(option.name.span, "unknown option")
-                        .help(format!("its options are {}", suggest::list(&names))),
-                });
+                let report = Diagnostic::new(Code::MBA102, format!("this method has no option `{name}`"));
+                let written = (name, option.name.span);
+                return Err(suggest::instead(report, written, names.iter().copied(), ("option", ""), || {
+                    format!("its options are {}", suggest::list(&names))
+                }));
             };
             let x = match known {
                 "tolerance" | "damping" | "hottest" => constant::number(value, &declarations.names())?,

@@ -65,20 +65,12 @@ pub(super) fn apply(
         return Err(crate::model::unsupported(&format!("`{name}`"), option.span));
     }
     if !OPTIONS.iter().any(|(n, _)| *n == name) {
-        let diagnostic = Diagnostic::new(Code::MBA102, format!("a fit has no option `{name}`"));
+        let report = Diagnostic::new(Code::MBA102, format!("a fit has no option `{name}`"));
         let names = OPTIONS.iter().map(|(n, _)| *n).chain(LATER.iter().copied());
-        return Err(match suggest::nearest(name, names) {
-            Some(near) => diagnostic
-                .at(option.name.span, format!("did you mean `{near}`?"))
-                .help(format!("write `{near}`"))
-                .replace(option.name.span, near, format!("write `{near}`")),
-            None => {
-                let list: Vec<String> = OPTIONS.iter().map(|(n, about)| format!("`{n}` ({about})")).collect();
-                diagnostic
-                    .at(option.name.span, "unknown option")
-                    .help(format!("the options are {}", list.join(", ")))
-            }
-        });
+        return Err(suggest::instead(report, (name, option.name.span), names, ("option", ""), || {
+            let list: Vec<String> = OPTIONS.iter().map(|(n, about)| format!("`{n}` ({about})")).collect();
+            format!("the options are {}", list.join(", "))
+        }));
     }
     // it needs the data, and is read where they are known
     if name == "hold_out" {
@@ -338,14 +330,18 @@ impl Session {
                 state = Some(kept);
             }
         }
+        let mut notes = Vec::new();
         let fit = fit.unwrap_or_else(|| {
             let inner = sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
             let execute = |observer: &mut dyn Observer| match (state, &planned.prior) {
                 (_, Some(prior)) => {
                     let (memory, seed) = (self.options.memory, self.options.seed);
-                    let work = lean::Work { control: &planned.control, memory, seed };
-                    prior.fit(&planned.model, &tensor, &work, observer)
+                    let stop = &self.options.stop;
+                    let work = lean::Work { control: &planned.control, memory, seed, stop };
+                    let leaned = prior.fit(&planned.model, &tensor, &work, observer)?;
+                    notes = leaned.notes;
+                    Ok(leaned.fit)
                 }
                 (None, None) => run::execute(&schedule, &planned.model, &tensor, &planned.control, observer),
                 (Some(s), None) => {
@@ -388,7 +384,7 @@ impl Session {
         };
         sink.event(Event::Fit(&result, result.seconds), &self.sources);
         let kept = checkpoint.as_ref().map(Checkpoint::path);
-        for diagnostic in after(&result, kept) {
+        for diagnostic in notes.into_iter().chain(after(&result, kept)) {
             self.tell(diagnostic, sink, outcome);
         }
         if matches!(result.fit.status, Status::Stopped | Status::Interrupted) {

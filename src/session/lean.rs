@@ -16,7 +16,7 @@ use crate::report::saved;
 use crate::run::control::{Control, Observer};
 use crate::run::masked::Knowledge;
 use crate::run::masked::regular::{self, Pseudo};
-use crate::run::{self, Fit, Silent};
+use crate::run::{self, Fit, Silent, Status, Stop, Stoppable};
 use crate::text::ast::{Call, ModelDeclaration, ModelItem, ModelItemKind};
 use crate::text::{Code, Diagnostic, Span};
 
@@ -38,6 +38,24 @@ pub struct Work<'a> {
     pub memory: u64,
     /// The seed of the cells that `auto` holds out.
     pub seed: u64,
+    /// Who may ask all of them to stop.
+    pub stop: &'a Stop,
+}
+
+/// A fit with a prior.
+#[derive(Debug)]
+pub struct Leaned {
+    /// The fit.
+    pub fit: Fit,
+    /// What is worth saying of the prior.
+    pub notes: Vec<Diagnostic>,
+}
+
+impl Work<'_> {
+    /// Who hears of the fits on the way: nobody but whoever asks them to stop.
+    fn observer(&self) -> Stoppable<'static> {
+        Stoppable { inner: Box::new(Silent), stop: self.stop.clone() }
+    }
 }
 
 /// Shares of the observed total that `auto` tries, from weak to strong.
@@ -130,25 +148,57 @@ impl Lean {
         tensor: &Tensor,
         work: &Work,
         observer: &mut dyn Observer,
-    ) -> Result<Fit, Vec<Diagnostic>> {
+    ) -> Result<Leaned, Vec<Diagnostic>> {
+        let mut notes = Vec::new();
         let share = match self.strength {
             Strength::Share(share) => share,
             Strength::Mass(mass) => mass / tensor.total,
-            Strength::Auto => self.choose(model, tensor, work)?,
+            Strength::Auto => {
+                let share = self.choose(model, tensor, work)?;
+                notes.push(self.chosen(model, share));
+                share
+            }
         };
         let values = self.values(tensor, work)?;
-        finish(model, tensor, &values, share, work, observer)
+        let fit = finish(model, tensor, &values, share, work, observer)?;
+        Ok(Leaned { fit, notes })
+    }
+
+    /// The note on what `auto` has chosen.
+    fn chosen(&self, model: &EnergyModel, share: f64) -> Diagnostic {
+        let label = model.regular.prior.as_ref().map_or(self.model.name.as_str(), |p| p.label.as_str());
+        let percent = crate::model::mode::number_label((share * 1e4).round() / 100.0);
+        let note =
+            Diagnostic::new(Code::MBA575, format!("`{}` leans to `{label}` by {percent}%", model.name))
+                .at(self.span, format!("of {} shares, it predicted best what was held out", SHARES.len()));
+        let end = SHARES.first() == Some(&share) || SHARES.last() == Some(&share);
+        note.help(if end {
+            "it is the end of what was tried: ask whether the prior helps, with `hold_out`".to_string()
+        } else {
+            format!("write `prior {percent}% toward {label}` to keep it")
+        })
     }
 
     /// What the simpler model says of every cell; nan where it does not know.
     fn values(&self, tensor: &Tensor, work: &Work) -> Result<Vec<f64>, Vec<Diagnostic>> {
+        let mut observer = work.observer();
         let fit = match &self.prior {
-            Some(prior) => prior.fit(&self.model, tensor, work, &mut Silent)?,
+            Some(prior) => prior.fit(&self.model, tensor, work, &mut observer)?.fit,
             None => {
                 let schedule = compile(&self.model, tensor, work)?;
-                run::execute(&schedule, &self.model, tensor, work.control, &mut Silent)?
+                run::execute(&schedule, &self.model, tensor, work.control, &mut observer)?
             }
         };
+        if fit.status == Status::Stopped {
+            return Err(vec![
+                Diagnostic::new(Code::MBA510, format!("`{}` stopped before its tolerance", self.model.name))
+                    .at(
+                        self.span,
+                        format!("leaned to here: marginal gap {:.1e}", fit.certificate.marginal_gap),
+                    )
+                    .help("allow more with `{ max_sweeps … }` after the fit, or accept a larger `tolerance`"),
+            ]);
+        }
         let limit = usize::try_from(work.memory / 8).unwrap_or(usize::MAX);
         let Some(table) = fit.distribution.dense(limit) else {
             return Err(vec![
@@ -196,7 +246,11 @@ impl Lean {
         };
         let mut best = (f64::INFINITY, SHARES[0]);
         for share in SHARES {
-            let fit = finish(model, &rest, &values, share, work, &mut Silent)?;
+            // what comes of it is interrupted in its turn
+            if work.stop.asked() {
+                break;
+            }
+            let fit = finish(model, &rest, &values, share, work, &mut work.observer())?;
             let mut loss = crate::run::sum::Compensated::default();
             let mut cell = vec![0; sizes.len()];
             for k in &places {

@@ -189,6 +189,7 @@ codes! {
     MBA563 Warning Outcome "cells that the data do not determine";
     MBA564 Error Outcome "no complete row and column";
     MBA565 Warning Outcome "approximation instead of the optimum";
+    MBA575 Note Outcome "strength of a prior that was chosen";
     MBA601 Error Outcome "expectation does not hold";
     MBA602 Error Outcome "nothing to test";
     MBA603 Error Outcome "test of a fit that did not converge";

@@ -1,5 +1,7 @@
 //! "Did you mean": the nearest of a list of names.
 
+use super::{Diagnostic, Span};
+
 /// The candidate most like `name`, if any is like it at all.
 ///
 /// Case and accents of spelling count little: `Hair` suggests `hair`. Ties go to the earlier one.
@@ -23,6 +25,24 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         *score > 0.5 || (name.len() > 1 && strsim::damerau_levenshtein(name, candidate) == 1)
     })
     .map(|(_, candidate)| candidate)
+}
+
+/// The report on a name of which there is a closed list: the nearest of them with a fix, else what there is.
+/// `kind` is what it would have named, `before` what stands before it in the text, such as `by `.
+pub fn instead<'a>(
+    report: Diagnostic,
+    (name, at): (&str, Span),
+    names: impl IntoIterator<Item = &'a str>,
+    (kind, before): (&str, &str),
+    all: impl FnOnce() -> String,
+) -> Diagnostic {
+    match nearest(name, names) {
+        Some(near) => report
+            .at(at, format!("did you mean `{near}`?"))
+            .help(format!("write `{before}{near}`"))
+            .replace(at, near, format!("write `{near}`")),
+        None => report.at(at, format!("unknown {kind}")).help(all()),
+    }
 }
 
 /// A list as it is read aloud: "`a`, `b` and `c`".

@@ -85,7 +85,7 @@ impl Sink for Recorder {
                 let approximate = result.fit.schedule.rank_one().is_some_and(|work| work.published);
                 assert!(
                     approximate
-                        || result.fit.status == Status::Stopped
+                        || matches!(result.fit.status, Status::Stopped | Status::Interrupted)
                         || result.fit.certificate.marginal_gap <= 1e-9,
                     "{}: {:?}",
                     result.name,

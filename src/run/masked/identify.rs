@@ -28,6 +28,7 @@ use crate::model::Scope;
 use crate::model::table::strides;
 use crate::plan::count::parameters_of;
 use crate::plan::hypergraph::maximal;
+use crate::run::modular::inverse;
 
 /// 2³¹ − 1.
 const PRIME: u64 = (1 << 31) - 1;
@@ -466,7 +467,7 @@ impl Echelon {
                 if row.len() > LONG || self.place[lead] != usize::MAX {
                     self.long.push(row);
                 } else {
-                    let inverse = power(u64::from(value), PRIME - 2);
+                    let inverse = inverse(u64::from(value), PRIME);
                     row.iter_mut().for_each(|(_, v)| *v = narrow(times(u64::from(*v), inverse)));
                     self.sparse.insert(lead, row);
                 }
@@ -520,7 +521,7 @@ impl Echelon {
         fresh.par_iter_mut().for_each(|row| self.dense.iter().for_each(|(lead, r)| clear(row, *lead, r)));
         while let Some(mut row) = fresh.pop() {
             let Some(lead) = row.iter().position(|v| *v != 0) else { continue };
-            let inverse = power(u64::from(row[lead]), PRIME - 2);
+            let inverse = inverse(u64::from(row[lead]), PRIME);
             row.iter_mut().for_each(|v| *v = narrow(times(u64::from(*v), inverse)));
             fresh.par_iter_mut().for_each(|other| clear(other, lead, &row));
             self.dense.push((lead, row));
@@ -595,18 +596,6 @@ fn times(a: u64, b: u64) -> u64 {
 
 fn narrow(x: u64) -> u32 {
     u32::try_from(x).unwrap_or(0)
-}
-
-fn power(mut base: u64, mut exponent: u64) -> u64 {
-    let mut result = 1;
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            result = times(result, base);
-        }
-        base = times(base, base);
-        exponent >>= 1;
-    }
-    result
 }
 
 #[cfg(test)]

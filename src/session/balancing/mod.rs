@@ -355,13 +355,9 @@ impl Session {
 fn no_option(option: &FitOption) -> Diagnostic {
     let (name, at) = (&option.name.name, option.name.span);
     let report = Diagnostic::new(Code::MBA102, format!("a balance has no option `{name}`"));
-    match suggest::nearest(name, OPTIONS) {
-        Some(near) => report
-            .at(at, format!("did you mean `{near}`?"))
-            .help(format!("write `{near}`"))
-            .replace(at, near, format!("write `{near}`")),
-        None => report.at(at, "unknown option").help(format!("the options are {}", suggest::list(&OPTIONS))),
-    }
+    suggest::instead(report, (name, at), OPTIONS, ("option", ""), || {
+        format!("the options are {}", suggest::list(&OPTIONS))
+    })
 }
 
 fn digest(problem: &Problem, planned: &PlannedBalance) -> String {
