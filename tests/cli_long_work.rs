@@ -674,3 +674,25 @@ fn progress_goes_where_it_belongs() {
     let list: Vec<Json> = serde_json::from_str(&list.out).unwrap();
     assert!(list.iter().all(|o| o.get("progress").is_none()));
 }
+
+/// A joint fit that is done is kept by its parameters; what follows from them has the same bits.
+#[test]
+fn a_joint_fit_that_is_done_is_kept() {
+    let room = Room::new();
+    let text = "mode a: 3, b: 2, c: 2\n\
+        data x[a, b] = [[1, 2], [3, 5], [missing, 4]]\ndata y[a, c] = [[2, 7], [8, 2], [4, 3]]\n\
+        model one { body(1) }\nfit one to x, y weight 2 as m\nshow m.kl, m.certificate, m.of(x).fitted, m.df\n";
+    room.file("j.mba", text);
+    let objects = |arguments: &[&str]| -> Vec<Json> {
+        let ran = room.mba(arguments).ends_with(0);
+        ran.objects().into_iter().filter(|o| o["show"].is_string()).collect()
+    };
+    let straight = objects(&["run", "j.mba", "--format", "jsonl"]);
+    let first = objects(&["run", "j.mba", "--format", "jsonl", "--checkpoint", "j.npz"]);
+    let again = objects(&["run", "j.mba", "--format", "jsonl", "--resume", "j.npz"]);
+    assert_eq!(straight, first);
+    assert_eq!(straight, again);
+    room.mba(&["run", "j.mba", "--resume", "j.npz"]).ends_with(0).says(&["`m` was done before"]);
+    room.file("j.mba", text.replace("weight 2", "weight 3"));
+    room.mba(&["run", "j.mba", "--resume", "j.npz"]).ends_with(3).says(&["MBA531", "`m`"]);
+}

@@ -58,7 +58,7 @@ pub fn bind(
     let mut bound = IndexMap::new();
     let mut diagnostics = Vec::new();
     // levels found in the data, by mode, with the tensors they were found in
-    let mut found: IndexMap<String, Levels> = IndexMap::new();
+    let mut found: IndexMap<String, (Levels, &TensorEntry)> = IndexMap::new();
     for (name, entry) in &declarations.tensors {
         let base = paths.get(name).map_or("", String::as_str);
         let modes = match modes_of(entry, declarations) {
@@ -112,10 +112,10 @@ pub fn bind(
                 for axis in header.axes.iter().filter(|a| a.from_data) {
                     match found.get_mut(&axis.mode) {
                         None => {
-                            found.insert(axis.mode.clone(), axis.levels.clone());
+                            found.insert(axis.mode.clone(), (axis.levels.clone(), entry));
                         }
-                        Some(levels) => {
-                            if let Err(diagnostic) = unite(levels, &axis.levels, &axis.mode, entry) {
+                        Some((levels, first)) => {
+                            if let Err(diagnostic) = unite(levels, &axis.levels, &axis.mode, [first, entry]) {
                                 diagnostics.push(diagnostic);
                             }
                         }
@@ -130,7 +130,9 @@ pub fn bind(
     let mut known = KnownModes::new();
     for entry in declarations.modes.values() {
         for member in entry.members() {
-            if let Some(levels) = entry.levels.clone().or_else(|| found.get(&member).cloned()) {
+            if let Some(levels) =
+                entry.levels.clone().or_else(|| found.get(&member).map(|(levels, _)| levels.clone()))
+            {
                 known.insert(member.clone(), Mode { name: member, levels, order: entry.order });
             }
         }
@@ -139,7 +141,12 @@ pub fn bind(
 }
 
 /// Levels of one mode found in two tensors: those of the first, then the new ones of the second.
-fn unite(levels: &mut Levels, more: &Levels, mode: &str, entry: &TensorEntry) -> Result<(), Diagnostic> {
+fn unite(
+    levels: &mut Levels,
+    more: &Levels,
+    mode: &str,
+    [first, entry]: [&TensorEntry; 2],
+) -> Result<(), Diagnostic> {
     match (&*levels, more) {
         (a, b) if a == b => Ok(()),
         (Levels::Listed(a), Levels::Listed(b)) => {
@@ -147,9 +154,15 @@ fn unite(levels: &mut Levels, more: &Levels, mode: &str, entry: &TensorEntry) ->
             *levels = Levels::Listed(Arc::new(union));
             Ok(())
         }
-        _ => Err(Diagnostic::new(Code::MBA201, format!("mode `{mode}` has other levels in other data"))
-            .at(entry.span, "another number of levels here")
-            .help(format!("declare its levels: `mode {mode}: …`"))),
+        _ => {
+            let name = |entry: &TensorEntry| entry.declaration.name.name.clone();
+            let message =
+                format!("mode `{mode}` has other levels in `{}` than in `{}`", name(entry), name(first));
+            Err(Diagnostic::new(Code::MBA201, message)
+                .at(entry.span, "another number of levels here")
+                .at(first.span, "than here")
+                .help(format!("declare its levels: `mode {mode}: …`, or use modes of different names")))
+        }
     }
 }
 
