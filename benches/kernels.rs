@@ -56,8 +56,9 @@ fn entropy(bencher: Bencher) {
 /// Both products of a mask with vectors, where one cell in so many is unknown: by truth values, and by lists.
 #[divan::bench(args = [5, 100])]
 fn mask_with_vectors(bencher: Bencher, one_in: usize) {
-    let (rows, columns) = (500, 400);
-    let observed: Vec<bool> = (0..rows * columns).map(|k| !(k * k / 7 + k).is_multiple_of(one_in)).collect();
+    let (rows, columns) = (500usize, 400usize);
+    let observed: Vec<bool> =
+        (0..rows * columns).map(|k: usize| !(k * k / 7 + k).is_multiple_of(one_in)).collect();
     let pattern = Pattern::new(&observed, rows, columns);
     let (v, mut down) = (vec![0.5; columns], vec![0.0; columns]);
     bencher
