@@ -8,6 +8,7 @@ use super::suggest::others;
 use super::tensor::Element;
 use crate::model::Mode;
 use crate::numeric::sum::Compensated;
+use crate::numeric::vector::kept;
 use crate::text::{Code, Diagnostic, Span};
 
 /// Values per block. Fixed, so that the total does not depend on the number of threads.
@@ -33,16 +34,36 @@ pub struct Summary {
 /// Sums that are kept side by side, so that the loop over them uses vectors.
 const LANES: usize = 16;
 
-/// Values that are converted at a time.
-const STRIP: usize = 512;
-
 /// Looks at every value. `logical` turns a place in memory into the place in logical order.
 pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> usize + Sync)) -> Summary {
     let blocks: Vec<Summary> = values
         .par_chunks(BLOCK)
         .enumerate()
-        .map(|(block, values)| look(values).unwrap_or_else(|| closely(values, block * BLOCK, logical)))
+        .map(|(block, values)| {
+            look(values).unwrap_or_else(|| closely(values.iter().copied(), block * BLOCK, logical))
+        })
         .collect();
+    together(blocks)
+}
+
+/// The same for doubles in row-major order, of which those count that are observed: the others are zero.
+pub(crate) fn summarise_observed(values: &[f64], observed: &[bool]) -> Summary {
+    let blocks: Vec<Summary> = values
+        .par_chunks(BLOCK)
+        .zip(observed.par_chunks(BLOCK))
+        .enumerate()
+        .map(|(block, (values, seen))| {
+            let good = pulp::Arch::new().dispatch(LookThrough { values, seen });
+            good.unwrap_or_else(|| {
+                let cells = values.iter().zip(seen).map(|(x, seen)| kept(*seen, *x));
+                closely(cells, block * BLOCK, &|place| place)
+            })
+        })
+        .collect();
+    together(blocks)
+}
+
+fn together(blocks: Vec<Summary>) -> Summary {
     blocks.into_iter().fold(Summary::default(), |mut all, s| {
         all.join(&s);
         all.bad += s.bad;
@@ -68,56 +89,87 @@ impl<T: Element> pulp::WithSimd for Look<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Option<Summary> {
-        let mut sums = [0.0f64; LANES];
-        let mut lost = [0.0f64; LANES];
-        let mut least = [0.0f64; LANES];
-        let mut found = Summary::default();
-        let mut converted = [0.0f64; STRIP];
-        for strip in self.values.chunks(STRIP) {
-            let strip = T::doubles(strip).unwrap_or_else(|| {
-                converted.iter_mut().zip(strip).for_each(|(c, x)| *c = x.to_f64());
-                &converted[..strip.len()]
-            });
-            let (chunks, rest) = strip.as_chunks::<LANES>();
-            for chunk in chunks {
-                add(chunk, &mut sums, &mut lost, &mut least);
-                // fractions seldom come alone: where there are any, one look is enough
-                found.fractions = found.fractions || !all_whole(chunk);
+        let (chunks, rest) = self.values.as_chunks::<LANES>();
+        let doubles = |chunk: &[T; LANES]| {
+            let mut cells = [0.0; LANES];
+            for i in 0..LANES {
+                cells[i] = chunk[i].to_f64();
             }
-            if !rest.is_empty() {
-                let mut last = [0.0; LANES];
-                last.iter_mut().zip(rest).for_each(|(l, x)| *l = *x);
-                add(&last, &mut sums, &mut lost, &mut least);
-                found.fractions = found.fractions || !all_whole(&last);
-            }
-        }
-        for pair in sums.into_iter().zip(lost) {
-            found.total.join(Compensated::from(pair));
-        }
-        // what is infinite or no number shows in the sum
-        (least.iter().all(|l| *l >= 0.0) && found.total.value().is_finite()).then_some(found)
+            cells
+        };
+        tally(chunks.iter().map(doubles), rest.iter().map(|x| x.to_f64()))
     }
 }
 
-/// Adds values to the sums beside them, with the rounding error of each (Knuth, TAOCP 2, §4.2.2).
-#[inline(always)]
-fn add(values: &[f64; LANES], sums: &mut [f64; LANES], lost: &mut [f64; LANES], least: &mut [f64; LANES]) {
-    for i in 0..LANES {
-        let x = values[i];
-        least[i] = if x < least[i] { x } else { least[i] };
-        let sum = sums[i] + x;
-        let back = sum - sums[i];
-        lost[i] += (sums[i] - (sum - back)) + (x - back);
-        sums[i] = sum;
+/// The same of values some of which count as zero.
+struct LookThrough<'a> {
+    values: &'a [f64],
+    seen: &'a [bool],
+}
+
+impl pulp::WithSimd for LookThrough<'_> {
+    type Output = Option<Summary>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Option<Summary> {
+        let ((chunks, rest), (seen, seen_rest)) =
+            (self.values.as_chunks::<LANES>(), self.seen.as_chunks::<LANES>());
+        let through = |(x, seen): (&[f64; LANES], &[bool; LANES])| {
+            let mut cells = [0.0; LANES];
+            for i in 0..LANES {
+                cells[i] = kept(seen[i], x[i]);
+            }
+            cells
+        };
+        tally(
+            chunks.iter().zip(seen).map(through),
+            rest.iter().zip(seen_rest).map(|(x, seen)| kept(*seen, *x)),
+        )
     }
+}
+
+#[inline(always)]
+fn tally(chunks: impl Iterator<Item = [f64; LANES]>, rest: impl Iterator<Item = f64>) -> Option<Summary> {
+    let mut sums = [0.0f64; LANES];
+    let mut lost = [0.0f64; LANES];
+    let mut least = [0.0f64; LANES];
+    let mut whole = true;
+    for cells in chunks {
+        for i in 0..LANES {
+            let x = cells[i];
+            least[i] = if x < least[i] { x } else { least[i] };
+            // the rounding error of a sum (Knuth, TAOCP 2, §4.2.2)
+            let sum = sums[i] + x;
+            let back = sum - sums[i];
+            lost[i] += (sums[i] - (sum - back)) + (x - back);
+            sums[i] = sum;
+        }
+        // fractions seldom come alone: where there are any, one look is enough
+        if whole {
+            whole = all_whole(&cells);
+        }
+    }
+    let mut total = Compensated::default();
+    let mut fractions = !whole;
+    let mut fine = least.iter().all(|l| *l >= 0.0);
+    for x in rest {
+        fine &= (0.0..f64::INFINITY).contains(&x);
+        fractions |= x >= EXACT || x != x.trunc();
+        total.add(x);
+    }
+    for pair in sums.into_iter().zip(lost) {
+        total.join(Compensated::from(pair));
+    }
+    // what is infinite or no number shows in the sum
+    (fine && total.value().is_finite()).then_some(Summary { total, fractions, bad: 0, first: None })
 }
 
 /// Whether all values are whole numbers that are exact in double precision.
 #[inline(always)]
-fn all_whole(chunk: &[f64; LANES]) -> bool {
+fn all_whole(cells: &[f64; LANES]) -> bool {
     let mut whole = [true; LANES];
     for i in 0..LANES {
-        let x = chunk[i];
+        let x = cells[i];
         // adding 2⁵² rounds to a whole number; from there to 2⁵³ all are
         whole[i] = (((x + HALF_EXACT) - HALF_EXACT == x) | (x >= HALF_EXACT)) & (x < EXACT);
     }
@@ -125,9 +177,13 @@ fn all_whole(chunk: &[f64; LANES]) -> bool {
 }
 
 /// One block, value by value; `start` is the place of its first.
-fn closely<T: Element>(values: &[T], start: usize, logical: &dyn Fn(usize) -> usize) -> Summary {
+fn closely<T: Element>(
+    values: impl Iterator<Item = T>,
+    start: usize,
+    logical: &dyn Fn(usize) -> usize,
+) -> Summary {
     let mut s = Summary::default();
-    for (i, x) in values.iter().enumerate() {
+    for (i, x) in values.enumerate() {
         let x = x.to_f64();
         if !(0.0..f64::INFINITY).contains(&x) {
             s.bad += 1;

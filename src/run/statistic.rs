@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use super::kernel::accumulate;
 use super::projection::Projection;
 use super::sum::{Compensated, sum};
-use super::vector::sum_x_ln_x;
+use super::vector::{LANES, kept, sum_x_ln_x, vectorised};
 use crate::data::{
-    Dense, Element, Found, IndexType, Indices, Onlooker, Sparse, Storage, Summary, Tensor, look,
+    Dense, Element, Found, IndexType, Indices, Onlooker, Sparse, Storage, Summary, Tensor, Values, look,
 };
 use crate::model::Scope;
 use crate::model::table::strides;
@@ -25,6 +25,8 @@ pub struct Statistics {
     pub total: f64,
     /// Cells read.
     pub read: usize,
+    /// How many observed cells are zero, where dense data are read through a mask.
+    pub zeros: Option<usize>,
 }
 
 /// Cells of a block: small enough for the cache, large enough for long inner loops.
@@ -38,23 +40,32 @@ const KEPT: usize = 16;
 
 /// Sums `tensor` to each scope. O(cells stored × scopes); none when the data have no mass.
 pub fn gather(tensor: &Tensor, scopes: &[(&Scope, usize)]) -> Option<Statistics> {
-    let (mut tables, total, x_ln_x, read) = match &*tensor.storage {
+    let sums = match &*tensor.storage {
         Storage::Dense(dense) => match found(dense, scopes) {
             Some(sums) => sums,
             None => dense_sums(dense, scopes, false)?.0,
         },
         Storage::Sparse(sparse) => gather_sparse(sparse, scopes),
     };
+    let Sums { mut tables, total, x_ln_x, read, zeros } = sums;
     if total <= 0.0 || !total.is_finite() {
         return None;
     }
     for value in tables.iter_mut().flatten() {
         *value /= total;
     }
-    Some(Statistics { tables, negative_entropy: x_ln_x / total - total.ln(), total, read })
+    Some(Statistics { tables, negative_entropy: x_ln_x / total - total.ln(), total, read, zeros })
 }
 
-type Sums = (Vec<Vec<f64>>, f64, f64, usize);
+/// Sums over the data, not normalised.
+#[derive(Default)]
+struct Sums {
+    tables: Vec<Vec<f64>>,
+    total: f64,
+    x_ln_x: f64,
+    read: usize,
+    zeros: Option<usize>,
+}
 
 /// What was found while the data were read, when it is all that is asked for.
 fn found(dense: &Dense, scopes: &[(&Scope, usize)]) -> Option<Sums> {
@@ -62,7 +73,8 @@ fn found(dense: &Dense, scopes: &[(&Scope, usize)]) -> Option<Sums> {
     let own =
         |scope: &Scope| found.marginals.iter().find(|(s, _)| s == scope).map(|(_, table)| table.clone());
     let tables: Option<Vec<_>> = scopes.iter().map(|(scope, _)| own(scope)).collect();
-    Some((tables?, found.total, found.x_ln_x, dense.shape.iter().product()))
+    let read = dense.shape.iter().product();
+    Some(Sums { tables: tables?, total: found.total, x_ln_x: found.x_ln_x, read, zeros: None })
 }
 
 /// Takes the marginals a schedule begins with while the data are read and checked.
@@ -95,24 +107,33 @@ impl Onlooker for Reduction {
             return None;
         }
         let scopes: Vec<(&Scope, usize)> = self.scopes.iter().map(|(s, n)| (s, *n)).collect();
-        let ((tables, total, x_ln_x, _), summary) = dense_sums(dense, &scopes, true)?;
-        let marginals = self.scopes.iter().map(|(s, _)| s.clone()).zip(tables).collect();
-        Some((Found { total, x_ln_x, marginals }, summary))
+        let (sums, summary) = dense_sums(dense, &scopes, true)?;
+        let marginals = self.scopes.iter().map(|(s, _)| s.clone()).zip(sums.tables).collect();
+        Some((Found { total: sums.total, x_ln_x: sums.x_ln_x, marginals }, summary))
     }
 }
 
 /// Sums over dense numbers and, where they are to be checked, what a look at each of them says; none when
 /// some number is not allowed.
 fn dense_sums(dense: &Dense, scopes: &[(&Scope, usize)], check: bool) -> Option<(Sums, Summary)> {
-    crate::with_values!(&dense.values, values => dense_pass(dense, values, scopes, check))
+    if let Values::F64(values) = &dense.values
+        && let Some((numbers, observed)) = values.through()
+        && dense.strides == strides(&dense.shape)
+    {
+        return dense_pass(dense, numbers, Some(observed), scopes, check);
+    }
+    crate::with_values!(&dense.values, values => dense_pass(dense, values, None, scopes, check))
 }
 
 /// The array is walked in the order it is stored. Trailing axes, and a range of the axis before them,
 /// make a block; a block is summed to small tables, the smaller of them from the larger, and those
 /// are added to the marginals. Doubles that lie together are read where they are, others converted.
+///
+/// Through a mask that is `observed` the values are doubles in row-major order, and the others count as zero.
 fn dense_pass<T: Element>(
     dense: &Dense,
     values: &[T],
+    observed: Option<&[bool]>,
     scopes: &[(&Scope, usize)],
     check: bool,
 ) -> Option<(Sums, Summary)> {
@@ -121,8 +142,8 @@ fn dense_pass<T: Element>(
     let extent = |a: &usize| dense.shape[*a];
     let cells: usize = axes.iter().map(extent).product();
     if cells == 0 {
-        let empty = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
-        return Some(((empty, 0.0, 0.0, 0), Summary::default()));
+        let tables = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
+        return Some((Sums { tables, ..Sums::default() }, Summary::default()));
     }
     let mut cut = axes.len();
     let mut whole = 1;
@@ -157,8 +178,8 @@ fn dense_pass<T: Element>(
     let private: usize = scopes.iter().map(|(_, n)| *n).sum();
     // private tables are worth their memory only when they are small beside the data
     let groups = if private.saturating_mul(GROUPS) <= cells / 4 { GROUPS.min(blocks) } else { 1 };
-    let run = |group: usize| -> Option<(Vec<Vec<f64>>, Compensated, Compensated, Summary)> {
-        let mut summary = Summary::default();
+    let run = |group: usize| -> Option<(Vec<Vec<f64>>, Compensated, Compensated, f64, Summary)> {
+        let (mut zeros, mut summary) = (0.0, Summary::default());
         let mut tables: Vec<Vec<f64>> = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
         let mut buffer = Vec::new();
         let mut local: Vec<Vec<f64>> = full.sums.iter().map(|s| vec![0.0; s.cells]).collect();
@@ -176,7 +197,16 @@ fn dense_pass<T: Element>(
                 outer + ranged.first().map_or(0, |a| piece * most * strides[*a])
             };
             let plan = if piece + 1 == pieces { &last } else { &full };
-            let block = plan.block(&values[at(&dense.strides)..], &mut buffer);
+            let from = at(&dense.strides);
+            let block = match (observed, T::doubles(values)) {
+                (Some(observed), Some(doubles)) => {
+                    let cells = from..from + plan.cells;
+                    buffer.resize(plan.cells, 0.0);
+                    zeros += select(&doubles[cells.clone()], &observed[cells], &mut buffer);
+                    &buffer
+                }
+                _ => plan.block(&values[from..], &mut buffer),
+            };
             // the logarithms hide what it takes to fetch the block, which is near from then on
             x_ln_x.add(sum_x_ln_x(block));
             if check {
@@ -188,15 +218,16 @@ fn dense_pass<T: Element>(
             }
             total.add(local.last().and_then(|t| t.first()).copied().unwrap_or(0.0));
         }
-        Some((tables, total, x_ln_x, summary))
+        Some((tables, total, x_ln_x, zeros, summary))
     };
     let parts: Vec<Option<_>> = (0..groups).into_par_iter().map(run).collect();
-    let mut summary = Summary::default();
     let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
     let mut tables: Vec<Vec<f64>> = Vec::new();
+    let (mut zeros, mut summary) = (0, Summary::default());
     for part in parts {
-        let (own, t, x, seen) = part?;
+        let (own, t, x, z, seen) = part?;
         summary.join(&seen);
+        zeros += z as usize;
         total.add(t.value());
         x_ln_x.add(x.value());
         if tables.is_empty() {
@@ -207,7 +238,30 @@ fn dense_pass<T: Element>(
             }
         }
     }
-    Some(((tables, total.value(), x_ln_x.value(), cells), summary))
+    let zeros = observed.map(|_| zeros);
+    Some((Sums { tables, total: total.value(), x_ln_x: x_ln_x.value(), read: cells, zeros }, summary))
+}
+
+vectorised! {
+    /// The values that are observed, and zero for the others; how many of those that are observed are zero.
+    select(values: &'a [f64], observed: &'a [bool], onto: &'a mut [f64]) -> f64 {
+        let mut zeros = [0.0; LANES];
+        let cell = |value: f64, seen: bool, out: &mut f64, zeros: &mut f64| {
+            *out = kept(seen, value);
+            *zeros += kept(seen & (value == 0.0), 1.0);
+        };
+        let ((v, v_rest), (s, s_rest)) = (values.as_chunks::<LANES>(), observed.as_chunks::<LANES>());
+        let (o, o_rest) = onto.as_chunks_mut::<LANES>();
+        for ((v, s), o) in v.iter().zip(s).zip(o) {
+            for i in 0..LANES {
+                cell(v[i], s[i], &mut o[i], &mut zeros[i]);
+            }
+        }
+        for ((v, s), o) in v_rest.iter().zip(s_rest).zip(o_rest) {
+            cell(*v, *s, o, &mut zeros[0]);
+        }
+        zeros.iter().sum()
+    }
 }
 
 /// How a block of some size is summed.
@@ -372,7 +426,7 @@ fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
         total.add(sum(part));
         x_ln_x.add(sum_x_ln_x(part));
     }
-    (tables, total.value(), x_ln_x.value(), cells)
+    Sums { tables, total: total.value(), x_ln_x: x_ln_x.value(), read: cells, zeros: None }
 }
 
 /// Adds the cells from `start` to `end` to the table of their columns.
