@@ -4,6 +4,7 @@ use divan::{Bencher, black_box, counter::BytesCount};
 use mba::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table};
 use mba::run::kernel::{marginalise, scale};
 use mba::run::landscape::Landscape;
+use mba::run::masked::pattern::Pattern;
 use mba::run::monte_carlo::{Kernel, Scan, streams};
 use mba::run::multiply::{multiply, pack, stride};
 use mba::run::projection::Projection;
@@ -50,6 +51,19 @@ fn multiply_by_two_modes(bencher: Bencher, kept: [usize; 2]) {
 fn entropy(bencher: Bencher) {
     let from = table();
     bencher.counter(bytes(&from)).bench_local(|| sum_x_ln_x(black_box(&from)));
+}
+
+/// Both products of a mask with vectors, where one cell in so many is unknown: by truth values, and by lists.
+#[divan::bench(args = [5, 100])]
+fn mask_with_vectors(bencher: Bencher, one_in: usize) {
+    let (rows, columns) = (500usize, 400usize);
+    let observed: Vec<bool> =
+        (0..rows * columns).map(|k: usize| !(k * k / 7 + k).is_multiple_of(one_in)).collect();
+    let pattern = Pattern::new(&observed, rows, columns);
+    let (v, mut down) = (vec![0.5; columns], vec![0.0; columns]);
+    bencher
+        .counter(BytesCount::of_slice(&observed))
+        .bench_local(|| pattern.pass(black_box(&v), |_, sum| 1.0 / sum, &mut down));
 }
 
 /// A matrix product as sweeps take it: a square of so many levels. Items are multiplications with an addition each.

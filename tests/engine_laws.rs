@@ -537,10 +537,11 @@ fn coupled(shape: &[usize], seed: u64) -> Vec<f64> {
         .collect()
 }
 
-/// A model whose fixed energy of zero keeps it from being factored.
+/// A model of the same distributions, whose fixed energy its free tables make up for. It is too uneven for
+/// products of factors, so that tables are used after all.
 fn with_tables(model: &EnergyModel, shape: &[usize]) -> EnergyModel {
     let mut model = model.clone();
-    model.interactions.push(fixed(shape, &[0], |_| 0.0));
+    model.interactions.push(fixed(shape, &[0], |k| if k[0] == 0 { 200.0 } else { 0.0 }));
     model
 }
 
@@ -565,7 +566,7 @@ fn factors_and_tables_give_the_same_fit() {
             let (a, b) =
                 (fit_with(&factored, &x, Control::default()), fit_with(&tables, &x, Control::default()));
             assert!(a.schedule.draft.atoms.iter().any(|a| a.factored()), "{}", a.schedule.tree());
-            assert!(b.schedule.draft.atoms.iter().all(|a| !a.factored()));
+            assert!(b.distribution.cliques.iter().all(|c| c.belief.factors().is_empty()));
             assert!((a.kl - b.kl).abs() < 1e-10, "{} {}", a.kl, b.kl);
             assert!(a.certificate.marginal_gap <= 1e-9, "{:?}", a.certificate);
             let of = |f: &Fit| f.distribution.dense(1 << 20).expect("small").values;

@@ -32,10 +32,11 @@ fn scattered(shape: &[usize], count: usize, seed: u64) -> Tensor {
     Tensor { name: "x".into(), modes: modes(shape), storage, total, counts: false, mask: None }
 }
 
-/// A model whose fixed energy of zero keeps it from being factored.
+/// A model of the same distributions, whose fixed energy its free tables make up for. It is too uneven for
+/// products of factors, so that tables are used after all.
 fn with_tables(model: &EnergyModel, shape: &[usize]) -> EnergyModel {
     let mut model = model.clone();
-    model.interactions.push(fixed(shape, &[0], |_| 0.0));
+    model.interactions.push(fixed(shape, &[0], |k| if k[0] == 0 { 200.0 } else { 0.0 }));
     model
 }
 
@@ -66,7 +67,8 @@ fn all_triples_of_four_modes_are_never_a_table() {
         }
         let x = tensor(&SHAPE, &x);
         let (a, b) = (fit_with(&factored, &x, Control::default()), fit_with(&tables, &x, Control::default()));
-        assert_eq!((ways(&a.schedule), ways(&b.schedule)), ((4, 0), (0, 0)));
+        assert_eq!(ways(&a.schedule), (4, 0));
+        assert!(b.distribution.cliques.iter().all(|c| c.belief.factors().is_empty()));
         assert!((a.kl - b.kl).abs() < 1e-11, "{} {}", a.kl, b.kl);
         assert_eq!(a.status, if zeros { Status::Boundary } else { Status::Converged });
         assert!(a.certificate.marginal_gap <= 1e-9, "{:?}", a.certificate);
@@ -74,7 +76,7 @@ fn all_triples_of_four_modes_are_never_a_table() {
         let of = |f: &mba::run::Fit| f.distribution.dense(1 << 20).expect("small").values;
         assert!(worst(&of(&a), &of(&b)) < 1e-10);
         // n³ beside the data and the history of the acceleration, where tables are n⁴
-        assert!(a.counters.peak <= a.schedule.peak && a.schedule.peak < b.schedule.peak);
+        assert!(a.counters.peak <= a.schedule.peak && a.counters.peak < b.counters.peak);
         let ratio = a.counters.operations / a.counters.predicted.operations;
         assert!((0.5..2.0).contains(&ratio), "{ratio}");
         let ratio = a.counters.bytes / a.counters.predicted.bytes;

@@ -7,6 +7,9 @@ dense4_N_h          N⁴ doubles, N in 20 30 40 60: exp of strong random couplin
 cube_200            200³ gamma variates, for the best tensor of rank one.
 coords, values      10⁶ cells of ten modes with 2·10¹⁷ cells in all. Neighbouring modes, and three
                     pairs beyond them, are dependent.
+holes_ring, …_seen  20 × 20 × 20 × 30 doubles, a ring of pairs times gamma noise, and which cells are observed:
+                    seven in ten, at random.
+holes_rank, …_seen  2000 × 1000 doubles, rank one times gamma noise, eight in ten observed.
 records.csv         100 000 records of 30 yes-or-no questions, each answer leaning on the one before.
 """
 
@@ -68,6 +71,22 @@ def answers(count=100_000, questions=30, seed=6):
     return found
 
 
+def holes(folder):
+    """Tensors some of whose cells are not observed."""
+    random = np.random.default_rng(6)
+    matrix = np.outer(random.gamma(2, 1, 2000), random.gamma(2, 1, 1000)) * random.gamma(5, 0.2, (2000, 1000))
+    np.save(folder / "holes_rank.npy", matrix)
+    np.save(folder / "holes_rank_seen.npy", random.random(matrix.shape) >= 0.2)
+    random = np.random.default_rng(7)
+    sizes = (20, 20, 20, 30)
+    energy = np.zeros(sizes)
+    for a, b in [(0, 1), (1, 2), (2, 3), (0, 3)]:
+        shape = [n if mode in (a, b) else 1 for mode, n in enumerate(sizes)]
+        energy += random.normal(0, 1.0, (sizes[a], sizes[b])).reshape(shape)
+    np.save(folder / "holes_ring.npy", np.exp(energy) * random.gamma(10, 0.1, sizes))
+    np.save(folder / "holes_ring_seen.npy", random.random(sizes) >= 0.3)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +96,7 @@ def main():
     coords, values = scattered()
     np.save(folder / "coords.npy", coords)
     np.save(folder / "values.npy", values)
+    holes(folder)
     header = ",".join(f"q{i}" for i in range(30))
     np.savetxt(folder / "records.csv", answers(), fmt="%d", delimiter=",", header=header, comments="")
 

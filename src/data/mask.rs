@@ -3,7 +3,7 @@
 //! Which cells are observed is a product of factors, each over modes of its own: a mask over
 //! `[station, day]` stays a table of stations by days whatever other modes there are.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -32,17 +32,37 @@ pub struct Mask {
 /// A condition over some of the modes.
 #[derive(Debug, Clone)]
 pub struct Factor {
-    /// 0 where it lets a cell through, +∞ where the cell is unknown: a potential.
-    pub table: Arc<Table>,
+    /// Its modes.
+    pub scope: Scope,
+    /// Their numbers of levels.
+    pub shape: Vec<usize>,
+    /// Whether it lets a cell through, row-major.
+    pub observed: Arc<[bool]>,
     /// Where the user wrote it.
     pub span: Span,
+    potential: OnceLock<Arc<Table>>,
 }
 
 impl Factor {
     /// A factor from truth values over modes, row-major.
-    pub fn new(scope: Scope, shape: Vec<usize>, observed: impl Iterator<Item = bool>, span: Span) -> Self {
-        let values = observed.map(|o| if o { 0.0 } else { f64::INFINITY }).collect();
-        Self { table: Arc::new(Table { scope, shape, values }), span }
+    pub fn new(scope: Scope, shape: Vec<usize>, observed: impl Into<Arc<[bool]>>, span: Span) -> Self {
+        Self { scope, shape, observed: observed.into(), span, potential: OnceLock::new() }
+    }
+
+    /// 0 where it lets a cell through, +∞ where the cell is unknown. Made when it is asked for.
+    pub fn potential(&self) -> Arc<Table> {
+        let make = || {
+            let values = self.observed.iter().map(|o| if *o { 0.0 } else { f64::INFINITY }).collect();
+            Arc::new(Table { scope: self.scope.clone(), shape: self.shape.clone(), values })
+        };
+        Arc::clone(self.potential.get_or_init(make))
+    }
+
+    /// Distances between neighbours along the modes of a table over `scope`; 0 where it does not look.
+    fn steps(&self, scope: &Scope) -> Vec<usize> {
+        let own = strides(&self.shape);
+        let step = |m: usize| self.scope.position(m).and_then(|p| own.get(p)).copied();
+        scope.iter().map(|m| step(m).unwrap_or(0)).collect()
     }
 }
 
@@ -51,12 +71,12 @@ impl Mask {
     pub fn new(factors: Vec<Factor>, modes: usize) -> Mask {
         let all = Scope::all(modes);
         let (whole, mut factors): (Vec<Factor>, Vec<Factor>) =
-            factors.into_iter().partition(|f| f.table.scope == all);
+            factors.into_iter().partition(|f| f.scope == all);
         let mut whole = whole.into_iter();
         if let Some(first) = whole.next() {
             factors.push(whole.fold(first, |a, b| {
-                let both = a.table.values.iter().zip(&b.table.values).map(|(a, b)| *a == 0.0 && *b == 0.0);
-                Factor::new(all.clone(), a.table.shape.clone(), both.collect::<Vec<_>>().into_iter(), a.span)
+                let both: Vec<bool> = a.observed.iter().zip(b.observed.iter()).map(|(a, b)| a & b).collect();
+                Factor::new(all.clone(), a.shape, both, a.span)
             }));
         }
         Mask { factors }
@@ -72,30 +92,33 @@ impl Mask {
     /// Whether a cell, given by a level for every mode, is observed.
     pub fn observes(&self, cell: &[usize]) -> bool {
         self.factors.iter().all(|f| {
-            let index = f.table.scope.iter().zip(&f.table.shape);
+            let index = f.scope.iter().zip(&f.shape);
             let at = index.fold(0, |k, (m, n)| k * n + cell.get(m).copied().unwrap_or(0));
-            f.table.values.get(at).is_some_and(|e| *e == 0.0)
+            f.observed.get(at).is_some_and(|o| *o)
         })
     }
 
     /// The modes that some factor looks at.
     pub fn scope(&self) -> Scope {
-        self.factors.iter().fold(Scope::empty(), |s, f| s.union(&f.table.scope))
+        self.factors.iter().fold(Scope::empty(), |s, f| s.union(&f.scope))
     }
 
     /// One truth value per cell of `scope`, row-major, or none beyond [`LISTED`] cells. Modes of factors
     /// outside the scope are not looked at: `scope` must contain them.
-    pub fn over(&self, scope: &Scope, sizes: &[usize]) -> Option<Vec<bool>> {
+    pub fn over(&self, scope: &Scope, sizes: &[usize]) -> Option<Arc<[bool]>> {
         let shape: Vec<usize> = scope.iter().filter_map(|m| sizes.get(m).copied()).collect();
         let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= LISTED)?;
+        if let [only] = self.factors.as_slice()
+            && only.scope == *scope
+        {
+            return Some(Arc::clone(&only.observed));
+        }
         let mut observed = vec![true; cells];
         for factor in &self.factors {
-            let own = factor.table.strides();
-            let step = |m: usize| factor.table.scope.position(m).and_then(|p| own.get(p)).copied();
-            let steps: Vec<usize> = scope.iter().map(|m| step(m).unwrap_or(0)).collect();
-            walk(&shape, &steps, |k, at| observed[k] &= factor.table.values[at] == 0.0);
+            let own = &factor.observed;
+            walk(&shape, &factor.steps(scope), |k, at| observed[k] &= own[at]);
         }
-        Some(observed)
+        Some(observed.into())
     }
 }
 
@@ -240,26 +263,31 @@ impl Masks {
         span: Span,
     ) -> Checked<Loaded> {
         let shape = dense.shape.clone();
-        let mut values = rows(dense);
+        let values = doubles(dense);
         let all = Scope::all(shape.len());
-        let (mut whole, mut factors): (Vec<Factor>, Vec<Factor>) =
-            self.of_levels(request, modes)?.into_iter().partition(|f| f.table.scope == all);
+        let (whole, mut factors): (Vec<Factor>, Vec<Factor>) =
+            self.of_levels(request, modes)?.into_iter().partition(|f| f.scope == all);
         let at = |clause: &MaskClause| clause.span();
         let first = request.masks.first().map(at).or_else(|| unknown.first().map(|(_, s)| *s));
+        let mut whole = whole.into_iter().map(|f| f.observed);
+        let first_whole = whole.next();
         let mut observed: Option<Vec<bool>> = None;
-        let table = |observed: Option<Vec<bool>>| observed.unwrap_or_else(|| vec![true; values.len()]);
-        for factor in whole.drain(..) {
+        let table = |observed: Option<Vec<bool>>| {
+            let start = || first_whole.as_ref().map_or_else(|| vec![true; values.len()], |own| own.to_vec());
+            observed.unwrap_or_else(start)
+        };
+        for own in whole {
             let mut seen = table(observed);
-            seen.par_iter_mut().zip(&factor.table.values).for_each(|(s, e)| *s &= *e == 0.0);
+            seen.iter_mut().zip(own.iter()).for_each(|(s, o)| *s &= o);
             observed = Some(seen);
         }
         for predicate in value_predicates(request) {
             let mut seen = table(observed);
             if let Some(passes) = predicate.of_values() {
-                seen.par_iter_mut().zip(&values).for_each(|(s, x)| *s &= passes(*x));
+                seen.par_iter_mut().zip(&*values).for_each(|(s, x)| *s &= passes(*x));
             } else {
                 let mut cell = vec![0; shape.len()];
-                for (k, (s, x)) in seen.iter_mut().zip(&values).enumerate() {
+                for (k, (s, x)) in seen.iter_mut().zip(&*values).enumerate() {
                     place(k, &shape, &mut cell);
                     *s &= predicate.passes(modes, &cell, *x).map_err(|d| vec![d])?;
                 }
@@ -271,30 +299,29 @@ impl Masks {
             unknown.iter().for_each(|(k, _)| seen[*k] = false);
             observed = Some(seen);
         }
-        if let Some(seen) = observed {
+        if let Some(seen) = observed.map(Arc::from).or(first_whole) {
             let at = first.unwrap_or(span);
-            factors.push(Factor::new(all.clone(), shape.clone(), seen.into_iter(), at));
+            factors.push(Factor::new(all.clone(), shape.clone(), seen, at));
         }
         let mask = Mask { factors };
-        for factor in &mask.factors {
-            let own = factor.table.strides();
-            let step = |m: usize| factor.table.scope.position(m).and_then(|p| own.get(p)).copied();
-            let steps: Vec<usize> = all.iter().map(|m| step(m).unwrap_or(0)).collect();
-            walk(&shape, &steps, |k, at| {
-                if factor.table.values[at] != 0.0 {
-                    values[k] = 0.0;
-                }
-            });
-        }
-        if let Some(k) = values.iter().position(|x| x.is_nan()) {
+        let everywhere = || -> Arc<[bool]> { vec![true; values.len()].into() };
+        let seen = mask.over(&all, &shape).unwrap_or_else(everywhere);
+        let summary = super::summary::summarise_observed(&values, &seen);
+        let unknown = |(x, seen): (&f64, &bool)| *seen && x.is_nan();
+        let first_unknown = match summary.allowed() {
+            Some(_) => None,
+            None => values.iter().zip(seen.iter()).position(unknown),
+        };
+        if let Some(k) = first_unknown {
             let mut cell = vec![0; shape.len()];
             place(k, &shape, &mut cell);
-            let more = values.iter().filter(|x| x.is_nan()).count() - 1;
+            let more = values.iter().zip(seen.iter()).filter(|cell| unknown(*cell)).count() - 1;
             return Err(vec![no_value(request, modes, &cell, more, first.unwrap_or(span), what, span)]);
         }
-        let dense = Dense { strides: strides(&shape), shape, values: Values::F64(Buffer::new(values)) };
+        let values = Values::F64(Buffer::masked(values, seen));
+        let dense = Dense { strides: strides(&shape), shape, values };
         check(&mask, request, modes, first.unwrap_or(span))?;
-        let mut loaded = npy::finish(request, modes, dense, what, span)?;
+        let mut loaded = npy::finish(request, modes, dense, summary, what, span)?;
         loaded.tensor.mask = Some(Arc::new(mask));
         Ok(loaded)
     }
@@ -342,7 +369,7 @@ impl Masks {
                     *s &= predicate.passes(modes, &cell, *x).map_err(|d| vec![d])?;
                 }
             }
-            factors.push(Factor::new(Scope::all(shape.len()), shape.clone(), seen.into_iter(), at));
+            factors.push(Factor::new(Scope::all(shape.len()), shape.clone(), seen, at));
         }
         let mask = Mask::new(factors, shape.len());
         check(&mask, request, modes, at)?;
@@ -433,7 +460,15 @@ fn place(mut k: usize, shape: &[usize], cell: &mut [usize]) {
     }
 }
 
-/// The values of a dense tensor in row-major order.
+/// The values of a dense tensor in row-major order, lent where they lie so.
+fn doubles(dense: &Dense) -> Buffer<f64> {
+    match &dense.values {
+        Values::F64(values) if dense.strides == strides(&dense.shape) => values.clone(),
+        _ => Buffer::new(rows(dense)),
+    }
+}
+
+/// A copy of the values of a dense tensor in row-major order.
 fn rows(dense: &Dense) -> Vec<f64> {
     crate::with_values!(&dense.values, values => {
         if dense.strides == strides(&dense.shape) {
@@ -482,6 +517,11 @@ fn of_file(
         // other data may have brought more levels since the header was read
         return Err(vec![wrong_shape(&format!("`{path}`"), at, &array.shape, axes, modes)]);
     }
+    let scope: Scope = axes.iter().copied().collect();
+    if let Some(marks) = array.truths().filter(|_| axes.is_sorted()) {
+        let observed: Arc<[bool]> = marks.iter().map(|m| (*m != 0) != missing).collect();
+        return Ok(Factor::new(scope, sizes, observed, span));
+    }
     let dense = Dense { shape: array.shape.clone(), strides: array.strides(), values: array.values() };
     let values = rows(&dense);
     if let Some(k) = values.iter().position(|x| *x != 0.0 && *x != 1.0) {
@@ -495,14 +535,14 @@ fn of_file(
         ]);
     }
     // the array has its axes as they are listed, the factor in the order of the modes
-    let scope: Scope = axes.iter().copied().collect();
     let own = strides(&dense.shape);
     let step = |m: usize| axes.iter().position(|a| *a == m).and_then(|p| own.get(p)).copied().unwrap_or(0);
     let shape: Vec<usize> = scope.iter().filter_map(|m| modes.get(m)).map(Mode::size).collect();
     let steps: Vec<usize> = scope.iter().map(step).collect();
     let mut marked = vec![false; values.len()];
     walk(&shape, &steps, |k, at| marked[k] = values[at] == 1.0);
-    Ok(Factor::new(scope, shape, marked.into_iter().map(|m| m != missing), span))
+    marked.iter_mut().for_each(|m| *m = *m != missing);
+    Ok(Factor::new(scope, shape, marked, span))
 }
 
 fn of_predicate(predicate: &Predicate, modes: &[Mode]) -> Checked<Factor> {
@@ -525,7 +565,7 @@ fn of_predicate(predicate: &Predicate, modes: &[Mode]) -> Checked<Factor> {
         scope.iter().zip(&own).for_each(|(m, level)| cell[m] = *level);
         observed.push(predicate.passes(modes, &cell, f64::NAN).map_err(|d| vec![d])?);
     }
-    Ok(Factor::new(scope, shape, observed.into_iter(), predicate.span()))
+    Ok(Factor::new(scope, shape, observed, predicate.span()))
 }
 
 /// Whether any cell is left.
@@ -533,7 +573,7 @@ fn check(mask: &Mask, request: &Request, modes: &[Mode], at: Span) -> Checked<()
     let sizes: Vec<usize> = modes.iter().map(Mode::size).collect();
     let none = match mask.over(&mask.scope(), &sizes) {
         Some(observed) => !observed.contains(&true),
-        None => mask.factors.iter().any(|f| f.table.values.iter().all(|e| *e != 0.0)),
+        None => mask.factors.iter().any(|f| !f.observed.contains(&true)),
     };
     if none {
         return Err(vec![
@@ -545,16 +585,36 @@ fn check(mask: &Mask, request: &Request, modes: &[Mode], at: Span) -> Checked<()
     Ok(())
 }
 
-/// Levels that no observed cell has, as pairs of positions: mode and level.
+/// Levels that no observed cell has, as pairs of positions: mode and level. Ends as soon as every level has
+/// been seen.
 pub fn never_observed(mask: &Mask, sizes: &[usize]) -> Vec<(usize, usize)> {
     let scope = mask.scope();
     let Some(observed) = mask.over(&scope, sizes) else { return Vec::new() };
     let shape: Vec<usize> = scope.iter().filter_map(|m| sizes.get(m).copied()).collect();
     let mut seen: Vec<Vec<bool>> = shape.iter().map(|n| vec![false; *n]).collect();
+    let mut waiting: usize = shape.iter().sum();
     let mut cell = vec![0; shape.len()];
-    for (k, _) in observed.iter().enumerate().filter(|(_, o)| **o) {
-        place(k, &shape, &mut cell);
-        seen.iter_mut().zip(&cell).for_each(|(s, level)| s[*level] = true);
+    let row = shape.last().copied().unwrap_or(1).max(1);
+    let mut open = true;
+    for (r, cells) in observed.chunks(row).enumerate() {
+        if waiting == 0 {
+            break;
+        }
+        place(r * row, &shape, &mut cell);
+        let Some((last, outer)) = seen.split_last_mut() else { break };
+        if open {
+            for (seen, o) in last.iter_mut().zip(cells) {
+                waiting -= usize::from(*o && !*seen);
+                *seen |= *o;
+            }
+            open = last.contains(&false);
+        }
+        for (seen, level) in outer.iter_mut().zip(&cell) {
+            if !seen[*level] && cells.contains(&true) {
+                seen[*level] = true;
+                waiting -= 1;
+            }
+        }
     }
     let missing = |(m, s): (usize, &Vec<bool>)| -> Vec<(usize, usize)> {
         s.iter().enumerate().filter(|(_, seen)| !**seen).map(|(level, _)| (m, level)).collect()
@@ -604,7 +664,7 @@ pub fn by_predicate(predicate: &Predicate, tensor: &Tensor) -> Checked<Factor> {
         place(k, &shape, &mut cell);
         seen.push(predicate.passes(&tensor.modes, &cell, *x).map_err(|d| vec![d])?);
     }
-    Ok(Factor::new(Scope::all(shape.len()), shape, seen.into_iter(), predicate.span()))
+    Ok(Factor::new(Scope::all(shape.len()), shape, seen, predicate.span()))
 }
 
 /// Every value of a tensor, row-major.
@@ -635,8 +695,8 @@ pub fn hide(tensor: &Tensor, factors: Vec<Factor>, span: Span) -> Checked<Tensor
     let (storage, total) = match &*tensor.storage {
         Storage::Dense(dense) => {
             let mut values = rows(dense);
-            let seen = hidden.over(&Scope::all(modes), &dense.shape).unwrap_or_default();
-            values.iter_mut().zip(&seen).filter(|(_, s)| !**s).for_each(|(x, _)| *x = 0.0);
+            let seen = hidden.over(&Scope::all(modes), &dense.shape).unwrap_or_else(|| Arc::new([]));
+            values.iter_mut().zip(seen.iter()).filter(|(_, s)| !**s).for_each(|(x, _)| *x = 0.0);
             let mut sum = super::summary::Compensated::default();
             values.iter().for_each(|x| sum.add(*x));
             let shape = dense.shape.clone();

@@ -60,9 +60,30 @@ pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> us
         .enumerate()
         .map(|(block, values)| {
             let good = pulp::Arch::new().dispatch(Look { values });
-            good.unwrap_or_else(|| closely(values, block * BLOCK, logical))
+            good.unwrap_or_else(|| closely(values.iter().copied(), block * BLOCK, logical))
         })
         .collect();
+    together(blocks)
+}
+
+/// The same for doubles in row-major order, of which those count that are observed: the others are zero.
+pub(crate) fn summarise_observed(values: &[f64], observed: &[bool]) -> Summary {
+    let blocks: Vec<Summary> = values
+        .par_chunks(BLOCK)
+        .zip(observed.par_chunks(BLOCK))
+        .enumerate()
+        .map(|(block, (values, seen))| {
+            let good = pulp::Arch::new().dispatch(LookThrough { values, seen });
+            good.unwrap_or_else(|| {
+                let cells = values.iter().zip(seen).map(|(x, seen)| kept(*seen, *x));
+                closely(cells, block * BLOCK, &|place| place)
+            })
+        })
+        .collect();
+    together(blocks)
+}
+
+fn together(blocks: Vec<Summary>) -> Summary {
     let start = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
     blocks.into_iter().fold(start, |mut all, s| {
         all.total.add(s.total.sum);
@@ -87,50 +108,94 @@ impl<T: Element> pulp::WithSimd for Look<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Option<Summary> {
-        let mut sums = [0.0f64; LANES];
-        let mut lost = [0.0f64; LANES];
-        let mut least = [0.0f64; LANES];
-        let mut whole = true;
         let (chunks, rest) = self.values.as_chunks::<LANES>();
-        for chunk in chunks {
+        let doubles = |chunk: &[T; LANES]| {
+            let mut cells = [0.0; LANES];
             for i in 0..LANES {
-                let x = chunk[i].to_f64();
-                least[i] = if x < least[i] { x } else { least[i] };
-                // the rounding error of a sum (Knuth, TAOCP 2, §4.2.2)
-                let sum = sums[i] + x;
-                let back = sum - sums[i];
-                lost[i] += (sums[i] - (sum - back)) + (x - back);
-                sums[i] = sum;
+                cells[i] = chunk[i].to_f64();
             }
-            // fractions seldom come alone: where there are any, one look is enough
-            if whole {
-                whole = all_whole(chunk);
-            }
-        }
-        let mut total = Compensated::default();
-        let mut counts = whole;
-        let mut fine = least.iter().all(|l| *l >= 0.0);
-        for x in rest {
-            let x = x.to_f64();
-            fine &= (0.0..f64::INFINITY).contains(&x);
-            counts &= x < EXACT && x == x.trunc();
-            total.add(x);
-        }
-        for (sum, lost) in sums.into_iter().zip(lost) {
-            total.add(sum);
-            total.lost += lost;
-        }
-        // what is infinite or no number shows in the sum
-        (fine && total.value().is_finite()).then_some(Summary { total, counts, bad: 0, first: None })
+            cells
+        };
+        look(chunks.iter().map(doubles), rest.iter().map(|x| x.to_f64()))
     }
+}
+
+/// The same of values some of which count as zero.
+struct LookThrough<'a> {
+    values: &'a [f64],
+    seen: &'a [bool],
+}
+
+impl pulp::WithSimd for LookThrough<'_> {
+    type Output = Option<Summary>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Option<Summary> {
+        let ((chunks, rest), (seen, seen_rest)) =
+            (self.values.as_chunks::<LANES>(), self.seen.as_chunks::<LANES>());
+        let through = |(x, seen): (&[f64; LANES], &[bool; LANES])| {
+            let mut cells = [0.0; LANES];
+            for i in 0..LANES {
+                cells[i] = kept(seen[i], x[i]);
+            }
+            cells
+        };
+        look(
+            chunks.iter().zip(seen).map(through),
+            rest.iter().zip(seen_rest).map(|(x, seen)| kept(*seen, *x)),
+        )
+    }
+}
+
+/// The number where `seen`, and 0 elsewhere, without a branch, so that loops over it use vectors.
+#[inline(always)]
+fn kept(seen: bool, x: f64) -> f64 {
+    f64::from_bits(x.to_bits() & u64::from(seen).wrapping_neg())
+}
+
+#[inline(always)]
+fn look(chunks: impl Iterator<Item = [f64; LANES]>, rest: impl Iterator<Item = f64>) -> Option<Summary> {
+    let mut sums = [0.0f64; LANES];
+    let mut lost = [0.0f64; LANES];
+    let mut least = [0.0f64; LANES];
+    let mut whole = true;
+    for cells in chunks {
+        for i in 0..LANES {
+            let x = cells[i];
+            least[i] = if x < least[i] { x } else { least[i] };
+            // the rounding error of a sum (Knuth, TAOCP 2, §4.2.2)
+            let sum = sums[i] + x;
+            let back = sum - sums[i];
+            lost[i] += (sums[i] - (sum - back)) + (x - back);
+            sums[i] = sum;
+        }
+        // fractions seldom come alone: where there are any, one look is enough
+        if whole {
+            whole = all_whole(&cells);
+        }
+    }
+    let mut total = Compensated::default();
+    let mut counts = whole;
+    let mut fine = least.iter().all(|l| *l >= 0.0);
+    for x in rest {
+        fine &= (0.0..f64::INFINITY).contains(&x);
+        counts &= x < EXACT && x == x.trunc();
+        total.add(x);
+    }
+    for (sum, lost) in sums.into_iter().zip(lost) {
+        total.add(sum);
+        total.lost += lost;
+    }
+    // what is infinite or no number shows in the sum
+    (fine && total.value().is_finite()).then_some(Summary { total, counts, bad: 0, first: None })
 }
 
 /// Whether all values are whole numbers that are exact in double precision.
 #[inline(always)]
-fn all_whole<T: Element>(chunk: &[T; LANES]) -> bool {
+fn all_whole(cells: &[f64; LANES]) -> bool {
     let mut whole = [true; LANES];
     for i in 0..LANES {
-        let x = chunk[i].to_f64();
+        let x = cells[i];
         // adding 2⁵² rounds to a whole number; from there to 2⁵³ all are
         whole[i] = (((x + HALF_EXACT) - HALF_EXACT == x) | (x >= HALF_EXACT)) & (x < EXACT);
     }
@@ -138,9 +203,13 @@ fn all_whole<T: Element>(chunk: &[T; LANES]) -> bool {
 }
 
 /// One block, value by value; `start` is the place of its first.
-fn closely<T: Element>(values: &[T], start: usize, logical: &dyn Fn(usize) -> usize) -> Summary {
+fn closely<T: Element>(
+    values: impl Iterator<Item = T>,
+    start: usize,
+    logical: &dyn Fn(usize) -> usize,
+) -> Summary {
     let mut s = Summary { total: Compensated::default(), counts: true, bad: 0, first: None };
-    for (i, x) in values.iter().enumerate() {
+    for (i, x) in values.enumerate() {
         let x = x.to_f64();
         if !(0.0..f64::INFINITY).contains(&x) {
             s.bad += 1;

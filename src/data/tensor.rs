@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use num_bigint::BigUint;
 
@@ -11,23 +11,59 @@ use crate::model::Mode;
 
 /// Numbers in memory or in a mapped file. Cheap to clone.
 #[derive(Clone)]
-pub struct Buffer<T: 'static>(Arc<dyn AsRef<[T]> + Send + Sync>);
+pub struct Buffer<T: 'static>(Held<T>);
+
+#[derive(Clone)]
+enum Held<T: 'static> {
+    Lent(Arc<dyn AsRef<[T]> + Send + Sync>),
+    Masked(Arc<Masked<T>>),
+}
+
+/// Numbers some of which count as zero. They are copied when somebody asks for all of them.
+struct Masked<T: 'static> {
+    numbers: Buffer<T>,
+    observed: Arc<[bool]>,
+    copy: OnceLock<Vec<T>>,
+}
 
 impl<T> Buffer<T> {
     /// Shares anything that lends out a slice: a vector, or a mapped file.
     pub fn new(owner: impl AsRef<[T]> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(owner))
+        Self(Held::Lent(Arc::new(owner)))
     }
 }
 
-impl<T> Deref for Buffer<T> {
+impl<T: Copy + Default + Send + Sync> Buffer<T> {
+    /// The same numbers with zeros where they are not observed; `observed` is as long as they are.
+    pub fn masked(numbers: Buffer<T>, observed: Arc<[bool]>) -> Self {
+        Self(Held::Masked(Arc::new(Masked { numbers, observed, copy: OnceLock::new() })))
+    }
+}
+
+impl<T: Copy + Default> Buffer<T> {
+    /// The numbers under a mask, of which those count that it lets through.
+    pub fn through(&self) -> Option<(&[T], &[bool])> {
+        match &self.0 {
+            Held::Lent(_) => None,
+            Held::Masked(own) => Some((&*own.numbers, &own.observed)),
+        }
+    }
+}
+
+impl<T: Copy + Default> Deref for Buffer<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        (*self.0).as_ref()
+        match &self.0 {
+            Held::Lent(owner) => (**owner).as_ref(),
+            Held::Masked(own) => own.copy.get_or_init(|| {
+                let numbers = own.numbers.iter().zip(own.observed.iter());
+                numbers.map(|(x, seen)| if *seen { *x } else { T::default() }).collect()
+            }),
+        }
     }
 }
 
-impl<T> fmt::Debug for Buffer<T> {
+impl<T: Copy + Default> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} × {}", self.len(), std::any::type_name::<T>())
     }

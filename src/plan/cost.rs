@@ -192,6 +192,133 @@ pub fn product(cells: &dyn Fn(&Scope) -> f64, shape: &Shape, factors: &[Scope]) 
     (operations, bytes, rows * over + columns * over)
 }
 
+/// How the cells that a mask lets through are summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// By the truth value of every cell.
+    Every,
+    /// All cells together, as if none were missing, less a list of those that are.
+    Missing,
+    /// By a list of those that are observed.
+    Observed,
+}
+
+/// How much faster an operation is that goes by the truth values of a whole row than one on a table.
+pub const EVERY: f64 = 4.0;
+
+/// How much slower an operation on a cell of a list is than one that goes by the truth values of a whole row.
+pub const ENTRY: f64 = 8.0;
+
+/// A product of factors over the cells that a mask lets through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filtered {
+    /// Factors that are summed over, by position, put together in tables that are small beside the clique.
+    pub groups: Vec<Vec<usize>>,
+    /// Operations of putting them together, and of what is multiplied in after the sum.
+    around: f64,
+    /// Cells of the clique, and of the result.
+    cells: (f64, f64),
+    /// The product without a mask: its shape, operations, and how much faster these are than on a table.
+    whole: (Shape, f64, f64),
+}
+
+impl Filtered {
+    /// For a clique that is summed to `onto`; `cells` counts those of a scope. None when nothing is kept.
+    pub fn of(
+        cells: &dyn Fn(&Scope) -> f64,
+        clique: &Scope,
+        onto: &Scope,
+        factors: &[Scope],
+    ) -> Option<Self> {
+        const SMALL: f64 = 0.125;
+        let shape = Shape::filtered(clique, onto)?;
+        let most = SMALL * cells(clique);
+        let mut groups: Vec<(Vec<usize>, Scope)> = Vec::new();
+        let mut around = 0.0;
+        for (f, scope) in factors.iter().enumerate() {
+            if shape.side(scope) == Some(Side::Inside) {
+                around += cells(onto);
+                continue;
+            }
+            match groups.iter_mut().find(|(_, all)| cells(&all.union(scope)) <= most) {
+                Some((own, all)) => {
+                    own.push(f);
+                    *all = all.union(scope);
+                }
+                None => groups.push((vec![f], scope.clone())),
+            }
+        }
+        let merged = groups.iter().filter(|(own, _)| own.len() > 1);
+        around += merged.map(|(own, all)| own.len() as f64 * cells(all)).sum::<f64>();
+        let through: Vec<Scope> =
+            groups.iter().flat_map(|(own, _)| own).map(|f| factors[*f].clone()).collect();
+        let whole = Shape::of(clique, onto, &through)?;
+        let (operations, _, _) = product(cells, &whole, &through);
+        let faster = if whole.streamed { 1.0 } else { MATRIX };
+        Some(Self {
+            groups: groups.into_iter().map(|(own, _)| own).collect(),
+            around,
+            cells: (cells(clique), cells(onto)),
+            whole: (whole, operations, faster),
+        })
+    }
+
+    /// The product of all factors that are summed over, as if every cell counted.
+    pub fn whole(&self) -> &Shape {
+        &self.whole.0
+    }
+
+    fn each(&self) -> f64 {
+        (self.groups.len() + 1).max(2) as f64
+    }
+
+    /// The fastest way when so many cells are observed.
+    pub fn choose(&self, observed: f64) -> Arithmetic {
+        let every = self.each() * self.cells.0 / EVERY;
+        let entry = self.each() * ENTRY / EVERY;
+        let missing = self.whole.1 / self.whole.2 + entry * (self.cells.0 - observed) + 2.0 * self.cells.1;
+        let seen = entry * observed;
+        if every <= missing.min(seen) {
+            Arithmetic::Every
+        } else if missing < seen {
+            Arithmetic::Missing
+        } else {
+            Arithmetic::Observed
+        }
+    }
+
+    /// The most missing cells for [`Arithmetic::Missing`], and the most observed ones for
+    /// [`Arithmetic::Observed`].
+    pub fn thresholds(&self) -> (f64, f64) {
+        let every = self.each() * self.cells.0 / EVERY;
+        let entry = self.each() * ENTRY / EVERY;
+        let missing = (every - self.whole.1 / self.whole.2 - 2.0 * self.cells.1) / entry;
+        (missing.max(0.0), every / entry)
+    }
+
+    /// Operations when so many cells are observed.
+    pub fn operations(&self, how: Arithmetic, observed: f64) -> f64 {
+        self.price(how, observed).0
+    }
+
+    /// Operations, bytes and scratch cells when so many cells are observed.
+    pub fn price(&self, how: Arithmetic, observed: f64) -> (f64, f64, f64) {
+        let (each, (cells, kept)) = (self.each(), self.cells);
+        let scratch = 2.0 * self.groups.len() as f64 * 0.125 * cells;
+        let bytes = 16.0 * (self.around + kept);
+        let lists = |listed: f64| (4.0 * (self.groups.len() + 1) as f64 + 8.0 * each) * listed;
+        match how {
+            Arithmetic::Every => (self.around + each * cells, bytes + cells, scratch),
+            Arithmetic::Missing => {
+                let listed = cells - observed;
+                let operations = self.around + self.whole.1 + each * listed + 2.0 * kept;
+                (operations, bytes + lists(listed), scratch)
+            }
+            Arithmetic::Observed => (self.around + each * observed, bytes + lists(observed), scratch),
+        }
+    }
+}
+
 /// Prices an instruction: operations, bytes moved and scratch.
 pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Profile>) -> Step {
     let cells = |id: &BufferId| buffers.get(id.0).map_or(0.0, |b| b.cells);
@@ -250,7 +377,12 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let size = |s: &Scope| p.cells(s, buffers);
             let scopes: Vec<Scope> =
                 p.factors.iter().filter_map(|f| buffers.get(f.0)).map(|b| b.scope.clone()).collect();
-            product(&size, &p.shape, &scopes)
+            let filtered =
+                p.filter.as_ref().and_then(|f| Filtered::of(&size, &f.scope, &p.shape.rows, &scopes));
+            match filtered {
+                Some(filtered) => filtered.price(Arithmetic::Every, 0.0),
+                None => product(&size, &p.shape, &scopes),
+            }
         }
         Instruction::Rescale(m, _) => {
             let table = cells(&m.statistic);
@@ -312,8 +444,8 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let resident = if pairs.is_empty() { 0.0 } else { unique_beliefs(pairs).max(forest(buffers)) };
             // directions of all factors, messages and views, and two slices for each one there was
             let loose = |b: &&Buffer| {
-                use super::schedule::Role::{Factor, Incoming, View};
-                !factored.is_empty() && matches!(b.role, Factor | Incoming | View)
+                use super::schedule::Role::{Factor, Incoming, View, Weight};
+                !factored.is_empty() && matches!(b.role, Factor | Incoming | View | Weight)
             };
             let directions: f64 = buffers.iter().filter(loose).map(|b| b.cells).sum();
             let own = all(&mut factored.iter().map(|m| m.statistic));
@@ -324,6 +456,10 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
     let frees = Vec::new();
     Step { instruction, pass: "", operations, bytes: moved, live: 0.0, scratch, frees }
 }
+
+/// How much faster it is to look at the truth value of every cell of a mask, one after the other, than at a
+/// cell of a list.
+pub const LISTED: f64 = 12.0;
 
 /// Groups of blocks with private tables; fixed, so that sums do not depend on the threads.
 pub const GROUPS: f64 = 8.0;
@@ -341,7 +477,7 @@ pub fn newton(iteration: &Iteration, buffers: &[Buffer]) -> f64 {
         None => &iteration.check,
     };
     let mut touched: Vec<BufferId> = steps.iter().flat_map(|s| s.instruction.writes()).collect();
-    touched.extend(iteration.factored.iter().flat_map(|f| f.factors.iter().copied()));
+    touched.extend(iteration.factored.iter().flat_map(Factored::own));
     touched.sort_unstable();
     touched.dedup();
     let largest = touched.iter().map(cells).fold(0.0, f64::max);

@@ -39,6 +39,7 @@ pub fn parameters_of(generators: &[Scope], sizes: &[usize]) -> BigUint {
         fixed: Vec::new(),
         learned: Vec::new(),
         masks: Vec::new(),
+        supports: Vec::new(),
         data: false,
         effort: 0,
         atoms: Vec::new(),

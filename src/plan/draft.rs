@@ -96,6 +96,8 @@ pub struct Draft {
     pub learned: Vec<(usize, String)>,
     /// Those of them that are masks of the data, and of which nothing but the scope is known.
     pub masks: Vec<usize>,
+    /// Those of them that say which cells there are: masks and conditions on cells.
+    pub supports: Vec<usize>,
     /// Whether there is a tensor to fit.
     pub data: bool,
     /// Steps that the search for an elimination order may take in each atom.
@@ -122,8 +124,11 @@ impl Draft {
             Potential::Learned { coefficient, .. } => Some((k, coefficient.clone())),
             _ => None,
         });
+        let supports = model.interactions.iter().enumerate();
+        let supports = supports.filter(|(_, i)| matches!(i.potential, Potential::Support(_)));
         Self {
             masks,
+            supports: supports.map(|(k, _)| k).collect(),
             sizes: model.modes.iter().map(|m| m.size()).collect(),
             names: model.modes.iter().map(|m| m.name.clone()).collect(),
             generators: model.free_scopes(),

@@ -37,7 +37,7 @@ pub fn live(
         |s: &Step| matches!(&s.instruction, Instruction::Certify { factored, .. } if !factored.is_empty());
     if steps.iter().any(loose) {
         for (k, buffer) in kept.iter_mut().zip(buffers) {
-            *k |= matches!(buffer.role, Role::Factor | Role::Incoming | Role::View);
+            *k |= matches!(buffer.role, Role::Factor | Role::Incoming | Role::View | Role::Weight);
         }
     }
     let mut last = vec![0; buffers.len()];

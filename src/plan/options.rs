@@ -40,7 +40,7 @@ impl Profile {
 }
 
 fn masks(tensor: &crate::data::Tensor) -> Vec<Scope> {
-    tensor.mask.iter().flat_map(|m| &m.factors).map(|f| f.table.scope.clone()).collect()
+    tensor.mask.iter().flat_map(|m| &m.factors).map(|f| f.scope.clone()).collect()
 }
 
 fn element_bytes(values: &crate::data::Values) -> usize {

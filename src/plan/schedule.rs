@@ -29,6 +29,8 @@ pub enum Role {
     Incoming,
     /// `V`: a marginal of the model over some modes of a clique.
     View,
+    /// `W`: exp(−E/T) of a fixed potential, of largest value one.
+    Weight,
 }
 
 impl Role {
@@ -42,6 +44,7 @@ impl Role {
             Role::Factor => 'F',
             Role::Incoming => 'M',
             Role::View => 'V',
+            Role::Weight => 'W',
         }
     }
 }
@@ -138,6 +141,13 @@ impl Shape {
         product.or_else(|| (!kept.is_empty()).then(cells))
     }
 
+    /// A sum cell by cell, of those that a mask or a condition lets through.
+    pub fn filtered(clique: &Scope, onto: &Scope) -> Option<Self> {
+        let over = clique.iter().filter(|m| !onto.contains(*m)).collect();
+        let shape = Self { rows: onto.clone(), columns: Scope::empty(), over, streamed: true };
+        (!onto.is_empty()).then_some(shape)
+    }
+
     /// Where a factor enters; none when it ties rows to columns under the sum.
     pub fn side(&self, factor: &Scope) -> Option<Side> {
         if factor.intersection(&self.over).is_empty() {
@@ -163,12 +173,29 @@ pub struct Product {
     pub factors: Vec<BufferId>,
     /// How it is summed.
     pub shape: Shape,
+    /// Which cells count, when not all do.
+    pub filter: Option<Filter>,
+}
+
+/// A mask or a condition over every mode of a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// Its position in the model's interactions.
+    pub interaction: usize,
+    /// The modes.
+    pub scope: Scope,
+    /// Their numbers of levels.
+    pub sizes: Vec<usize>,
 }
 
 impl Product {
     /// Cells over modes of this product.
     pub fn cells(&self, scope: &Scope, buffers: &[Buffer]) -> f64 {
         let size = |m: usize| {
+            if let Some(filter) = &self.filter {
+                let at = filter.scope.position(m).and_then(|p| filter.sizes.get(p));
+                return at.copied().unwrap_or(1) as f64;
+            }
             let ids = self.factors.iter().chain([&self.onto]);
             let of = ids.filter_map(|id| buffers.get(id.0));
             let sizes = of.filter_map(|b| b.scope.position(m).and_then(|p| b.shape.get(p)));
@@ -407,6 +434,8 @@ pub struct Iteration {
 pub struct Factored {
     /// The factor of each generator, in the order of [`Iteration::pairs`].
     pub factors: Vec<BufferId>,
+    /// Fixed potentials, by position in the model's interactions, and the factors made of them.
+    pub weights: Vec<(usize, BufferId)>,
     /// Messages towards the root.
     pub inward: Vec<Step>,
     /// One sweep, which starts with a view of the root.
@@ -421,6 +450,13 @@ pub struct Factored {
     pub heard: Vec<(usize, Vec<BufferId>)>,
     /// The messages both ways between a clique and its parent, and the table between the two.
     pub between: Vec<(BufferId, BufferId, BufferId)>,
+}
+
+impl Factored {
+    /// The factors, those of fixed potentials last.
+    pub fn own(&self) -> impl Iterator<Item = BufferId> {
+        self.factors.iter().copied().chain(self.weights.iter().map(|(_, id)| *id))
+    }
 }
 
 /// How the atoms of a component are put together without a table of any iterated clique: each atom takes
@@ -587,7 +623,7 @@ impl Instruction {
             Instruction::Product(p) => vec![p.onto],
             Instruction::Rescale(m, factor) => vec![m.belief, *factor],
             Instruction::Loop(iteration) => {
-                let own = iteration.factored.iter().flat_map(|f| f.factors.iter().copied());
+                let own = iteration.factored.iter().flat_map(Factored::own);
                 iteration.steps().flat_map(|s| s.instruction.writes()).chain(own).collect()
             }
             Instruction::Unite(unite) => {

@@ -447,8 +447,8 @@ pub fn digest_of_tensor(tensor: &Tensor) -> String {
     let Tensor { name: _, modes, storage, total, counts, mask } = tensor;
     let mut hash = Sha256::new();
     for factor in mask.iter().flat_map(|m| &m.factors) {
-        hash.update(format!("{:?}", factor.table.scope.modes()));
-        hash.update(bytemuck::cast_slice::<_, u8>(&factor.table.values));
+        hash.update(format!("{:?}", factor.scope.modes()));
+        hash.update(bytemuck::cast_slice::<_, u8>(&factor.potential().values));
     }
     let modes: Vec<Json> = modes.iter().map(put_mode).collect();
     let mut head = json!({ "modes": modes, "total": exact(*total), "counts": counts });

@@ -342,7 +342,7 @@ mod tests {
         buffers.push(buffer(kept));
         let scope = |modes: &[usize]| modes.iter().copied().collect::<Scope>();
         let shape = Shape { rows: scope(rows), columns: scope(columns), over: scope(over), streamed: false };
-        let product = Product { onto, factors, shape };
+        let product = Product { onto, factors, shape, filter: None };
         let by_level = Plan::new(&product, &buffers);
         let by_slice = Plan { batch: None, ..Plan::new(&product, &buffers) };
         (by_level, by_slice, buffers)

@@ -107,7 +107,7 @@ fn restricted(
     masked::contradiction(model, tensor)?;
     let mut domain = Domain::new(model, tensor.mask.as_ref())?;
     domain.settle(&model.free_scopes());
-    let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (Arc::clone(&f.table), f.span));
+    let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (f.potential(), f.span));
     let base = parametrised.on_support(masks);
     let mut machine = Machine::new(schedule, &base, Some(tensor), control);
     machine.go_on(state)?;
@@ -266,8 +266,17 @@ fn distribution(mut machine: Machine) -> Distribution {
         if !machine.tables[iteration.root.0].is_empty() {
             continue;
         }
+        let first = schedule.places.iter().position(|p| p.atom == iteration.atom).unwrap_or(0);
         for (place, heard) in &factored.heard {
             let belief = schedule.places[*place].belief;
+            let clique = schedule.draft.atoms[iteration.atom].cliques.get(place - first);
+            let known = clique.map_or(&[][..], |c| &c.fixed).iter().filter_map(|k| machine.energy(*k));
+            let fixed: Vec<Table> = known
+                .map(|energy| {
+                    let values = energy.values.iter().map(|e| -e / machine.model.temperature).collect();
+                    Table { scope: energy.scope.clone(), shape: energy.shape.clone(), values }
+                })
+                .collect();
             let own = iteration
                 .pairs
                 .iter()
@@ -282,7 +291,7 @@ fn distribution(mut machine: Machine) -> Distribution {
                 values: machine.tables[separator.0].iter().map(|s| s.ln()).collect(),
                 ..blank(separator)
             });
-            products.insert(belief, own.chain(messages).chain(above).collect());
+            products.insert(belief, own.chain(messages).chain(above).chain(fixed).collect());
         }
         for (up, down, separator) in &factored.between {
             let both = machine.tables[up.0].iter().zip(&machine.tables[down.0]).map(|(u, d)| u * d);

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::kernel::{marginalise, scale};
+use super::filtered::{Filtered, Truths};
+use super::kernel::{map, marginalise, scale};
 use super::machine::Machine;
 use super::stream::Way;
 use super::sum::sum;
@@ -26,6 +27,43 @@ impl Machine<'_> {
             self.scale_of[f.0] = 0.0;
         }
         self.uneven = false;
+        for (interaction, id) in &factored.weights {
+            self.weigh(*interaction, *id);
+        }
+    }
+
+    /// exp(−E/T) of a fixed potential, divided by the largest.
+    fn weigh(&mut self, interaction: usize, weight: BufferId) {
+        self.allocate(weight);
+        let Some(energy) = self.energy(interaction) else { return };
+        let temperature = self.model.temperature;
+        let own = &mut self.tables[weight.0];
+        own.iter_mut().zip(&energy.values).for_each(|(w, e)| *w = -e / temperature);
+        let most = own.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
+        if !most.is_finite() {
+            self.uneven = true;
+            return;
+        }
+        map(own, |l| exp(l - most));
+        let least = own.iter().filter(|w| **w > 0.0).fold(1.0f64, |m, w| m.min(*w));
+        // what is not quite impossible must not become so
+        let lost = own.iter().zip(&energy.values).any(|(w, e)| *w == 0.0 && *e < f64::INFINITY);
+        self.uneven |= lost || least < EVEN || own.iter().any(|w| w.is_nan());
+        self.scale_of[weight.0] = most;
+    }
+
+    /// The truth values of a mask or a condition; made once.
+    fn truths(&mut self, product: &Product) -> Option<Truths> {
+        let filter = product.filter.as_ref()?;
+        let axis = Filtered::axis(product);
+        if let Some(known) = self.truths.get(&(filter.interaction, axis)) {
+            return Some(known.clone());
+        }
+        let energy = self.energy(filter.interaction)?;
+        let cells: Vec<bool> = energy.values.iter().map(|e| *e == 0.0).collect();
+        let made = Truths::new(&cells, &filter.sizes, axis);
+        self.truths.insert((filter.interaction, axis), made.clone());
+        Some(made)
     }
 
     /// Steps of a factored program; the largest gap met on the way.
@@ -50,7 +88,9 @@ impl Machine<'_> {
         if let Some((_, plan)) = known.iter().find(|(f, _)| *f == product.factors) {
             return Arc::clone(plan);
         }
-        let plan = Arc::new(Way::new(product, &self.schedule.buffers));
+        let truths = self.truths(product);
+        let plan = Arc::new(Way::new(product, &self.schedule.buffers, truths.as_ref()));
+        let known = self.products.entry(product.onto).or_default();
         known.push((product.factors.clone(), Arc::clone(&plan)));
         plan
     }
@@ -80,6 +120,7 @@ impl Machine<'_> {
         self.scale_of[product.onto.0] = log;
         self.tables[product.onto.0] = onto;
         self.room = room;
+        let (operations, bytes) = plan.price().unwrap_or((operations, bytes));
         self.counters.operations += operations;
         self.counters.bytes += bytes;
     }
@@ -223,7 +264,12 @@ pub(super) struct Tangent<'a> {
 
 impl<'a> Tangent<'a> {
     pub fn new(machine: &Machine, factored: &'a Factored) -> Self {
-        Self { factored, directions: vec![Vec::new(); machine.tables.len()] }
+        let mut directions = vec![Vec::new(); machine.tables.len()];
+        // what is fixed does not change
+        for (_, id) in &factored.weights {
+            directions[id.0] = vec![0.0; machine.tables[id.0].len()];
+        }
+        Self { factored, directions }
     }
 
     /// The model's marginals, as the last check left them.
@@ -275,8 +321,9 @@ impl<'a> Tangent<'a> {
         machine.tables[product.onto.0] = onto;
         self.directions[product.onto.0] = changes;
         machine.room = room;
-        machine.counters.operations += 3.0 * step.operations;
-        machine.counters.bytes += 3.0 * step.bytes;
+        let (operations, bytes) = plan.price().unwrap_or((step.operations, step.bytes));
+        machine.counters.operations += 3.0 * operations;
+        machine.counters.bytes += 3.0 * bytes;
     }
 
     /// The expectation of a view's changes given the cells of a smaller table.

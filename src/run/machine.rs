@@ -70,6 +70,8 @@ pub(super) struct Machine<'a> {
     pub ran: Vec<std::ops::Range<usize>>,
     /// What the loop that goes on has kept of itself, until it starts.
     pub resumed: Option<State>,
+    /// Truth values of masks and conditions, by position in the model's interactions and the axis of their rows.
+    pub truths: HashMap<(usize, usize), super::filtered::Truths>,
     /// A generator with mass in the data where the model has none.
     pub infeasible: Option<BufferId>,
 }
@@ -117,6 +119,7 @@ impl<'a> Machine<'a> {
             aside: false,
             ran: Vec::new(),
             resumed: None,
+            truths: HashMap::new(),
             infeasible: None,
         }
     }

@@ -13,6 +13,7 @@ pub mod distribution;
 pub mod ensemble;
 mod execute;
 mod factored;
+mod filtered;
 pub mod fit;
 mod iterate;
 pub mod joint;

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use super::kernel::accumulate;
 use super::projection::Projection;
 use super::sum::{Compensated, sum};
-use super::vector::sum_x_ln_x;
-use crate::data::{Dense, Element, Sparse, Storage, Tensor};
+use super::vector::{LANES, kept, sum_x_ln_x, vectorised};
+use crate::data::{Dense, Element, Sparse, Storage, Tensor, Values};
 use crate::model::Scope;
 use crate::model::table::strides;
 
@@ -20,6 +20,8 @@ pub struct Statistics {
     pub total: f64,
     /// Cells read.
     pub read: usize,
+    /// How many observed cells are zero, where dense data are read through a mask.
+    pub zeros: Option<usize>,
 }
 
 /// Cells of a block: small enough for the cache, large enough for long inner loops.
@@ -30,7 +32,7 @@ const GROUPS: usize = crate::plan::cost::GROUPS as usize;
 
 /// Sums `tensor` to each scope. O(cells stored × scopes); none when the data have no mass.
 pub fn gather(tensor: &Tensor, scopes: &[(&Scope, usize)]) -> Option<Statistics> {
-    let (mut tables, total, x_ln_x, read) = match &*tensor.storage {
+    let (mut tables, total, x_ln_x, read, zeros) = match &*tensor.storage {
         Storage::Dense(dense) => gather_dense(dense, scopes),
         Storage::Sparse(sparse) => gather_sparse(sparse, scopes),
     };
@@ -40,25 +42,38 @@ pub fn gather(tensor: &Tensor, scopes: &[(&Scope, usize)]) -> Option<Statistics>
     for value in tables.iter_mut().flatten() {
         *value /= total;
     }
-    Some(Statistics { tables, negative_entropy: x_ln_x / total - total.ln(), total, read })
+    Some(Statistics { tables, negative_entropy: x_ln_x / total - total.ln(), total, read, zeros })
 }
 
-type Sums = (Vec<Vec<f64>>, f64, f64, usize);
+type Sums = (Vec<Vec<f64>>, f64, f64, usize, Option<usize>);
 
 fn gather_dense(dense: &Dense, scopes: &[(&Scope, usize)]) -> Sums {
-    crate::with_values!(&dense.values, values => dense_pass(dense, values, scopes))
+    if let Values::F64(values) = &dense.values
+        && let Some((numbers, observed)) = values.through()
+        && dense.strides == strides(&dense.shape)
+    {
+        return dense_pass(dense, numbers, Some(observed), scopes);
+    }
+    crate::with_values!(&dense.values, values => dense_pass(dense, values, None, scopes))
 }
 
 /// The array is walked in the order it is stored. Trailing axes, and a range of the axis before them,
 /// make a block; a block is summed to small tables, the smaller of them from the larger, and those
 /// are added to the marginals. Doubles that lie together are read where they are, others converted.
-fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)]) -> Sums {
+///
+/// Through a mask that is `observed` the values are doubles in row-major order, and the others count as zero.
+fn dense_pass<T: Element>(
+    dense: &Dense,
+    values: &[T],
+    observed: Option<&[bool]>,
+    scopes: &[(&Scope, usize)],
+) -> Sums {
     let mut axes: Vec<usize> = (0..dense.shape.len()).filter(|a| dense.shape[*a] != 1).collect();
     axes.sort_by_key(|a| std::cmp::Reverse((dense.strides[*a], dense.shape[*a])));
     let extent = |a: &usize| dense.shape[*a];
     let cells: usize = axes.iter().map(extent).product();
     if cells == 0 {
-        return (scopes.iter().map(|(_, n)| vec![0.0; *n]).collect(), 0.0, 0.0, 0);
+        return (scopes.iter().map(|(_, n)| vec![0.0; *n]).collect(), 0.0, 0.0, 0, None);
     }
     let mut cut = axes.len();
     let mut whole = 1;
@@ -93,7 +108,8 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
     let private: usize = scopes.iter().map(|(_, n)| *n).sum();
     // private tables are worth their memory only when they are small beside the data
     let groups = if private.saturating_mul(GROUPS) <= cells / 4 { GROUPS.min(blocks) } else { 1 };
-    let run = |group: usize| -> (Vec<Vec<f64>>, Compensated, Compensated) {
+    let run = |group: usize| -> (Vec<Vec<f64>>, Compensated, Compensated, f64) {
+        let mut zeros = 0.0;
         let mut tables: Vec<Vec<f64>> = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
         let mut buffer = Vec::new();
         let mut local: Vec<Vec<f64>> = full.sums.iter().map(|s| vec![0.0; s.cells]).collect();
@@ -111,7 +127,16 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
                 outer + ranged.first().map_or(0, |a| piece * most * strides[*a])
             };
             let plan = if piece + 1 == pieces { &last } else { &full };
-            let block = plan.block(&values[at(&dense.strides)..], &mut buffer);
+            let from = at(&dense.strides);
+            let block = match (observed, T::doubles(values)) {
+                (Some(observed), Some(doubles)) => {
+                    let cells = from..from + plan.cells;
+                    buffer.resize(plan.cells, 0.0);
+                    zeros += select(&doubles[cells.clone()], &observed[cells], &mut buffer);
+                    &buffer
+                }
+                _ => plan.block(&values[from..], &mut buffer),
+            };
             // the logarithms hide what it takes to fetch the block, which is near from then on
             x_ln_x.add(sum_x_ln_x(block));
             plan.sum(block, &mut local);
@@ -120,12 +145,14 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
             }
             total.add(local.last().and_then(|t| t.first()).copied().unwrap_or(0.0));
         }
-        (tables, total, x_ln_x)
+        (tables, total, x_ln_x, zeros)
     };
     let parts: Vec<_> = (0..groups).into_par_iter().map(run).collect();
     let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
     let mut tables: Vec<Vec<f64>> = Vec::new();
-    for (own, t, x) in parts {
+    let mut zeros = 0;
+    for (own, t, x, z) in parts {
+        zeros += z as usize;
         total.add(t.value());
         x_ln_x.add(x.value());
         if tables.is_empty() {
@@ -136,7 +163,29 @@ fn dense_pass<T: Element>(dense: &Dense, values: &[T], scopes: &[(&Scope, usize)
             }
         }
     }
-    (tables, total.value(), x_ln_x.value(), cells)
+    (tables, total.value(), x_ln_x.value(), cells, observed.map(|_| zeros))
+}
+
+vectorised! {
+    /// The values that are observed, and zero for the others; how many of those that are observed are zero.
+    select(values: &'a [f64], observed: &'a [bool], onto: &'a mut [f64]) -> f64 {
+        let mut zeros = [0.0; LANES];
+        let cell = |value: f64, seen: bool, out: &mut f64, zeros: &mut f64| {
+            *out = kept(seen, value);
+            *zeros += kept(seen & (value == 0.0), 1.0);
+        };
+        let ((v, v_rest), (s, s_rest)) = (values.as_chunks::<LANES>(), observed.as_chunks::<LANES>());
+        let (o, o_rest) = onto.as_chunks_mut::<LANES>();
+        for ((v, s), o) in v.iter().zip(s).zip(o) {
+            for i in 0..LANES {
+                cell(v[i], s[i], &mut o[i], &mut zeros[i]);
+            }
+        }
+        for ((v, s), o) in v_rest.iter().zip(s_rest).zip(o_rest) {
+            cell(*v, *s, o, &mut zeros[0]);
+        }
+        zeros.iter().sum()
+    }
 }
 
 /// How a block of some size is summed.
@@ -301,7 +350,7 @@ fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
         total.add(sum(part));
         x_ln_x.add(sum_x_ln_x(part));
     }
-    (tables, total.value(), x_ln_x.value(), cells)
+    (tables, total.value(), x_ln_x.value(), cells, None)
 }
 
 /// Adds the cells from `start` to `end` to the table of their columns.

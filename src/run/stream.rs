@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use super::contract::{Plan, Room};
+use super::filtered::{Filtered, Truths};
 use super::kernel::{Combine, accumulate, combine};
 use super::projection::Projection;
 use crate::model::Scope;
@@ -22,12 +23,16 @@ pub(super) enum Way {
     Matrices(Plan),
     /// Cell by cell.
     Cells(Stream),
+    /// Over the cells that a mask lets through.
+    Filtered(Filtered),
 }
 
 impl Way {
-    /// What the plan says.
-    pub fn new(product: &Product, buffers: &[Buffer]) -> Self {
-        if product.shape.streamed {
+    /// What the plan says; `truths` are those of the product's filter, if it has one.
+    pub fn new(product: &Product, buffers: &[Buffer], truths: Option<&Truths>) -> Self {
+        if let Some(filtered) = truths.and_then(|t| Filtered::new(product, buffers, t)) {
+            Self::Filtered(filtered)
+        } else if product.shape.streamed {
             Self::Cells(Stream::new(product, buffers))
         } else {
             Self::Matrices(Plan::new(product, buffers))
@@ -39,6 +44,15 @@ impl Way {
         match self {
             Self::Matrices(plan) => plan.run(factors, onto, room),
             Self::Cells(stream) => stream.run(factors, onto, room),
+            Self::Filtered(filtered) => filtered.run(factors, onto, room),
+        }
+    }
+
+    /// Operations and bytes, where they depend on the data.
+    pub fn price(&self) -> Option<(f64, f64)> {
+        match self {
+            Self::Filtered(filtered) => Some(filtered.price),
+            _ => None,
         }
     }
 
@@ -55,6 +69,7 @@ impl Way {
         match self {
             Self::Matrices(plan) => plan.differentiate(factors, directions, onto, changes, room),
             Self::Cells(stream) => stream.differentiate(factors, directions, onto, changes, room),
+            Self::Filtered(filtered) => filtered.differentiate(factors, directions, onto, changes, room),
         }
     }
 }
@@ -294,7 +309,8 @@ mod tests {
             let shape = Shape::of(&all, &buffers[0].scope, &scopes).unwrap();
             assert!(shape.streamed, "{factors:?}");
             let ids = (1..buffers.len()).map(BufferId).collect();
-            let way = Way::new(&Product { onto: BufferId(0), factors: ids, shape }, &buffers);
+            let way =
+                Way::new(&Product { onto: BufferId(0), factors: ids, shape, filter: None }, &buffers, None);
             let value = |k: usize, i: usize| 0.25 + ((i * 37 + k * 11) % 64) as f64 / 64.0;
             let table = |k: usize| (0..buffers[k].cells as usize).map(|i| value(k, i)).collect::<Vec<f64>>();
             let own: Vec<Vec<f64>> = (1..buffers.len()).map(table).collect();

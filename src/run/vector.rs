@@ -34,6 +34,12 @@ const STRIP: usize = 4096;
 /// products of the other.
 pub(super) const LANES: usize = 16;
 
+/// The number where `seen`, and 0 elsewhere, without a branch, so that loops over it use vectors.
+#[inline(always)]
+pub(super) fn kept(seen: bool, x: f64) -> f64 {
+    f64::from_bits(x.to_bits() & u64::from(seen).wrapping_neg())
+}
+
 /// The natural logarithm, without branches, so that loops over it use vectors. Within two units in the
 /// last place for every positive number; −∞ at 0, NaN below.
 #[inline(always)]

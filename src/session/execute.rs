@@ -549,8 +549,8 @@ fn never_observed(tensor: &Tensor) -> Option<Diagnostic> {
 /// Parts of a mask that hide nothing whatever the values are: mistaken levels, as a rule.
 fn hides_nothing(tensor: &Tensor) -> Vec<Diagnostic> {
     let factors = tensor.mask.iter().flat_map(|m| &m.factors);
-    let some = factors.filter(|f| f.table.scope.len() < tensor.modes.len());
-    let idle = some.filter(|f| f.table.values.iter().all(|x| *x == 0.0));
+    let some = factors.filter(|f| f.scope.len() < tensor.modes.len());
+    let idle = some.filter(|f| !f.observed.contains(&false));
     idle.map(|f| {
         Diagnostic::new(Code::MBA460, format!("no cell of `{}` is hidden by this", tensor.name))
             .at(f.span, "every cell is observed by it")

@@ -148,7 +148,7 @@ impl HoldOut {
                     wanted -= usize::from(take);
                     !take
                 });
-                vec![Factor::new(all.clone(), sizes.clone(), kept.collect::<Vec<_>>().into_iter(), self.span)]
+                vec![Factor::new(all.clone(), sizes.clone(), kept.collect::<Vec<_>>(), self.span)]
             }
             Which::Where(list) => {
                 list.iter().map(|p| mask::by_predicate(p, tensor)).collect::<Result<_, _>>()?
@@ -160,7 +160,7 @@ impl HoldOut {
         };
         let hidden = mask::hide(tensor, factors, self.span)?;
         let after = hidden.mask.as_deref().unwrap_or(&none).over(&all, &sizes).unwrap_or_default();
-        let both = before.iter().zip(&after).enumerate();
+        let both = before.iter().zip(after.iter()).enumerate();
         let places: Vec<usize> = both.filter(|(_, (b, a))| **b && !**a).map(|(k, _)| k).collect();
         if places.is_empty() {
             return Err(vec![

@@ -224,7 +224,7 @@ impl Lean {
         let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
         let all = Scope::all(sizes.len());
         let none = Mask { factors: Vec::new() };
-        let seen = tensor.mask.as_deref().unwrap_or(&none).over(&all, &sizes).unwrap_or_default();
+        let seen = tensor.mask.as_deref().unwrap_or(&none).over(&all, &sizes).unwrap_or_else(|| Arc::new([]));
         let mut stream = Xoshiro256PlusPlus::seed_from_u64(work.seed ^ 0x7072_696f_7200);
         let kept: Vec<bool> = seen
             .iter()
@@ -234,7 +234,7 @@ impl Lean {
             })
             .collect();
         let places: Vec<usize> = (0..kept.len()).filter(|k| seen[*k] && !kept[*k]).collect();
-        let factor = Factor::new(all, sizes.clone(), kept.into_iter(), self.span);
+        let factor = Factor::new(all, sizes.clone(), kept, self.span);
         let rest = mask::hide(tensor, vec![factor], self.span)?;
         let values = self.values(&rest, work)?;
         let truth = {

@@ -124,7 +124,9 @@ impl Pending for Waiting {
             return self.read_masked(request, modes, &Masks::default());
         }
         binding::check_modes(request, modes, &self.shape, "the literal", self.span)?;
-        npy::finish(request, modes, self.dense(), "the literal", self.bad())
+        let dense = self.dense();
+        let summary = npy::look(&dense);
+        npy::finish(request, modes, dense, summary, "the literal", self.bad())
     }
 
     fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {

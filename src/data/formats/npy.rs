@@ -13,7 +13,7 @@ use crate::data::header::{ElementType, Header, Layout, Profile};
 use crate::data::mask::Masks;
 use crate::data::request::Request;
 use crate::data::suggest::clip;
-use crate::data::summary::summarise;
+use crate::data::summary::{Summary, summarise};
 use crate::data::tensor::{Buffer, Dense, Storage, Tensor, Values};
 use crate::model::Mode;
 use crate::text::{Code, Diagnostic, Span};
@@ -148,6 +148,12 @@ impl Array {
                 ElementType::I32 | ElementType::U32 | ElementType::F32 => fits::<u32>(raw),
                 ElementType::I64 | ElementType::U64 | ElementType::F64 => fits::<u64>(raw),
             }
+    }
+
+    /// The bytes of truth values in row-major order, when it is of these.
+    pub fn truths(&self) -> Option<&[u8]> {
+        let rows = self.layout == Layout::LastFastest || self.shape.len() < 2;
+        (self.element == ElementType::Bool && rows).then(|| self.raw())
     }
 
     /// The distance between neighbours along each axis.
@@ -428,7 +434,8 @@ impl Pending for Waiting {
             strides: self.array.strides(),
             values: self.array.values(),
         };
-        finish(request, modes, dense, &self.what, self.span)
+        let summary = look(&dense);
+        finish(request, modes, dense, summary, &self.what, self.span)
     }
 
     fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
@@ -447,9 +454,27 @@ pub(crate) fn finish(
     request: &Request,
     modes: &[Mode],
     dense: Dense,
+    summary: Summary,
     what: &str,
     span: Span,
 ) -> Checked<Loaded> {
+    let (total, counts) = summary.check(request, modes, what, span)?;
+    Ok(Loaded {
+        tensor: Tensor {
+            name: request.name.clone(),
+            modes: modes.to_vec(),
+            storage: Arc::new(Storage::Dense(dense)),
+            total,
+            counts,
+            mask: None,
+        },
+        dropped_rows: 0,
+        notes: Vec::new(),
+    })
+}
+
+/// Looks at every value of an array.
+pub(crate) fn look(dense: &Dense) -> Summary {
     let last_fastest: Vec<usize> = dense
         .shape
         .iter()
@@ -467,18 +492,5 @@ pub(crate) fn finish(
         let axes = dense.shape.iter().zip(&dense.strides).zip(&last_fastest);
         axes.map(|((size, stride), logical)| place / (*stride).max(1) % (*size).max(1) * logical).sum()
     };
-    let summary = with_values!(&dense.values, values => summarise(values, &logical));
-    let (total, counts) = summary.check(request, modes, what, span)?;
-    Ok(Loaded {
-        tensor: Tensor {
-            name: request.name.clone(),
-            modes: modes.to_vec(),
-            storage: Arc::new(Storage::Dense(dense)),
-            total,
-            counts,
-            mask: None,
-        },
-        dropped_rows: 0,
-        notes: Vec::new(),
-    })
+    with_values!(&dense.values, values => summarise(values, &logical))
 }

@@ -18,7 +18,7 @@ pub fn factor(draft: &mut Draft) {
     let mut atoms = std::mem::take(&mut draft.atoms);
     for atom in &mut atoms {
         let largest = atom.cliques.iter().map(|c| draft.cells(&c.node.scope)).fold(0.0, f64::max);
-        if !atom.iterates() || !atom.fixed.is_empty() || largest < SMALL {
+        if !atom.iterates() || largest < SMALL {
             continue;
         }
         let Some((views, operations)) = views(draft, atom) else { continue };
@@ -40,9 +40,14 @@ fn views(draft: &Draft, atom: &Atom) -> Option<(Vec<Vec<View>>, f64)> {
     let mut total = 0.0;
     let mut all = Vec::with_capacity(atom.cliques.len());
     for (c, clique) in atom.cliques.iter().enumerate() {
-        let factors = factors(atom, c);
+        let factors = factors(draft, atom, c);
         let scopes: Vec<Scope> = factors.iter().map(|(_, s)| s.clone()).collect();
+        let filtered = filter(draft, clique).is_some();
         let price = |onto: &Scope| {
+            if filtered {
+                let price = cost::Filtered::of(&|s| draft.cells(s), &clique.node.scope, onto, &scopes)?;
+                return Some(price.operations(cost::Arithmetic::Every, 0.0) / cost::EVERY);
+            }
             let shape = Shape::of(&clique.node.scope, onto, &scopes)?;
             let (operations, _, _) = cost::product(&|s| draft.cells(s), &shape, &scopes);
             let faster = match shape.streamed {
@@ -75,17 +80,28 @@ pub enum Source {
     Generator(usize),
     /// A neighbouring clique, by position in the atom.
     Message(usize),
+    /// A fixed potential, by position in the model's interactions.
+    Fixed(usize),
 }
 
-/// What a clique is the product of.
-pub fn factors(atom: &Atom, c: usize) -> Vec<(Source, Scope)> {
+/// The fixed potential that says of each cell of a clique whether it counts: it is never a factor of doubles.
+pub fn filter(draft: &Draft, clique: &Clique) -> Option<usize> {
+    let whole = |k: &&usize| draft.fixed_scope(**k) == Some(&clique.node.scope);
+    clique.fixed.iter().filter(whole).find(|k| draft.supports.contains(k)).copied()
+}
+
+/// What a clique is the product of, besides its [`filter`].
+pub fn factors(draft: &Draft, atom: &Atom, c: usize) -> Vec<(Source, Scope)> {
     let Some(clique) = atom.cliques.get(c) else { return Vec::new() };
     let own = clique.generators.iter();
     let own = own.filter_map(|g| atom.generators.get(*g).map(|s| (Source::Generator(*g), s.clone())));
     let above = clique.node.parent.map(|p| (Source::Message(p), clique.node.separator.clone()));
     let below = atom.cliques.iter().enumerate().filter(|(_, k)| k.node.parent == Some(c));
     let below = below.map(|(i, k)| (Source::Message(i), k.node.separator.clone()));
-    own.chain(above).chain(below).collect()
+    let filter = filter(draft, clique);
+    let fixed = clique.fixed.iter().filter(|k| filter != Some(**k));
+    let fixed = fixed.filter_map(|k| draft.fixed_scope(*k).map(|s| (Source::Fixed(*k), s.clone())));
+    own.chain(above).chain(below).chain(fixed).collect()
 }
 
 /// Views that hold every generator once: each leaves out the one mode whose absence leaves most of the

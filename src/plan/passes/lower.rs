@@ -11,10 +11,10 @@ use super::super::method::Solver;
 use super::super::options::Profile;
 use super::super::partition::partition;
 use super::super::schedule::{
-    Buffer, BufferId, Factored, Instruction, Iteration, Joint, Learning, Match, Place, Product, Role,
+    Buffer, BufferId, Factored, Filter, Instruction, Iteration, Joint, Learning, Match, Place, Product, Role,
     Schedule, Shape, Step, Unite,
 };
-use super::factor::{Source, factors};
+use super::factor::{Source, factors, filter};
 
 /// Writes the program down: statistics, one block per atom, the join of each component, and what is
 /// reported. Linear in the size of the draft.
@@ -388,24 +388,41 @@ impl<'a> Writer<'a> {
                 views.insert(view.scope.clone(), self.buffer(Role::View, &view.scope));
             }
         }
+        let mut weights: Vec<(usize, BufferId)> = Vec::new();
+        for c in 0..atom.cliques.len() {
+            for (source, scope) in factors(self.draft, atom, c) {
+                if let Source::Fixed(k) = source {
+                    weights.push((k, self.buffer(Role::Weight, &scope)));
+                }
+            }
+        }
         let marginals: Vec<BufferId> = scopes.iter().map(|s| self.buffer(Role::View, s)).collect();
 
         let factors_of = |c: usize, without: Option<usize>| -> Option<Vec<BufferId>> {
-            let all = factors(atom, c)
+            let all = factors(self.draft, atom, c)
                 .into_iter()
                 .filter(|(s, _)| without.is_none_or(|w| *s != Source::Message(w)));
             all.map(|(source, _)| match source {
                 Source::Generator(g) => factor_of.get(g).copied().flatten().and_then(|k| own.get(k)).copied(),
                 Source::Message(from) => heard.get(&(from, c)).copied(),
+                Source::Fixed(k) => weights.iter().find(|(own, _)| *own == k).map(|(_, id)| *id),
             })
             .collect()
         };
         let product = |c: usize, onto: BufferId, without: Option<usize>| -> Option<Step> {
             let factors = factors_of(c, without)?;
             let scopes: Vec<Scope> = factors.iter().map(|f| self.buffers[f.0].scope.clone()).collect();
-            let clique = &atom.cliques.get(c)?.node.scope;
-            let shape = Shape::of(clique, &self.buffers[onto.0].scope, &scopes)?;
-            Some(self.step("factor", Instruction::Product(Product { onto, factors, shape })))
+            let clique = atom.cliques.get(c)?;
+            let (scope, kept) = (&clique.node.scope, &self.buffers[onto.0].scope);
+            let filter = filter(self.draft, clique).map(|interaction| {
+                let sizes = scope.iter().filter_map(|m| self.draft.sizes.get(m)).copied().collect();
+                Filter { interaction, scope: scope.clone(), sizes }
+            });
+            let shape = match &filter {
+                Some(_) => Shape::filtered(scope, kept)?,
+                None => Shape::of(scope, kept, &scopes)?,
+            };
+            Some(self.step("factor", Instruction::Product(Product { onto, factors, shape, filter })))
         };
         let message = |from: usize, to: usize| product(from, *heard.get(&(from, to))?, Some(to));
 
@@ -454,7 +471,7 @@ impl<'a> Writer<'a> {
             .map(|c| (base + c, heard.iter().filter(|((_, to), _)| *to == c).map(|(_, b)| *b).collect()))
             .collect();
         let loose = self.loose(*self.component.get(a)?);
-        Some(Factored { factors: own, inward, sweep, check, marginals, loose, heard, between })
+        Some(Factored { factors: own, weights, inward, sweep, check, marginals, loose, heard, between })
     }
 
     /// Beliefs from potentials over a subtree given by its places, parents first.

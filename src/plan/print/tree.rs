@@ -5,9 +5,10 @@ use std::fmt::Write;
 use super::human::{bytes, count};
 use crate::model::Scope;
 use crate::plan::cost::DENSE;
+use crate::plan::cost::Filtered;
 use crate::plan::draft::Atom;
 use crate::plan::method::METHODS;
-use crate::plan::passes::factor::factors;
+use crate::plan::passes::factor::{factors, filter};
 use crate::plan::schedule::{Instruction, Schedule, Shape, Together};
 
 impl Schedule {
@@ -199,7 +200,24 @@ impl Schedule {
             for view in &clique.views {
                 let here = view.generators.iter().filter_map(|g| atom.generators.get(*g));
                 let (onto, here) = (self.draft.bracket(&view.scope), self.draft.brackets_in_short(here));
-                let scopes: Vec<Scope> = factors(atom, c).into_iter().map(|(_, s)| s).collect();
+                let scopes: Vec<Scope> = factors(&self.draft, atom, c).into_iter().map(|(_, s)| s).collect();
+                let filtered = filter(&self.draft, clique).and_then(|_| {
+                    let cells = |s: &Scope| self.draft.cells(s);
+                    Filtered::of(&cells, &clique.node.scope, &view.scope, &scopes)
+                });
+                if let Some(filtered) = filtered {
+                    let (missing, seen) = filtered.thresholds();
+                    writeln!(out, "│    never a table: {here} matched on {onto} by the mask of every cell")?;
+                    if missing >= 1.0 {
+                        writeln!(
+                            out,
+                            "│      up to {} missing: all cells less those",
+                            count(missing.floor())
+                        )?;
+                    }
+                    writeln!(out, "│      up to {} observed: a list of those", count(seen.floor()))?;
+                    continue;
+                }
                 let shape = Shape::of(&clique.node.scope, &view.scope, &scopes);
                 let how =
                     if shape.is_some_and(|s| s.streamed) { "block by block" } else { "by matrix products" };

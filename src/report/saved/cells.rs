@@ -22,17 +22,12 @@ pub fn put_mask(writer: &mut Writer, mask: Option<&Arc<Mask>>, modes: &[Mode]) -
     let Some(mask) = mask else { return Ok(Json::Null) };
     let Mask { factors } = &**mask;
     let mut out = Vec::new();
-    for (k, Factor { table, span: _ }) in factors.iter().enumerate() {
+    for (k, Factor { scope, shape, observed, .. }) in factors.iter().enumerate() {
         let array = format!("observed.{k}");
-        writer.array(&array, &table.shape, &passes(&table.values))?;
-        out.push(json!({ "modes": Names(modes).put(&table.scope), "array": array }));
+        writer.array(&array, shape, observed)?;
+        out.push(json!({ "modes": Names(modes).put(scope), "array": array }));
     }
     Ok(out.into())
-}
-
-/// Truth values of a factor.
-pub fn passes(values: &[f64]) -> Vec<bool> {
-    values.iter().map(|e| *e == 0.0).collect()
 }
 
 /// Reads what [`put_mask`] wrote. Data that were saved without a mask are complete.
@@ -46,7 +41,7 @@ pub fn take_mask(reader: &mut Reader, json: &Json, modes: &[Mode]) -> Result<Opt
         let scope = names.take(&one["modes"])?;
         let observed = truths(reader, &one["array"], &names.shape(&scope))?;
         let shape = names.shape(&scope);
-        factors.push(Factor::new(scope, shape, observed.into_iter(), Span::default()));
+        factors.push(Factor::new(scope, shape, observed, Span::default()));
     }
     Ok(Some(Arc::new(Mask { factors })))
 }
@@ -89,7 +84,8 @@ pub fn take_domain(
     let modes = names.take(&json["modes"])?;
     let shape = names.shape(&modes);
     let mut cells = |name: &str| truths(reader, &format!("{prefix}cells.{name}").into(), &shape);
-    let (possible, observed, determined) = (cells("possible")?, cells("seen")?, cells("determined")?);
+    let (possible, observed) = (cells("possible")?.into(), cells("seen")?.into());
+    let determined = cells("determined")?.into();
     let rank = match json["rank"].as_str() {
         Some(digits) => Ok(digits.parse().map_err(|_| format!("`{digits}` is not a rank"))?),
         None => Err(text(&json["no_rank_because"])?.to_string()),

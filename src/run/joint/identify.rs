@@ -91,11 +91,13 @@ fn columns(rows: &Rows, r: usize) -> Vec<usize> {
 
 fn determine(span: &Span, every: &Joined, domains: &mut [Domain]) {
     for (domain, rows) in domains.iter_mut().zip(&every.groups) {
+        let mut determined = domain.determined.to_vec();
         for (r, k) in rows.cells.iter().enumerate() {
             if domain.at(*k) != Knowledge::Observed {
-                domain.determined[*k] = span.holds(&columns(rows, r));
+                determined[*k] = span.holds(&columns(rows, r));
             }
         }
+        domain.determined = determined.into();
     }
 }
 
@@ -128,10 +130,12 @@ pub(super) fn at_boundary(
     }
     let Ok(span) = span(&kept, problem.layout) else { return };
     for (domain, rows) in domains.iter_mut().zip(&problem.rows(problem.layout, true).groups) {
+        let mut determined = domain.determined.to_vec();
         for (r, k) in rows.cells.iter().enumerate() {
             let own = columns(rows, r);
             let zero = || own.iter().any(|p| gone[*p]);
-            domain.determined[*k] = domain.determined[*k] && (span.holds(&own) || zero());
+            determined[*k] = determined[*k] && (span.holds(&own) || zero());
         }
+        domain.determined = determined.into();
     }
 }

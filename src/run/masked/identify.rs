@@ -23,6 +23,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
+use super::bits::Bits;
 use crate::model::Scope;
 use crate::model::table::strides;
 use crate::plan::count::parameters_of;
@@ -47,8 +48,9 @@ const SETS: usize = 1 << 16;
 /// What the observed cells determine.
 #[derive(Debug, Clone)]
 pub struct Identified {
-    /// One truth value per cell of the masked modes: whether the cells there are determined.
-    pub determined: Vec<bool>,
+    /// One truth value per cell of the masked modes: whether the cells there are determined. None when all
+    /// are.
+    pub determined: Option<Vec<bool>>,
     /// The rank of the observed rows: the dimension of the model on the observed cells.
     pub rank: BigUint,
 }
@@ -74,13 +76,19 @@ pub fn identify(
         *classes.entry(class).or_insert_with(BigUint::zero) += copies;
     }
     let shape: Vec<usize> = masked.iter().filter_map(|m| sizes.get(m).copied()).collect();
-    let mut determined = vec![true; observed.len()];
+    let mut determined: Option<Vec<bool>> = None;
     let mut rank = BigUint::zero();
     for (class, copies) in classes {
         let axes: Vec<Scope> =
             class.iter().map(|g| g.iter().filter_map(|m| masked.position(m)).collect()).collect();
         let found = Class { shape: &shape, observed, generators: axes }.settle()?;
-        determined.iter_mut().zip(&found.determined).for_each(|(d, f)| *d &= f);
+        determined = match (determined, found.determined) {
+            (Some(mut all), Some(more)) => {
+                all.iter_mut().zip(more).for_each(|(d, f)| *d &= f);
+                Some(all)
+            }
+            (all, more) => all.or(more),
+        };
         rank += copies * BigUint::from(found.rank);
     }
     Ok(Identified { determined, rank })
@@ -176,7 +184,8 @@ fn crossed_sets(generators: &[Scope], masked: &Scope) -> Result<Vec<Scope>, Stri
 }
 
 struct Found {
-    determined: Vec<bool>,
+    /// None when all are.
+    determined: Option<Vec<bool>>,
     rank: usize,
 }
 
@@ -191,15 +200,19 @@ impl Class<'_> {
     fn settle(&self) -> Result<Found, String> {
         let any = self.observed.contains(&true);
         match self.generators.as_slice() {
-            [] => Ok(Found { determined: vec![any; self.observed.len()], rank: usize::from(any) }),
+            [] => {
+                let determined = (!any).then(|| vec![false; self.observed.len()]);
+                Ok(Found { determined, rank: usize::from(any) })
+            }
             [only] => {
                 let (at, cells) = self.index(only);
                 let mut seen = vec![false; cells];
                 self.rows().for_each(|k| seen[at(k)] = true);
                 let rank = seen.iter().filter(|s| **s).count();
-                Ok(Found { determined: (0..self.observed.len()).map(|k| seen[at(k)]).collect(), rank })
+                let determined = (0..self.observed.len()).map(|k| seen[at(k)]).collect();
+                Ok(Found { determined: (rank < cells).then_some(determined), rank })
             }
-            [a, b] => Ok(self.components(a, b)),
+            [a, b] => Ok(self.connected(a, b).unwrap_or_else(|| self.components(a, b))),
             _ => self.general(),
         }
     }
@@ -219,6 +232,37 @@ impl Class<'_> {
         (move |k: usize| parts.iter().map(|(stride, n, own)| k / stride % n * own).sum(), cells)
     }
 
+    /// Two generators that part the axes in the order of the cells, where everything is one component: rows
+    /// that share a column with what has been reached, again and again.
+    fn connected(&self, a: &Scope, b: &Scope) -> Option<Found> {
+        let (rows, columns) = if a.contains(0) { (a, b) } else { (b, a) };
+        if !(rows.iter().eq(0..rows.len()) && columns.iter().eq(rows.len()..self.shape.len())) {
+            return None;
+        }
+        let bits = Bits::of(self.observed, self.shape[rows.len()..].iter().product());
+        let mut reached = bits.row(0).to_vec();
+        let mut waiting: Vec<usize> = (1..bits.rows()).collect();
+        loop {
+            let before = waiting.len();
+            waiting.retain(|r| {
+                let row = bits.row(*r);
+                let apart = row.iter().zip(&reached).all(|(r, s)| r & s == 0);
+                if !apart {
+                    reached.iter_mut().zip(row).for_each(|(s, r)| *s |= r);
+                }
+                apart
+            });
+            if waiting.is_empty() {
+                let columns: usize = self.shape[rows.len()..].iter().product();
+                let rank = bits.rows() + columns - 1;
+                return (reached == bits.full()).then_some(Found { determined: None, rank });
+            }
+            if waiting.len() == before {
+                return None;
+            }
+        }
+    }
+
     /// Two generators: observed cells are the edges of a bipartite graph between their cells, and what lies
     /// in one component is known from any cell of it.
     fn components(&self, a: &Scope, b: &Scope) -> Found {
@@ -236,7 +280,7 @@ impl Class<'_> {
             }
             if joined + 1 == n + m {
                 // one component of everything
-                return Found { determined: vec![true; self.observed.len()], rank: joined };
+                return Found { determined: None, rank: joined };
             }
         }
         let determined = (0..self.observed.len())
@@ -246,16 +290,15 @@ impl Class<'_> {
             })
             .collect();
         // a forest has one edge for each time two components became one
-        Found { determined, rank: joined }
+        Found { determined: Some(determined), rank: joined }
     }
 
     fn general(&self) -> Result<Found, String> {
-        let known = self.cubes();
-        if known.iter().all(|k| *k) {
+        let Some(known) = self.cubes() else {
             let full = parameters_of(&self.generators, self.shape) + BigUint::one();
             let rank = usize::try_from(full).map_err(|_| "the model is too large".to_string())?;
-            return Ok(Found { determined: known, rank });
-        }
+            return Ok(Found { determined: None, rank });
+        };
         let mut columns = 0;
         let mut indices = Vec::new();
         // the smallest table comes last: what is left after the others is eliminated densely
@@ -271,65 +314,62 @@ impl Class<'_> {
         let span = Span::of(observed.len(), |r| row(observed[r]), columns)?;
         let determined =
             known.par_iter().enumerate().map(|(k, known)| *known || span.holds(&row(k))).collect();
-        Ok(Found { determined, rank: span.rank })
+        Ok(Found { determined: Some(determined), rank: span.rank })
     }
 
-    /// Cells that follow from observed ones by completing cubes, round after round. Sound, and for masks
-    /// that leave enough cells complete.
-    fn cubes(&self) -> Vec<bool> {
-        let mut known = self.observed.to_vec();
+    /// Cells that follow from observed ones by completing cubes, round after round; none when all do. Sound,
+    /// and for masks that leave enough cells complete. A whole row of the last axis is completed at a time:
+    /// what is known in all other rows of a cube over the other axes follows in this one, if the last axis is no
+    /// part of the set or if one of these cells is known here. O(cubes tried × words of a row).
+    fn cubes(&self) -> Option<Vec<bool>> {
+        let last = self.shape.len().saturating_sub(1);
+        let mut known = Bits::of(self.observed, self.shape.last().copied().unwrap_or(1));
         let sets = self.nonfaces();
-        if sets.is_empty() {
-            return known;
-        }
-        let all = strides(self.shape);
-        let mut seen: Vec<(Vec<bool>, usize)> = Vec::new();
-        let indices: Vec<_> = self.generators.iter().map(|g| self.index(g)).collect();
-        for (at, cells) in &indices {
-            let mut own = vec![false; *cells];
-            self.rows().for_each(|k| own[at(k)] = true);
-            seen.push((own, *cells));
-        }
-        let hopeless = |k: usize| indices.iter().zip(&seen).any(|((at, _), (own, _))| !own[at(k)]);
-        loop {
-            let find = |(k, done): (usize, &bool)| -> Option<usize> {
-                if *done || hopeless(k) {
-                    return None;
-                }
-                let mut stream = Xoshiro256PlusPlus::seed_from_u64(k as u64);
+        let steps = strides(&self.shape[..last]);
+        let sides: Vec<(Vec<(usize, usize)>, bool)> = sets
+            .iter()
+            .map(|set| {
+                let outer = set.iter().filter(|a| **a != last).map(|a| (self.shape[*a], steps[*a]));
+                (outer.collect(), set.contains(&last))
+            })
+            .collect();
+        let full = known.full();
+        let mut waiting: Vec<usize> = (0..known.rows()).filter(|r| *known.row(*r) != *full).collect();
+        let (mut corner, mut shifts) = (full.clone(), Vec::new());
+        let mut changed = !sides.is_empty();
+        while changed && !waiting.is_empty() {
+            changed = false;
+            waiting.retain(|row| {
+                let mut stream = Stream(*row as u64);
                 for _ in 0..CUBES {
-                    for set in &sets {
-                        let shifts: Vec<isize> = set
-                            .iter()
-                            .map(|a| {
-                                let n = self.shape[*a];
-                                let here = k / all[*a] % n;
-                                let other = (here + 1 + (stream.next_u64() >> 33) as usize % (n - 1)) % n;
-                                (other as isize - here as isize) * all[*a] as isize
-                            })
-                            .collect();
-                        let corner = |bits: usize| {
-                            let moved: isize = shifts
-                                .iter()
-                                .enumerate()
-                                .filter(|(i, _)| bits >> i & 1 == 1)
-                                .map(|(_, s)| s)
-                                .sum();
-                            k.wrapping_add_signed(moved)
-                        };
-                        if (1..1usize << set.len()).all(|bits| known[corner(bits)]) {
-                            return Some(k);
+                    for (outer, along) in &sides {
+                        shifts.clear();
+                        shifts.extend(outer.iter().map(|(n, step)| {
+                            let here = row / step % n;
+                            let other = (here + 1 + stream.below(n - 1)) % n;
+                            (other as isize - here as isize) * *step as isize
+                        }));
+                        corner.copy_from_slice(&full);
+                        for bits in 1..1usize << shifts.len() {
+                            let moved = shifts.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1);
+                            let at = row.wrapping_add_signed(moved.map(|(_, s)| s).sum());
+                            corner.iter_mut().zip(known.row(at)).for_each(|(c, k)| *c &= k);
+                        }
+                        let own = known.row_mut(*row);
+                        let follows = !along || corner.iter().zip(&*own).any(|(c, k)| c & k != 0);
+                        if follows && corner.iter().zip(&*own).any(|(c, k)| c & !k != 0) {
+                            own.iter_mut().zip(&corner).for_each(|(k, c)| *k |= c);
+                            changed = true;
                         }
                     }
+                    if *known.row(*row) == *full {
+                        return false;
+                    }
                 }
-                None
-            };
-            let found: Vec<usize> = known.par_iter().enumerate().filter_map(find).collect();
-            if found.is_empty() {
-                return known;
-            }
-            found.into_iter().for_each(|k| known[k] = true);
+                true
+            });
         }
+        (!waiting.is_empty()).then(|| known.cells())
     }
 
     /// The smallest sets of axes that lie in no generator, of at most six axes with two levels or more.
@@ -357,6 +397,21 @@ impl Class<'_> {
             }
         }
         found
+    }
+}
+
+/// Numbers that look random (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195).
+struct Stream(u64);
+
+impl Stream {
+    /// A number below `n`, which is small.
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let z = (z ^ (z >> 31)) >> 32;
+        ((z * n as u64) >> 32) as usize
     }
 }
 
@@ -622,7 +677,8 @@ mod tests {
                     let observed: Vec<bool> = (0..60).map(|k| own[place(k)]).collect();
                     let (inside, rank) = brute(&generators, &sizes, &observed);
                     let found = identify(&generators, &sizes, &masked, &own).expect("small");
-                    let cells: Vec<bool> = (0..60).map(|k| found.determined[place(k)]).collect();
+                    let determined = found.determined.unwrap_or_else(|| vec![true; own.len()]);
+                    let cells: Vec<bool> = (0..60).map(|k| determined[place(k)]).collect();
                     assert_eq!(cells, inside, "{class:?} masked over {modes:?} at {density}");
                     assert_eq!(
                         found.rank,

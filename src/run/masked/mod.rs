@@ -6,8 +6,10 @@
 //! imputation). The potentials it ends with then say what the model makes of the cells that were not
 //! observed, as far as the observed ones determine them.
 
+pub mod bits;
 pub mod identify;
 pub mod newton;
+pub mod pattern;
 pub mod rank_one;
 pub mod regular;
 pub mod rows;
@@ -32,11 +34,11 @@ pub struct Domain {
     /// The modes that masks and conditions look at.
     pub modes: Scope,
     /// One truth value per cell of those modes: whether it can occur.
-    pub possible: Vec<bool>,
+    pub possible: Arc<[bool]>,
     /// Whether it can occur and is observed.
-    pub observed: Vec<bool>,
+    pub observed: Arc<[bool]>,
     /// Whether the observed cells determine it.
-    pub determined: Vec<bool>,
+    pub determined: Arc<[bool]>,
     /// Why the two above are not known, and nothing that was not observed counts as determined.
     pub unsettled: Option<String>,
     /// The dimension of the model on the observed cells, or why there is none to be had.
@@ -83,16 +85,20 @@ impl Domain {
         };
         let full = Mask { factors: Vec::new() };
         let mut possible = full.over(&modes, &sizes).ok_or_else(too_many)?;
-        let shape: Vec<usize> = modes.iter().map(|m| sizes[m]).collect();
-        for table in &forbidden {
-            let onto = Projection::between(&modes, &shape, &table.scope);
-            super::support::each_cell(&onto, |k, at| possible[k] &= table.values[at] == 0.0);
-        }
         let mut observed = match mask {
             Some(mask) => mask.over(&modes, &sizes).ok_or_else(too_many)?,
-            None => vec![true; possible.len()],
+            None => Arc::clone(&possible),
         };
-        observed.iter_mut().zip(&possible).for_each(|(o, p)| *o &= p);
+        if !forbidden.is_empty() {
+            let shape: Vec<usize> = modes.iter().map(|m| sizes[m]).collect();
+            let mut own = possible.to_vec();
+            for table in &forbidden {
+                let onto = Projection::between(&modes, &shape, &table.scope);
+                super::support::each_cell(&onto, |k, at| own[k] &= table.values[at] == 0.0);
+            }
+            observed = observed.iter().zip(&own).map(|(o, p)| o & p).collect();
+            possible = own.into();
+        }
         if !observed.contains(&true) {
             let message = format!("no observed cell is possible in `{}`", model.name);
             let mut report = Diagnostic::new(Code::MBA502, message);
@@ -101,7 +107,7 @@ impl Domain {
             }
             return Err(vec![report.help("forbid fewer cells")]);
         }
-        let determined = observed.clone();
+        let determined = Arc::clone(&observed);
         let rank = Err("it has not been looked for".into());
         Ok(Self { modes, possible, observed, determined, unsettled: None, rank, sizes })
     }
@@ -110,7 +116,14 @@ impl Domain {
     pub fn settle(&mut self, class: &[Scope]) {
         match identify(class, &self.sizes, &self.modes, &self.observed) {
             Ok(Identified { determined, rank }) => {
-                self.determined = determined;
+                self.determined = match determined {
+                    Some(some) => some.into(),
+                    // as bytes, which are looked at a word at a time
+                    None if bytemuck::cast_slice::<bool, u8>(&self.possible).contains(&0) => {
+                        vec![true; self.possible.len()].into()
+                    }
+                    None => Arc::clone(&self.possible),
+                };
                 self.rank = Ok(rank);
             }
             Err(reason) => {
@@ -125,10 +138,10 @@ impl Domain {
         let shape = |s: &Scope| -> Vec<usize> { s.iter().map(|m| self.sizes[m]).collect() };
         let onto = Projection::between(modes, &shape(modes), &self.modes);
         let cells: usize = shape(modes).iter().product();
-        let wide = |own: &[bool]| {
+        let wide = |own: &[bool]| -> Arc<[bool]> {
             let mut out = vec![false; cells];
             super::support::each_cell(&onto, |k, at| out[k] = own[at]);
-            out
+            out.into()
         };
         self.possible = wide(&self.possible);
         self.observed = wide(&self.observed);
@@ -170,14 +183,33 @@ impl Domain {
 
     /// How many cells there are of a kind.
     pub fn count(&self, kind: Knowledge) -> BigUint {
-        let here = (0..self.possible.len()).filter(|k| self.at(*k) == kind).count();
+        let here = self.places(kind);
         let outside = (0..self.sizes.len()).filter(|m| !self.modes.contains(*m));
         outside.map(|m| BigUint::from(self.sizes[m])).product::<BigUint>() * BigUint::from(here)
     }
 
+    /// How many places of the masked modes have cells of a kind. O(places), in blocks whose counts fit a byte.
+    fn places(&self, kind: Knowledge) -> usize {
+        const BLOCK: usize = 248;
+        let blocks = self.possible.chunks(BLOCK).zip(self.observed.chunks(BLOCK));
+        let one = |((possible, observed), determined): ((&[bool], &[bool]), &[bool])| {
+            let cells = possible.iter().zip(observed).zip(determined);
+            let count = cells.fold(0u8, |n, ((p, o), d)| {
+                n + u8::from(match kind {
+                    Knowledge::Impossible => !p,
+                    Knowledge::Observed => p & o,
+                    Knowledge::Missing => p & !o & d,
+                    Knowledge::Undetermined => p & !o & !d,
+                })
+            });
+            usize::from(count)
+        };
+        blocks.zip(self.determined.chunks(BLOCK)).map(one).sum()
+    }
+
     /// Whether some possible cell is not determined.
     pub fn gaps(&self) -> bool {
-        (0..self.possible.len()).any(|k| self.at(k) == Knowledge::Undetermined)
+        !Arc::ptr_eq(&self.possible, &self.determined) && self.places(Knowledge::Undetermined) > 0
     }
 
     /// The cells of a generator that no observed cell has: there its potential is not known.
@@ -186,7 +218,18 @@ impl Domain {
         let shape = |s: &Scope| -> Vec<usize> { s.iter().map(|m| self.sizes[m]).collect() };
         let onto = Projection::between(&self.modes, &shape(&self.modes), &shared);
         let mut seen = vec![false; shape(&shared).iter().product()];
-        super::support::each_cell(&onto, |k, at| seen[at] |= self.observed[k]);
+        let (row, step) = onto.inner();
+        onto.runs(|k, at| {
+            let cells = &self.observed[k..k + row];
+            match step {
+                0 => seen[at] = seen[at] || cells.contains(&true),
+                1 => seen[at..at + row].iter_mut().zip(cells).for_each(|(s, o)| *s |= o),
+                _ => seen[at..].iter_mut().step_by(step).zip(cells).for_each(|(s, o)| *s |= o),
+            }
+        });
+        if !seen.contains(&false) {
+            return vec![false; shape(generator).iter().product()];
+        }
         let onto = Projection::between(generator, &shape(generator), &shared);
         let mut out = vec![false; shape(generator).iter().product()];
         super::support::each_cell(&onto, |k, at| out[k] = !seen[at]);
@@ -197,6 +240,9 @@ impl Domain {
     pub(super) fn seen_zeros(&self, found: &[(Scope, Vec<usize>, Vec<f64>)]) -> Vec<ZeroMarginals> {
         let mut zeros = Vec::new();
         for (scope, shape, values) in found {
+            if !values.contains(&0.0) {
+                continue;
+            }
             let unseen = self.unseen(scope);
             let places: Vec<usize> = (0..values.len()).filter(|k| values[*k] == 0.0 && !unseen[*k]).collect();
             if places.is_empty() {
@@ -227,7 +273,7 @@ impl Domain {
         }
         let count = self.observed.iter().filter(|o| **o).count().max(1) as f64;
         let mut cell = vec![0; self.sizes.len()];
-        let mut kept = self.observed.clone();
+        let mut kept = self.observed.to_vec();
         let mut zero = vec![false; kept.len()];
         for k in 0..kept.len() {
             let mut rest = k;
@@ -240,13 +286,14 @@ impl Domain {
             // a probability that only rounding and the tolerance keep above zero
             kept[k] = kept[k] && fitted.log_probability(&cell) > (1e-7 / count).ln();
         }
-        if kept == self.observed {
+        if kept == *self.observed {
             return;
         }
-        if let Ok(found) = identify(&model.free_scopes(), &self.sizes, &self.modes, &kept) {
-            for (d, (f, z)) in self.determined.iter_mut().zip(found.determined.iter().zip(&zero)) {
-                *d = *d && (*f || *z);
-            }
+        if let Ok(Identified { determined: Some(found), .. }) =
+            identify(&model.free_scopes(), &self.sizes, &self.modes, &kept)
+        {
+            let both = self.determined.iter().zip(found.iter().zip(&zero));
+            self.determined = both.map(|(d, (f, z))| *d && (*f || *z)).collect();
         }
     }
 }

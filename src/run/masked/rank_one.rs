@@ -3,13 +3,14 @@
 //! It depends on the row sums r and the column sums c of what is observed, and on the mask W. Where the
 //! observed columns of the rows are nested (a block of unknown cells, a staircase), the optimum is a formula.
 //! Elsewhere a = r / Wb and b = c / Wᵀa in turns, which is proportional fitting, and Newton steps where that
-//! crawls. Rows keep a list of their unknown or of their observed columns, whichever is shorter.
+//! crawls. A turn is one pass over the mask ([`super::pattern`]).
 //!
 //! `by a1gm` is the approximation of Ghalamkari & Sugiyama (AISTATS 2022, arXiv 2110.12595): it leaves out
 //! every row and column with an unknown cell where they meet, and is exact where nothing was observed there.
 
 use std::sync::Arc;
 
+use super::pattern::Pattern;
 use super::{Domain, regular};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::{EnergyModel, Scope, Table};
@@ -28,79 +29,6 @@ const PATIENCE: usize = 40;
 /// Most products with the Hessian in one Newton step.
 const PRODUCTS: usize = 400;
 
-/// A sum that is this much smaller than what it was subtracted from is added up again.
-const CANCELLED: f64 = 1e-3;
-
-/// Which cells of a matrix are observed.
-struct Pattern<'a> {
-    observed: &'a [bool],
-    rows: usize,
-    columns: usize,
-    /// Where the list of each row begins; one more at the end.
-    start: Vec<usize>,
-    /// Columns: the unknown ones of a row, or its observed ones.
-    list: Vec<u32>,
-    /// Whether the list has the unknown ones.
-    unknown: Vec<bool>,
-}
-
-impl<'a> Pattern<'a> {
-    fn new(observed: &'a [bool], rows: usize, columns: usize) -> Self {
-        let (mut start, mut list) = (vec![0], Vec::new());
-        let mut unknown = Vec::with_capacity(rows);
-        for row in observed.chunks_exact(columns.max(1)) {
-            let seen = row.iter().filter(|o| **o).count();
-            let listed = 2 * seen < columns;
-            unknown.push(!listed);
-            list.extend((0u32..).zip(row).filter(|(_, o)| **o == listed).map(|(j, _)| j));
-            start.push(list.len());
-        }
-        Self { observed, rows, columns, start, list, unknown }
-    }
-
-    fn listed(&self, row: usize) -> &[u32] {
-        &self.list[self.start[row]..self.start[row + 1]]
-    }
-
-    fn row(&self, row: usize) -> &[bool] {
-        &self.observed[row * self.columns..(row + 1) * self.columns]
-    }
-
-    /// W v.
-    fn across(&self, v: &[f64], out: &mut [f64]) {
-        let all: f64 = v.iter().sum();
-        let size: f64 = v.iter().map(|x| x.abs()).sum();
-        for (i, slot) in out.iter_mut().enumerate() {
-            let listed: f64 = self.listed(i).iter().map(|j| v[*j as usize]).sum();
-            *slot = if self.unknown[i] { all - listed } else { listed };
-            if self.unknown[i] && slot.abs() < CANCELLED * size && !self.listed(i).is_empty() {
-                *slot = self.row(i).iter().zip(v).filter(|(o, _)| **o).map(|(_, x)| x).sum();
-            }
-        }
-    }
-
-    /// Wᵀ u.
-    fn down(&self, u: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        let (mut all, mut size) = (0.0, 0.0);
-        for (i, x) in u.iter().enumerate() {
-            size += x.abs();
-            let sign = if self.unknown[i] { -x } else { *x };
-            if self.unknown[i] {
-                all += x;
-            }
-            self.listed(i).iter().for_each(|j| out[*j as usize] += sign);
-        }
-        for (j, slot) in out.iter_mut().enumerate() {
-            *slot += all;
-            if slot.abs() < CANCELLED * size {
-                let column = self.observed.iter().skip(j).step_by(self.columns);
-                *slot = column.zip(u).filter(|(o, _)| **o).map(|(_, x)| x).sum();
-            }
-        }
-    }
-}
-
 /// The state of a fit, with masses of total one.
 struct Work<'a> {
     pattern: Pattern<'a>,
@@ -116,10 +44,12 @@ impl Work<'_> {
     /// The largest difference of a margin, relative to the largest of its side, and both sides fitted.
     fn gap(&mut self) -> (f64, Vec<f64>, Vec<f64>) {
         let (mut wide, mut deep) = (vec![0.0; self.rows.len()], vec![0.0; self.columns.len()]);
-        self.pattern.across(&self.b, &mut wide);
-        self.pattern.down(&self.a, &mut deep);
+        let row = |i: usize, sum: f64| {
+            wide[i] = sum * self.a[i];
+            self.a[i]
+        };
+        self.pattern.pass(&self.b, row, &mut deep);
         self.products += 2;
-        wide.iter_mut().zip(&self.a).for_each(|(w, a)| *w *= a);
         deep.iter_mut().zip(&self.b).for_each(|(d, b)| *d *= b);
         let side = |found: &[f64], wanted: &[f64]| {
             let most = wanted.iter().fold(0.0f64, |m, x| m.max(*x));
@@ -129,15 +59,16 @@ impl Work<'_> {
     }
 
     /// One turn: rows, then columns. Gives the gap of the rows before it.
-    fn turn(&mut self, scratch: &mut [f64], down: &mut [f64]) -> f64 {
-        self.pattern.across(&self.b, scratch);
+    fn turn(&mut self, down: &mut [f64]) -> f64 {
         let (mut gap, mut most) = (0.0f64, 0.0f64);
-        for ((a, r), s) in self.a.iter_mut().zip(&self.rows).zip(scratch) {
-            gap = gap.max((*a * *s - r).abs());
-            most = most.max(*r);
-            *a = if *r > 0.0 { r / *s } else { 0.0 };
-        }
-        self.pattern.down(&self.a, down);
+        let row = |i: usize, sum: f64| {
+            let (a, r) = (&mut self.a[i], self.rows[i]);
+            gap = gap.max((*a * sum - r).abs());
+            most = most.max(r);
+            *a = if r > 0.0 { r / sum } else { 0.0 };
+            *a
+        };
+        self.pattern.pass(&self.b, row, down);
         for ((b, c), s) in self.b.iter_mut().zip(&self.columns).zip(down) {
             *b = if *c > 0.0 { c / *s } else { 0.0 };
         }
@@ -175,8 +106,11 @@ impl Work<'_> {
             let (mine, other) = along.split_at(n);
             let be: Vec<f64> = self.b.iter().zip(other).map(|(b, e)| b * e).collect();
             let ad: Vec<f64> = self.a.iter().zip(mine).map(|(a, d)| a * d).collect();
-            self.pattern.across(&be, &mut up);
-            self.pattern.down(&ad, &mut under);
+            let row = |i: usize, sum: f64| {
+                up[i] = sum;
+                ad[i]
+            };
+            self.pattern.pass(&be, row, &mut under);
             self.products += 2;
             let upper =
                 mine.iter().zip(wide).zip(self.a.iter().zip(&up)).map(|((d, w), (a, u))| w * d + a * u);
@@ -221,11 +155,10 @@ impl Work<'_> {
 
     /// A bound in nats per unit mass on what is still to be gained: R = Q (1 + d + e) has the margins of the
     /// data, and the gap is at most KL(R ‖ Q).
-    fn bound(&mut self) -> Result<f64, String> {
-        let (_, wide, deep) = self.gap();
+    fn bound(&mut self, wide: &[f64], deep: &[f64]) -> Result<f64, String> {
         let wanted = self.rows.iter().chain(&self.columns);
-        let residual: Vec<f64> = wanted.zip(wide.iter().chain(&deep)).map(|(w, f)| w - f).collect();
-        let (d, left) = self.step(&wide, &deep, 1e-8);
+        let residual: Vec<f64> = wanted.zip(wide.iter().chain(deep)).map(|(w, f)| w - f).collect();
+        let (d, left) = self.step(wide, deep, 1e-8);
         let square = dot(&d, &residual).max(0.0);
         let (mine, other) = d.split_at(wide.len());
         let least = |side: &[f64]| side.iter().fold(f64::INFINITY, |m, x| m.min(*x));
@@ -279,9 +212,9 @@ pub fn execute(
         let message = format!("`{}` has no mass to fit `{}` to", tensor.name, model.name);
         return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which cells are observed")]);
     };
-    let observed = domain.observed.clone();
+    let observed = Arc::clone(&domain.observed);
     let [r, c] = <[Vec<f64>; 2]>::try_from(found.tables).unwrap_or_default();
-    if !how.published && boundary(tensor, &observed, &r, &c) {
+    if !how.published && found.zeros != Some(0) && boundary(tensor, &observed, &r, &c) {
         return Ok(None);
     }
     domain.settle(&sides);
@@ -294,8 +227,8 @@ pub fn execute(
     } else if !nested(&mut work, tensor, found.total) {
         ending = turns(&mut work, control, observer);
     }
-    let (gap, wide, _) = work.gap();
-    let (optimality_gap, reason) = match work.bound() {
+    let (gap, wide, deep) = work.gap();
+    let (optimality_gap, reason) = match work.bound(&wide, &deep) {
         _ if how.published && gap > control.tolerance => (
             None,
             Some("`by a1gm` leaves out what was observed beside unknown cells: not the optimum".into()),
@@ -336,13 +269,13 @@ pub fn execute(
     } else {
         Status::Converged
     };
-    let turns = ending.turns as f64;
+    // what is planned for a turn is two products, of which Newton steps and the bound take some too
+    let turns = 0.5 * work.products as f64;
     let price = schedule.steps.iter().fold(Unit::default(), |all, step| Unit {
         operations: all.operations + turns * step.operations,
         bytes: all.bytes + turns * step.bytes,
     });
-    let listed = work.pattern.list.len() as f64;
-    let products = work.products as f64;
+    let read = work.products as f64 * work.pattern.read();
     Ok(Some(Fit {
         model: Arc::new(model.clone()),
         schedule: Arc::new(schedule.clone()),
@@ -355,8 +288,8 @@ pub fn execute(
         kl,
         data_entropy: -found.negative_entropy,
         counters: Counters {
-            operations: products * listed,
-            bytes: products * 12.0 * listed,
+            operations: read,
+            bytes: work.products as f64 * work.pattern.bytes(),
             predicted: price,
             peak: schedule.peak,
         },
@@ -369,12 +302,12 @@ pub fn execute(
 /// Proportional fitting in turns; Newton steps where it crawls.
 fn turns(work: &mut Work, control: &Control, observer: &mut dyn Observer) -> Ending {
     let mut ending = Ending { turns: 0, formula: false, stopped: true, interrupted: false };
-    let (mut scratch, mut down) = (vec![0.0; work.rows.len()], vec![0.0; work.columns.len()]);
+    let mut down = vec![0.0; work.columns.len()];
     while ending.turns < control.max_sweeps {
         if control.acceleration && ending.turns >= PATIENCE && ending.turns.is_multiple_of(4) {
             work.newton();
         }
-        let gap = work.turn(&mut scratch, &mut down);
+        let gap = work.turn(&mut down);
         ending.turns += 1;
         let sweep = Sweep {
             number: ending.turns,
@@ -453,6 +386,15 @@ fn boundary(tensor: &Tensor, observed: &[bool], r: &[f64], c: &[f64]) -> bool {
 fn nested(work: &mut Work, tensor: &Tensor, total: f64) -> bool {
     let pattern = &work.pattern;
     let columns = pattern.columns;
+    // of nested rows one holds the other; rows that were hidden by chance tell at once that they are not
+    let beyond = |a: &[bool], b: &[bool]| a.iter().zip(b).any(|(a, b)| *a & !*b);
+    let apart = |i: usize| {
+        let (row, next) = (pattern.row(i), pattern.row(i + 1));
+        beyond(row, next) && beyond(next, row)
+    };
+    if (0..pattern.rows.saturating_sub(1)).any(apart) {
+        return false;
+    }
     let mut depth = vec![0usize; columns];
     pattern.observed.chunks_exact(columns.max(1)).for_each(|row| {
         depth.iter_mut().zip(row).for_each(|(d, o)| *d += usize::from(*o));

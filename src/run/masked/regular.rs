@@ -194,7 +194,7 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
         match identify::by_rows(&seen, tables.parameters, &every) {
             Ok((determined, rank)) => {
                 domain.widen(&all);
-                domain.determined = determined;
+                domain.determined = determined.into();
                 domain.rank = Ok(rank.into());
                 domain.unsettled = None;
             }
@@ -221,7 +221,8 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
         };
         match found {
             Ok(found) => {
-                domain.determined = found.determined;
+                domain.determined =
+                    found.determined.unwrap_or_else(|| vec![true; domain.possible.len()]).into();
                 domain.unsettled = None;
             }
             Err(reason) => domain.unsettled = Some(reason),

@@ -165,7 +165,7 @@ fn cells(tensor: &Tensor) -> Option<Array> {
         values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
     });
     if let Some(seen) = tensor.mask.as_ref().and_then(|m| m.over(&Scope::all(sizes.len()), &sizes)) {
-        values.iter_mut().zip(seen).filter(|(_, seen)| !seen).for_each(|(x, _)| *x = f64::NAN);
+        values.iter_mut().zip(seen.iter()).filter(|(_, seen)| !**seen).for_each(|(x, _)| *x = f64::NAN);
     }
     Some(Array { modes: tensor.modes.clone(), values: values.into() })
 }

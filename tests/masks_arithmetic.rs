@@ -1,0 +1,143 @@
+//! Fits through masks of every kind, however their cells are summed, against sweeps over all cells that are
+//! written down here.
+
+mod program_support;
+
+use mba::model::Scope;
+use mba::plan::cost::{Arithmetic, Filtered};
+use program_support::{Files, healthy};
+
+/// A `.npy` file of doubles in C order.
+fn npy(shape: &[usize], values: &[f64]) -> Vec<u8> {
+    let sizes: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
+    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", sizes.join(" "));
+    while (header.len() + 11) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.as_bytes());
+    values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+    bytes
+}
+
+/// Numbers between 0 and 1 that look random.
+fn noise(k: usize) -> f64 {
+    let mut z = (k as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z >> 11) as f64 / (1u64 << 53) as f64
+}
+
+fn levels(mut k: usize, sizes: &[usize]) -> Vec<usize> {
+    let mut out = vec![0; sizes.len()];
+    for (level, n) in out.iter_mut().zip(sizes).rev() {
+        *level = k % n;
+        k /= n;
+    }
+    out
+}
+
+/// Proportional fitting over every observed cell: the fitted values there, of the same total as the data.
+fn sweeps(x: &[f64], seen: &[bool], sizes: &[usize], generators: &[&[usize]]) -> Vec<f64> {
+    let places: Vec<Vec<usize>> = generators
+        .iter()
+        .map(|g| {
+            let place = |k| g.iter().fold(0, |at, m| at * sizes[*m] + levels(k, sizes)[*m]);
+            (0..x.len()).map(place).collect()
+        })
+        .collect();
+    let mut q: Vec<f64> = seen.iter().map(|s| f64::from(u8::from(*s))).collect();
+    for _ in 0..3000 {
+        let mut gap = 0.0f64;
+        for (g, place) in generators.iter().zip(&places) {
+            let cells = g.iter().map(|m| sizes[*m]).product();
+            let (mut want, mut have) = (vec![0.0; cells], vec![0.0; cells]);
+            for k in (0..x.len()).filter(|k| seen[*k]) {
+                want[place[k]] += x[k];
+                have[place[k]] += q[k];
+            }
+            gap = want.iter().zip(&have).fold(gap, |g, (w, h)| g.max((w - h).abs() / w.max(1e-300)));
+            (0..x.len()).filter(|k| seen[*k]).for_each(|k| q[k] *= want[place[k]] / have[place[k]]);
+        }
+        if gap < 1e-14 {
+            break;
+        }
+    }
+    q
+}
+
+const PAIRS: &[&[usize]] = &[&[0, 1], &[1, 2], &[0, 2]];
+const SINGLES: &[&[usize]] = &[&[0], &[1], &[2]];
+
+#[test]
+fn every_arithmetic_finds_the_same_fit() {
+    let sizes = [16usize, 16, 40];
+    let cells: usize = sizes.iter().product();
+    let x: Vec<f64> = (0..cells).map(|k| 0.2 + 3.0 * noise(k).powi(3)).collect();
+    // share of cells observed, generators, and what the compiler is to choose for each of their views
+    let cases: [(f64, &[&[usize]], &str, Arithmetic); 4] = [
+        (0.97, PAIRS, "[a b] [b c] [a c]", Arithmetic::Missing),
+        (0.6, PAIRS, "[a b] [b c] [a c]", Arithmetic::Every),
+        (0.5, SINGLES, "body(1)", Arithmetic::Every),
+        (0.06, SINGLES, "body(1)", Arithmetic::Observed),
+    ];
+    for (share, generators, model, how) in cases {
+        let seen: Vec<bool> = (0..cells).map(|k| noise(k + cells) < share).collect();
+        let count = seen.iter().filter(|s| **s).count() as f64;
+        let size = |s: &Scope| s.iter().map(|m| sizes[m] as f64).product::<f64>();
+        let scopes: Vec<Scope> = generators.iter().map(|g| g.iter().copied().collect()).collect();
+        let all = Scope::all(3);
+        let view = Filtered::of(&size, &all, &Scope::from([0, 1]), &scopes).expect("a view");
+        assert_eq!(view.choose(count), how, "{share} {model}");
+
+        let mut files = Files::default();
+        files.there.insert("x.npy".into(), npy(&sizes, &x));
+        let marks: Vec<f64> = seen.iter().map(|s| f64::from(u8::from(*s))).collect();
+        files.there.insert("seen.npy".into(), npy(&sizes, &marks));
+        let (_, r) = healthy(
+            &format!(
+                "mode a: 16\nmode b: 16\nmode c: 40\ndata x[a, b, c] from \"x.npy\" observed from \"seen.npy\"\n\
+                 model m {{ {model} }}\nfit m to x {{ tolerance 1e-12 }}\n\
+                 show m.reconstruction, m.certificate.optimality_gap\n"
+            ),
+            &files,
+        );
+        let (found, want) = (r.numbers("m.reconstruction"), sweeps(&x, &seen, &sizes, generators));
+        for k in (0..cells).filter(|k| seen[*k]) {
+            let wrong = (found[k] - want[k]).abs() / want[k];
+            assert!(wrong < 1e-10, "{share} {model} cell {k}: {} {}", found[k], want[k]);
+        }
+        assert!(r.number("m.certificate.optimality_gap") < 1e-12, "{share} {model}");
+    }
+}
+
+#[test]
+fn masks_over_fewer_modes_are_factors_and_nothing_is_listed() {
+    // a ring whose mask is a slab, a block and a staircase, each over modes of its own
+    let sizes = [12usize, 10, 14, 16];
+    let cells: usize = sizes.iter().product();
+    let ring: &[&[usize]] = &[&[0, 1], &[1, 2], &[2, 3], &[0, 3]];
+    let x: Vec<f64> = (0..cells).map(|k| 0.1 + noise(k)).collect();
+    let seen: Vec<bool> = (0..cells)
+        .map(|k| {
+            let l = levels(k, &sizes);
+            l[0] != 3 && !(l[1] > 6 && l[2] < 5) && l[2] + l[3] < 24
+        })
+        .collect();
+    let mut files = Files::default();
+    files.there.insert("x.npy".into(), npy(&sizes, &x));
+    let (_, r) = healthy(
+        "mode a: 12\nmode b: 10\nmode c: 14\nmode d: 16\n\
+         data x[a, b, c, d] from \"x.npy\" missing where a == 3 or (b > 6 and c < 5) or c + d >= 24\n\
+         model m { [a b] [b c] [c d] [a d] }\nfit m to x { tolerance 1e-12 }\n\
+         show m.reconstruction, m.certificate.optimality_gap\n",
+        &files,
+    );
+    let (found, want) = (r.numbers("m.reconstruction"), sweeps(&x, &seen, &sizes, ring));
+    for k in (0..cells).filter(|k| seen[*k]) {
+        assert!((found[k] - want[k]).abs() < 1e-10 * want[k], "cell {k}: {} {}", found[k], want[k]);
+    }
+    assert!(r.number("m.certificate.optimality_gap") < 1e-12);
+}
