@@ -235,11 +235,12 @@ fn registered(wanted: &str) -> Option<Topic> {
     METHODS.iter().filter(|m| m.name == name).for_each(|m| add(m.usage, m.about, "results"));
     FUNCTIONS.iter().filter(|f| f.name == name).for_each(|f| add(f.usage, f.about, "results"));
     let here = |own: &str| own == name;
-    JOINT_FIELDS
-        .iter()
-        .filter(|f| here(f.name))
-        .for_each(|f| add(&format!("j.{}", f.name), f.about, "joint fits"));
-    [OF].iter().filter(|(n, ..)| here(n)).for_each(|(_, usage, about)| add(usage, about, "joint fits"));
+    // most results of a joint fit are those of any fit
+    let own = JOINT_FIELDS.iter().filter(|j| !FIELDS.iter().any(|f| f.name == j.name));
+    own.filter(|j| here(j.name)).for_each(|j| add(&format!("f.{}", j.name), j.about, "joint fits"));
+    if here(OF.0) {
+        add(OF.1, OF.2, "joint fits");
+    }
     BALANCE_FIELDS
         .iter()
         .filter(|f| here(f.name))
