@@ -132,6 +132,27 @@ fn the_smoothed_balance_scale_takes_hundreds_of_products_and_not_thousands_of_sw
 }
 
 #[test]
+fn the_bound_holds_all_along_an_ill_conditioned_fit() {
+    // where the smallest eigenvalue of the Fisher information is hardest to guess
+    let (shape, values) = balance_scale(1e-3);
+    let model = model(&shape, &refs(&body(5, 3)));
+    let best = fit_by(Solver::Newton, &model, &values, Control { tolerance: 1e-11, ..Control::default() });
+    let mut bounded = 0;
+    for sweeps in [30, 100, 300, 1000, 2000, 4000] {
+        let control = Control { max_sweeps: sweeps, ..Control::default() };
+        let stopped = fit_by(Solver::Ipf, &model, &values, control);
+        assert_eq!(stopped.status, Status::Stopped);
+        let gap = stopped.kl - best.kl;
+        if let Some(bound) = stopped.certificate.optimality_gap {
+            bounded += 1;
+            assert!(gap <= bound + 1e-15, "{sweeps}: {gap:e} above {bound:e}");
+            assert!(bound <= 10.0 * gap, "{sweeps}: {bound:e} is far above {gap:e}");
+        }
+    }
+    assert!(bounded >= 3, "{bounded} bounds");
+}
+
+#[test]
 fn an_optimum_on_the_boundary_is_reached_and_said_to_be_one() {
     // positive marginals, and no positive table fits them (Haberman 1974)
     let values = [0.0, 3.0, 2.0, 5.0, 4.0, 1.0, 2.0, 0.0];
