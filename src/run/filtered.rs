@@ -12,7 +12,7 @@ use super::contract::Room;
 use super::kernel::combine;
 use super::projection::Projection;
 use super::stream::Way;
-use super::vector::kept;
+use super::vector::{kept, vectorised};
 use crate::model::Scope;
 use crate::model::table::strides;
 use crate::plan::cost::{self, Arithmetic};
@@ -26,6 +26,9 @@ const PARTS: usize = cost::PARTS as usize;
 
 /// Cells of a row that are looked at together. Rows are filled up to whole ones.
 const WIDE: usize = 8;
+
+/// Cells of the longest row whose sums stay in registers.
+const STRIP: usize = 8 * WIDE;
 
 /// Groups, factors and axes that need no memory of their own.
 const FEW: usize = 16;
@@ -209,6 +212,15 @@ impl Filtered {
         Some(made)
     }
 
+    /// Whether rows are added up in registers: there is one table, and rows are short and kept.
+    fn by_strips(&self) -> bool {
+        self.how == Arithmetic::Every
+            && self.groups.len() == 1
+            && self.apart > 0
+            && self.truths.padded <= STRIP
+            && !self.summed.is_empty()
+    }
+
     /// Writes the list.
     fn enlist(&mut self) {
         let wanted = self.how == Arithmetic::Observed;
@@ -287,7 +299,8 @@ impl Filtered {
         // with one table along the rows what it changes by is multiplied in beforehand
         let multiplied = self.how == Arithmetic::Every && self.along == 1;
         for (group, table) in self.groups.iter().zip(&mut *tables) {
-            group.fill(self.truths.row, factors, directions, table, multiplied && group.along);
+            let multiplied = multiplied && group.along || self.by_strips();
+            group.fill(self.truths.row, factors, directions, table, multiplied);
         }
         let tables = &*tables;
         if self.how != Arithmetic::Every {
@@ -570,8 +583,30 @@ impl Rows<'_> {
                     sums_changes.fill(0.0);
                 }
             }
-            let mut inner = Walk { axes: &filtered.summed, levels: [0; AXES] };
+            let strips = filtered.summed.split_last().filter(|_| filtered.by_strips());
+            let axes = strips.map_or(filtered.summed.as_slice(), |(_, axes)| axes);
+            let mut inner = Walk { axes, levels: [0; AXES] };
             loop {
+                if let (Some((last, _)), Some(at)) = (strips, places.first()) {
+                    let step = last.groups.first().copied().unwrap_or(0);
+                    let take = |sums: &mut [f64], table: &[f64]| {
+                        let table = &table[*at..];
+                        let (along, times, by) = match only {
+                            Some(_) => (table, [1.0].as_slice(), (step, 0)),
+                            None => (product.as_slice(), table, (0, step)),
+                        };
+                        let seen = &truths.cells[mask..];
+                        add_strip(sums, seen, along, times, last.size, [last.mask, by.0, by.1]);
+                    };
+                    take(sums, &tables[0][0]);
+                    if CHANGES {
+                        take(sums_changes, &tables[0][1]);
+                    }
+                    if !inner.next(&mut mask, &mut to, places) {
+                        break;
+                    }
+                    continue;
+                }
                 let (mut scalar, mut relative) = (1.0, 0.0);
                 for ((group, table), at) in filtered.groups.iter().zip(tables).zip(&*places) {
                     if !group.along {
@@ -653,6 +688,56 @@ impl Rows<'_> {
             outer.next(&mut mask, &mut to, places);
         }
     }
+}
+
+vectorised! {
+    /// Adds `count` rows of cells that are seen, each times a number, to the sums of a row, which stay in
+    /// registers. `steps` says how far apart the rows of the mask, those of the cells and the numbers lie.
+    add_strip(
+        sums: &'a mut [f64],
+        seen: &'a [bool],
+        cells: &'a [f64],
+        times: &'a [f64],
+        count: usize,
+        steps: [usize; 3]
+    ) -> () {
+        match sums.len() / WIDE {
+            1 => strip::<1>(sums, seen, cells, times, count, steps),
+            2 => strip::<2>(sums, seen, cells, times, count, steps),
+            3 => strip::<3>(sums, seen, cells, times, count, steps),
+            4 => strip::<4>(sums, seen, cells, times, count, steps),
+            5 => strip::<5>(sums, seen, cells, times, count, steps),
+            6 => strip::<6>(sums, seen, cells, times, count, steps),
+            7 => strip::<7>(sums, seen, cells, times, count, steps),
+            _ => strip::<8>(sums, seen, cells, times, count, steps),
+        }
+    }
+}
+
+/// [`add_strip`] of so many vectors.
+#[inline(always)]
+fn strip<const W: usize>(
+    sums: &mut [f64],
+    seen: &[bool],
+    cells: &[f64],
+    times: &[f64],
+    count: usize,
+    steps: [usize; 3],
+) {
+    let (onto, _) = sums.as_chunks_mut::<WIDE>();
+    let mut own = [[0.0; WIDE]; W];
+    own.iter_mut().zip(&*onto).for_each(|(own, o)| *own = *o);
+    for k in 0..count {
+        let (seen, _) = seen[k * steps[0]..][..W * WIDE].as_chunks::<WIDE>();
+        let (cells, _) = cells[k * steps[1]..][..W * WIDE].as_chunks::<WIDE>();
+        let times = times[k * steps[2]];
+        for w in 0..W {
+            for i in 0..WIDE {
+                own[w][i] = kept(seen[w][i], cells[w][i]).mul_add(times, own[w][i]);
+            }
+        }
+    }
+    onto.iter_mut().zip(own).for_each(|(o, own)| *o = own);
 }
 
 /// Adds multiples of the cells that are seen. A function of its own, so that the compiler knows that the slices
