@@ -113,6 +113,9 @@ impl Mask {
         {
             return Some(Arc::clone(&only.observed));
         }
+        if self.factors.is_empty() {
+            return Some(std::iter::repeat_n(true, cells).collect());
+        }
         let mut observed = vec![true; cells];
         for factor in &self.factors {
             let own = &factor.observed;

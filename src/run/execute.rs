@@ -149,12 +149,16 @@ fn restricted(
 
 /// Whether some observed cell is zero.
 fn has_zeros(tensor: &Tensor, domain: &Domain) -> bool {
-    use crate::data::Element;
+    use crate::data::{Element, Storage, Values};
     let positive = match &*tensor.storage {
-        crate::data::Storage::Sparse(sparse) => sparse.values.iter().filter(|x| **x > 0.0).count(),
-        crate::data::Storage::Dense(dense) => {
-            crate::with_values!(&dense.values, x => x.iter().filter(|x| x.to_f64() > 0.0).count())
-        }
+        Storage::Sparse(sparse) => sparse.values.iter().filter(|x| **x > 0.0).count(),
+        Storage::Dense(dense) => match &dense.values {
+            // through the mask, which needs no copy
+            Values::F64(own) if let Some((x, seen)) = own.through() => {
+                x.iter().zip(seen).filter(|(x, seen)| **seen && **x > 0.0).count()
+            }
+            values => crate::with_values!(values, x => x.iter().filter(|x| x.to_f64() > 0.0).count()),
+        },
     };
     domain.count(masked::Knowledge::Observed) > positive.into()
 }
