@@ -32,6 +32,9 @@ pub struct PlannedJoint {
     layout: Layout,
 }
 
+/// The tensors of a joint fit, and what each of them hides.
+type Hidden = (Vec<Arc<Tensor>>, Vec<Option<HeldOut>>);
+
 /// A tensor of a joint fit.
 #[derive(Debug, Clone)]
 pub struct PlannedMember {
@@ -429,13 +432,12 @@ impl Session {
     }
 
     /// Hides what is held out of each tensor. A tensor so small that nothing of it is held out stays whole.
-    #[allow(clippy::type_complexity)] // the tensors, and what each hides
     fn hide(
         &self,
         own: &PlannedJoint,
         tensors: Vec<Arc<Tensor>>,
         host: &dyn Host,
-    ) -> Result<(Vec<Arc<Tensor>>, Vec<Option<HeldOut>>), Vec<Diagnostic>> {
+    ) -> Result<Hidden, Vec<Diagnostic>> {
         let (mut rest, mut held) = (Vec::new(), Vec::new());
         let mut nothing = Vec::new();
         for (member, tensor) in own.members.iter().zip(tensors) {
