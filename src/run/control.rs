@@ -53,6 +53,14 @@ pub struct Sweep {
     pub objective: Option<f64>,
 }
 
+impl Sweep {
+    /// The sweep of that number in a fit that is one atom.
+    pub fn alone(number: usize, gap: f64, control: &Control) -> Self {
+        let Control { tolerance, max_sweeps: most, .. } = *control;
+        Self { number, own: number, atom: 1, atoms: 1, gap, tolerance, most, objective: None }
+    }
+}
+
 /// Told of every sweep.
 pub trait Observer {
     /// After each sweep. An answer of [`Flow::Interrupt`] ends the fit with what it has.

@@ -226,16 +226,7 @@ impl Solver<'_> {
                 self.witness()?;
             }
             newton = failures < FAILURES && (newton || crawls(&gaps, control.tolerance));
-            let told = Sweep {
-                number,
-                own: number,
-                atom: 1,
-                atoms: 1,
-                gap,
-                tolerance: control.tolerance,
-                most: control.max_sweeps,
-                objective: None,
-            };
+            let told = Sweep::alone(number, gap, control);
             if observer.sweep(&told) == Flow::Interrupt {
                 return Ok((Status::Interrupted, number));
             }

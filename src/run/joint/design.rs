@@ -157,16 +157,7 @@ pub fn sweep(
             }
         }
         sweeps += 1;
-        let told = Sweep {
-            number: sweeps,
-            own: sweeps,
-            atom: 1,
-            atoms: 1,
-            gap,
-            tolerance: control.tolerance,
-            most: control.max_sweeps,
-            objective: None,
-        };
+        let told = Sweep::alone(sweeps, gap, control);
         interrupted = observer.sweep(&told) == Flow::Interrupt;
         if sweeps >= FIRST && gap > SLOW * before {
             break;

@@ -27,16 +27,7 @@ pub(super) use pseudo::learn as learn_conditionally;
 
 /// What is told after each step.
 fn told(machine: &Machine, gap: f64, objective: Option<f64>) -> Sweep {
-    Sweep {
-        number: machine.sweeps,
-        own: machine.sweeps,
-        atom: 1,
-        atoms: 1,
-        gap,
-        tolerance: machine.control.tolerance,
-        most: machine.control.max_sweeps,
-        objective,
-    }
+    Sweep { objective, ..Sweep::alone(machine.sweeps, gap, &machine.control) }
 }
 
 /// What became of a coefficient.

@@ -283,16 +283,7 @@ fn descend<D: Design>(
     let mut gap = gap_of(&gradient);
     while gap > control.tolerance && steps < control.max_sweeps && !interrupted {
         steps += 1;
-        let sweep = Sweep {
-            number: steps,
-            own: steps,
-            atom: 1,
-            atoms: 1,
-            gap,
-            tolerance: control.tolerance,
-            most: control.max_sweeps,
-            objective: None,
-        };
+        let sweep = Sweep::alone(steps, gap, control);
         interrupted = observer.sweep(&sweep) == Flow::Interrupt;
         let accuracy = (0.1f64).min(gap.sqrt()).max(1e-6);
         let (d, _) = problem.solve(&q, &gradient, accuracy);

@@ -309,16 +309,7 @@ fn turns(work: &mut Work, control: &Control, observer: &mut dyn Observer) -> End
         }
         let gap = work.turn(&mut down);
         ending.turns += 1;
-        let sweep = Sweep {
-            number: ending.turns,
-            own: ending.turns,
-            atom: 1,
-            atoms: 1,
-            gap,
-            tolerance: control.tolerance,
-            most: control.max_sweeps,
-            objective: None,
-        };
+        let sweep = Sweep::alone(ending.turns, gap, control);
         if observer.sweep(&sweep) == Flow::Interrupt {
             ending.interrupted = true;
             break;
