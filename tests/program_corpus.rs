@@ -52,7 +52,7 @@ fn canonical(model: &EnergyModel) -> String {
         let potential = match &interaction.potential {
             Potential::Free => "free".to_string(),
             Potential::Fixed(t) => format!("fixed {}", table(t)),
-            Potential::Support(t) => format!("support {}", table(t)),
+            Potential::Support(s) => format!("support {}", table(s.energies())),
             Potential::Learned { coefficient, statistic } => {
                 format!("learned {coefficient} × {}", table(statistic))
             }

@@ -3,7 +3,7 @@
 //! Which cells are observed is a product of factors, each over modes of its own: a mask over
 //! `[station, day]` stays a table of stations by days whatever other modes there are.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -16,7 +16,7 @@ use super::tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};
 use super::{Files, open};
 use crate::model::predicate::Predicate;
 use crate::model::table::strides;
-use crate::model::{Mode, Scope, Table};
+use crate::model::{Mode, Scope, Support};
 use crate::text::{Code, Diagnostic, Span};
 
 /// Most cells that are looked at one by one.
@@ -40,22 +40,17 @@ pub struct Factor {
     pub observed: Arc<[bool]>,
     /// Where the user wrote it.
     pub span: Span,
-    potential: OnceLock<Arc<Table>>,
 }
 
 impl Factor {
     /// A factor from truth values over modes, row-major.
     pub fn new(scope: Scope, shape: Vec<usize>, observed: impl Into<Arc<[bool]>>, span: Span) -> Self {
-        Self { scope, shape, observed: observed.into(), span, potential: OnceLock::new() }
+        Self { scope, shape, observed: observed.into(), span }
     }
 
-    /// 0 where it lets a cell through, +∞ where the cell is unknown. Made when it is asked for.
-    pub fn potential(&self) -> Arc<Table> {
-        let make = || {
-            let values = self.observed.iter().map(|o| if *o { 0.0 } else { f64::INFINITY }).collect();
-            Arc::new(Table { scope: self.scope.clone(), shape: self.shape.clone(), values })
-        };
-        Arc::clone(self.potential.get_or_init(make))
+    /// The cells that it lets through.
+    pub fn support(&self) -> Support {
+        Support::new(self.scope.clone(), self.shape.clone(), Arc::clone(&self.observed))
     }
 
     /// Distances between neighbours along the modes of a table over `scope`; 0 where it does not look.

@@ -10,6 +10,7 @@ use num_bigint::BigUint;
 use super::mode::Mode;
 use super::regular::Regular;
 use super::scope::Scope;
+use super::support::Support;
 use super::table::Table;
 use crate::text::Span;
 
@@ -20,8 +21,8 @@ pub enum Potential {
     Free,
     /// A known energy at each cell of the scope.
     Fixed(Arc<Table>),
-    /// Which cells take part: 0 at those, +∞ at others. Without values while they are not known.
-    Support(Arc<Table>),
+    /// Which cells take part: no energy at those, an infinite one at others.
+    Support(Arc<Support>),
     /// A coefficient found by the fit, times a known statistic; a name may occur in many terms.
     Learned {
         /// The coefficient's name.
@@ -29,6 +30,17 @@ pub enum Potential {
         /// What multiplies it at each cell of the scope.
         statistic: Arc<Table>,
     },
+}
+
+impl Potential {
+    /// The energy at each cell of the scope, where it is known without a fit.
+    pub fn energies(&self) -> Option<&Arc<Table>> {
+        match self {
+            Potential::Fixed(table) => Some(table),
+            Potential::Support(support) => Some(support.energies()),
+            Potential::Free | Potential::Learned { .. } => None,
+        }
+    }
 }
 
 /// A potential over a scope.
@@ -152,7 +164,7 @@ impl EnergyModel {
                     potential: match &i.potential {
                         Potential::Free => Potential::Free,
                         Potential::Fixed(t) => Potential::Fixed(table(t)),
-                        Potential::Support(t) => Potential::Support(table(t)),
+                        Potential::Support(s) => Potential::Support(Arc::new(s.renamed(&to))),
                         Potential::Learned { coefficient, statistic } => Potential::Learned {
                             coefficient: coefficient.clone(),
                             statistic: table(statistic),
@@ -174,20 +186,13 @@ impl EnergyModel {
 
     /// The model with its forbidden cells as potentials, followed by these factors.
     #[must_use]
-    pub fn on_support(&self, more: impl IntoIterator<Item = (Arc<Table>, Span)>) -> EnergyModel {
+    pub fn on_support(&self, more: impl IntoIterator<Item = (Arc<Support>, Span)>) -> EnergyModel {
         let mut model = self.clone();
-        let forbidden = std::mem::take(&mut model.support).into_iter().map(|f| {
-            let energies = f.cells.values.iter().map(|v| if *v == 0.0 { 0.0 } else { f64::INFINITY });
-            let table = Table {
-                scope: f.cells.scope.clone(),
-                shape: f.cells.shape.clone(),
-                values: energies.collect(),
-            };
-            (Arc::new(table), f.span)
-        });
-        for (table, span) in forbidden.chain(more) {
-            let scope = table.scope.clone();
-            model.interactions.push(Interaction { scope, potential: Potential::Support(table), span });
+        let forbidden = std::mem::take(&mut model.support);
+        let forbidden = forbidden.iter().map(|f| (Arc::new(Support::of_zeros(&f.cells)), f.span));
+        for (support, span) in forbidden.chain(more) {
+            let scope = support.scope.clone();
+            model.interactions.push(Interaction { scope, potential: Potential::Support(support), span });
         }
         model
     }

@@ -14,6 +14,7 @@ mod parametrise;
 pub mod predicate;
 pub mod regular;
 pub mod scope;
+pub mod support;
 pub mod table;
 
 pub use declarations::Declarations;
@@ -22,6 +23,7 @@ pub use energy::{Algebra, EnergyModel, Forbidden, Interaction, Potential};
 pub use mode::{Level, Levels, Mode, Order};
 pub use regular::{Prior, Regular, Smooth, Strength, Tie};
 pub use scope::Scope;
+pub use support::Support;
 pub use table::Table;
 
 use crate::text::{Code, Diagnostic, Span};

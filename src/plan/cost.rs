@@ -209,11 +209,25 @@ pub const EVERY: f64 = 4.0;
 /// How much slower an operation on a cell of a list is than one that goes by the truth values of a whole row.
 pub const ENTRY: f64 = 8.0;
 
+/// Levels from which a row of truth values fills a vector.
+const ROW: f64 = 8.0;
+
+/// The mode along which a mask over `clique` is looked at when it is summed to `onto`: one that is kept, so that
+/// sums are whole rows, but not the outermost of the result, which is cut into parts; the longest, if it fills a
+/// vector.
+pub fn row(size: impl Fn(usize) -> f64, clique: &Scope, onto: &Scope) -> Option<usize> {
+    let longest = onto.iter().skip(1).max_by(|a, b| size(*a).total_cmp(&size(*b)));
+    longest.filter(|m| size(*m) >= ROW).or_else(|| clique.iter().last())
+}
+
 /// A product of factors over the cells that a mask lets through.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filtered {
-    /// Factors that are summed over, by position, put together in tables that are small beside the clique.
+    /// Factors that are summed over, by position, put together in tables that are small beside the clique: those
+    /// that change along a row of the mask ([`row`]), and the others.
     pub groups: Vec<Vec<usize>>,
+    /// How many groups change along a row.
+    along: usize,
     /// Operations of putting them together, and of what is multiplied in after the sum.
     around: f64,
     /// Cells of the clique, and of the result.
@@ -233,6 +247,7 @@ impl Filtered {
         const SMALL: f64 = 0.125;
         let shape = Shape::filtered(clique, onto)?;
         let most = SMALL * cells(clique);
+        let end = row(|m| cells(&Scope::from([m])), clique, onto)?;
         let mut groups: Vec<(Vec<usize>, Scope)> = Vec::new();
         let mut around = 0.0;
         for (f, scope) in factors.iter().enumerate() {
@@ -240,7 +255,8 @@ impl Filtered {
                 around += cells(onto);
                 continue;
             }
-            match groups.iter_mut().find(|(_, all)| cells(&all.union(scope)) <= most) {
+            let alike = |all: &Scope| all.contains(end) == scope.contains(end);
+            match groups.iter_mut().find(|(_, all)| alike(all) && cells(&all.union(scope)) <= most) {
                 Some((own, all)) => {
                     own.push(f);
                     *all = all.union(scope);
@@ -256,6 +272,7 @@ impl Filtered {
         let (operations, _, _) = product(cells, &whole, &through);
         let faster = if whole.streamed { 1.0 } else { MATRIX };
         Some(Self {
+            along: groups.iter().filter(|(_, all)| all.contains(end)).count(),
             groups: groups.into_iter().map(|(own, _)| own).collect(),
             around,
             cells: (cells(clique), cells(onto)),
@@ -268,14 +285,20 @@ impl Filtered {
         &self.whole.0
     }
 
+    /// Operations on a cell of a row: what does not change along it is multiplied in once.
     fn each(&self) -> f64 {
+        (self.along + 1).max(2) as f64
+    }
+
+    /// Operations on a cell of a list.
+    fn entry(&self) -> f64 {
         (self.groups.len() + 1).max(2) as f64
     }
 
     /// The fastest way when so many cells are observed.
     pub fn choose(&self, observed: f64) -> Arithmetic {
         let every = self.each() * self.cells.0 / EVERY;
-        let entry = self.each() * ENTRY / EVERY;
+        let entry = self.entry() * ENTRY / EVERY;
         let missing = self.whole.1 / self.whole.2 + entry * (self.cells.0 - observed) + 2.0 * self.cells.1;
         let seen = entry * observed;
         if every <= missing.min(seen) {
@@ -291,7 +314,7 @@ impl Filtered {
     /// [`Arithmetic::Observed`].
     pub fn thresholds(&self) -> (f64, f64) {
         let every = self.each() * self.cells.0 / EVERY;
-        let entry = self.each() * ENTRY / EVERY;
+        let entry = self.entry() * ENTRY / EVERY;
         let missing = (every - self.whole.1 / self.whole.2 - 2.0 * self.cells.1) / entry;
         (missing.max(0.0), every / entry)
     }
@@ -303,18 +326,18 @@ impl Filtered {
 
     /// Operations, bytes and scratch cells when so many cells are observed.
     pub fn price(&self, how: Arithmetic, observed: f64) -> (f64, f64, f64) {
-        let (each, (cells, kept)) = (self.each(), self.cells);
+        let (entry, (cells, kept)) = (self.entry(), self.cells);
         let scratch = 2.0 * self.groups.len() as f64 * 0.125 * cells;
         let bytes = 16.0 * (self.around + kept);
-        let lists = |listed: f64| (4.0 * (self.groups.len() + 1) as f64 + 8.0 * each) * listed;
+        let lists = |listed: f64| (4.0 * (self.groups.len() + 1) as f64 + 8.0 * entry) * listed;
         match how {
-            Arithmetic::Every => (self.around + each * cells, bytes + cells, scratch),
+            Arithmetic::Every => (self.around + self.each() * cells, bytes + cells, scratch),
             Arithmetic::Missing => {
                 let listed = cells - observed;
-                let operations = self.around + self.whole.1 + each * listed + 2.0 * kept;
+                let operations = self.around + self.whole.1 + entry * listed + 2.0 * kept;
                 (operations, bytes + lists(listed), scratch)
             }
-            Arithmetic::Observed => (self.around + each * observed, bytes + lists(observed), scratch),
+            Arithmetic::Observed => (self.around + entry * observed, bytes + lists(observed), scratch),
         }
     }
 }
@@ -456,10 +479,6 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
     let frees = Vec::new();
     Step { instruction, pass: "", operations, bytes: moved, live: 0.0, scratch, frees }
 }
-
-/// How much faster it is to look at the truth value of every cell of a mask, one after the other, than at a
-/// cell of a list.
-pub const LISTED: f64 = 12.0;
 
 /// Groups of blocks with private tables; fixed, so that sums do not depend on the threads.
 pub const GROUPS: f64 = 8.0;

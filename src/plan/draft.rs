@@ -117,7 +117,7 @@ impl Draft {
         let fixed = fixed.filter(|(_, i)| !matches!(i.potential, Potential::Free));
         let unknown = model.interactions.iter().enumerate();
         let unknown =
-            unknown.filter(|(_, i)| matches!(&i.potential, Potential::Support(t) if t.values.is_empty()));
+            unknown.filter(|(_, i)| matches!(&i.potential, Potential::Support(s) if s.allowed.is_empty()));
         let masks = unknown.map(|(k, _)| k).collect();
         let learned = model.interactions.iter().enumerate();
         let learned = learned.filter_map(|(k, i)| match &i.potential {

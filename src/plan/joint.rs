@@ -108,7 +108,7 @@ pub fn part(model: &EnergyModel, modes: &[usize]) -> EnergyModel {
         scope: scope(&i.scope),
         potential: match &i.potential {
             Potential::Fixed(t) => Potential::Fixed(table(t)),
-            Potential::Support(t) => Potential::Support(table(t)),
+            Potential::Support(s) => Potential::Support(std::sync::Arc::new(s.renamed(&to))),
             Potential::Learned { coefficient, statistic } => {
                 Potential::Learned { coefficient: coefficient.clone(), statistic: table(statistic) }
             }

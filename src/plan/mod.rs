@@ -31,7 +31,7 @@ pub use options::{Options, Profile};
 pub use passes::PASSES;
 pub use schedule::Schedule;
 
-use crate::model::{EnergyModel, Table};
+use crate::model::{EnergyModel, Support};
 use crate::text::Diagnostic;
 use draft::Draft;
 
@@ -96,8 +96,8 @@ pub fn trace(model: &EnergyModel, data: bool) -> Vec<(&'static str, Draft)> {
 /// The model with forbidden cells and masks as potentials.
 fn grounded(model: &EnergyModel, profile: Option<&Profile>) -> EnergyModel {
     let masks = profile.into_iter().flat_map(|p| &p.masks).map(|scope| {
-        let table = Table { scope: scope.clone(), shape: model.shape(scope), values: Vec::new() };
-        (std::sync::Arc::new(table), crate::text::Span::default())
+        let unknown = Support::new(scope.clone(), model.shape(scope), []);
+        (std::sync::Arc::new(unknown), crate::text::Span::default())
     });
     model.on_support(masks)
 }

@@ -1,6 +1,5 @@
 //! Matrices of rank one with unknown cells: no table of all cells is needed.
 
-use super::cost::LISTED;
 use super::draft::Draft;
 use super::hypergraph::maximal;
 use super::method::Solver;
@@ -23,14 +22,14 @@ pub fn applies(model: &EnergyModel, profile: &Profile) -> bool {
         && profile.masks.contains(&Scope::all(2))
 }
 
-/// Two products of the mask with a vector per iteration, in one pass over its truth values; `otherwise` is what is run where the
+/// Two products of the mask with a vector per iteration, each an addition for eight cells; `otherwise` is what is run where the
 /// optimum lies on the boundary.
 pub fn schedule(model: &EnergyModel, profile: &Profile, solver: Solver, otherwise: Schedule) -> Schedule {
     let draft = Draft::new(model, true);
     let cells = draft.cells(&Scope::all(2));
     let sides = (draft.cells(&Scope::from([0])), draft.cells(&Scope::from([1])));
-    // truth values of the cells, and where they are few a list of the unknown or of the observed ones
-    let live = (1.0 + 4.0 / LISTED) * cells + 64.0 * (sides.0 + sides.1);
+    // truth values of the cells, and the same as bits from both sides
+    let live = (1.0 + 2.0 / 8.0) * cells + 64.0 * (sides.0 + sides.1);
     let peak = otherwise.peak.max(live + profile.resident_bytes());
     let step = |instruction, operations, bytes| Step {
         instruction,
@@ -45,7 +44,7 @@ pub fn schedule(model: &EnergyModel, profile: &Profile, solver: Solver, otherwis
     let work = Instruction::RankOne(Box::new(RankOne { sides, published, otherwise }));
     let steps = vec![
         step(Instruction::Load, 0.0, profile.bytes()),
-        step(work, 2.0 * cells, cells),
+        step(work, 2.0 * cells / 8.0, 2.0 * cells / 8.0),
         step(Instruction::Emit, 0.0, 0.0),
     ];
     Schedule {

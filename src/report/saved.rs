@@ -450,7 +450,7 @@ pub fn digest_of_tensor(tensor: &Tensor) -> String {
     let mut hash = Sha256::new();
     for factor in mask.iter().flat_map(|m| &m.factors) {
         hash.update(format!("{:?}", factor.scope.modes()));
-        hash.update(bytemuck::cast_slice::<_, u8>(&factor.potential().values));
+        hash.update(bytemuck::cast_slice::<bool, u8>(&factor.observed));
     }
     let modes: Vec<Json> = modes.iter().map(put_mode).collect();
     let mut head = json!({ "modes": modes, "total": exact(*total), "counts": counts });
@@ -518,10 +518,11 @@ pub fn put_fit(writer: &mut Writer, prefix: &str, fit: &Fit) -> Result<Json, Str
     let mut tree = Vec::new();
     for (k, Clique { belief, parent, component }) in cliques.iter().enumerate() {
         let mut one = json!({ "modes": names.put(belief.scope()), "component": component });
-        if belief.factors().is_empty() {
+        let factors = belief.factors();
+        if factors.is_empty() {
             one["array"] = put(format!("{prefix}marginal.{k}"), belief)?["array"].take();
         } else {
-            let factors = belief.factors().iter().enumerate();
+            let factors = factors.iter().enumerate();
             let factors: Result<Vec<Json>, String> =
                 factors.map(|(j, f)| put(format!("{prefix}factor.{k}.{j}"), f)).collect();
             one["log_factors"] = factors?.into();
@@ -613,7 +614,7 @@ pub fn take_fit(
                     return Err("a factor has modes its clique has not".into());
                 }
                 let shape = names.shape(&scope);
-                Belief::product(scope, shape, factors)
+                Belief::product(scope, shape, factors, Vec::new())
             }
         };
         let parent = match &one["parent"] {

@@ -1,11 +1,12 @@
 //! A distribution on a calibrated clique tree: Q = Π_C B_C / Π_S B_S.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use super::sum::{Compensated, entropy};
-use crate::model::{Mode, Scope, Table};
+use crate::model::{Mode, Scope, Support, Table};
 
 /// A clique of the tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,18 +27,25 @@ pub struct Belief {
     shape: Vec<usize>,
     /// Logarithms of factors.
     factors: Vec<Table>,
+    /// What a cell must meet to have any mass.
+    conditions: Vec<Arc<Support>>,
 }
 
 impl Belief {
     /// A table that is there.
     pub fn table(table: Table) -> Self {
         let (scope, shape) = (table.scope.clone(), table.shape.clone());
-        Self { table: OnceLock::from(table), scope, shape, factors: Vec::new() }
+        Self { table: OnceLock::from(table), scope, shape, factors: Vec::new(), conditions: Vec::new() }
     }
 
-    /// The normalised exponential of a sum of tables.
-    pub fn product(scope: Scope, shape: Vec<usize>, factors: Vec<Table>) -> Self {
-        Self { table: OnceLock::new(), scope, shape, factors }
+    /// The normalised exponential of a sum of tables, over the cells that meet all conditions.
+    pub fn product(
+        scope: Scope,
+        shape: Vec<usize>,
+        factors: Vec<Table>,
+        conditions: Vec<Arc<Support>>,
+    ) -> Self {
+        Self { table: OnceLock::new(), scope, shape, factors, conditions }
     }
 
     /// The modes, which need no table.
@@ -50,16 +58,25 @@ impl Belief {
         &self.shape
     }
 
-    /// Logarithms of the factors it is a product of; none where it is a table.
-    pub fn factors(&self) -> &[Table] {
-        &self.factors
+    /// Logarithms of the factors it is a product of, conditions among them; none where it is a table.
+    pub fn factors(&self) -> Vec<Cow<'_, Table>> {
+        let condition = |c: &Arc<Support>| {
+            let mut table = Table::clone(c.energies());
+            super::kernel::map(&mut table.values, |e| -e);
+            Cow::Owned(table)
+        };
+        let factors = self.factors.iter().map(Cow::Borrowed);
+        factors.chain(self.conditions.iter().map(condition)).collect()
     }
 
     /// Whether every cell is in the support, which needs no table.
     pub fn positive(&self) -> bool {
         match self.table.get() {
             Some(table) => table.values.iter().all(|b| *b > 0.0),
-            None => self.factors.iter().flat_map(|f| &f.values).all(|l| *l > f64::NEG_INFINITY),
+            None => {
+                self.conditions.iter().all(|c| !c.allowed.contains(&false))
+                    && self.factors.iter().flat_map(|f| &f.values).all(|l| *l > f64::NEG_INFINITY)
+            }
         }
     }
 
@@ -73,6 +90,14 @@ impl Belief {
         for factor in &self.factors {
             let onto = super::projection::Projection::between(&self.scope, &self.shape, &factor.scope);
             super::kernel::combine(&onto, &mut table.values, &factor.values, |a, b| a + b);
+        }
+        for condition in &self.conditions {
+            let onto = super::projection::Projection::between(&self.scope, &self.shape, &condition.scope);
+            super::support::each_cell(&onto, |k, at| {
+                if !condition.allowed[at] {
+                    table.values[k] = f64::NEG_INFINITY;
+                }
+            });
         }
         let most = table.values.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l));
         super::kernel::map(&mut table.values, |l| super::vector::exp(l - most));

@@ -563,7 +563,7 @@ impl Terms {
             }
         }
         for interaction in &model.interactions {
-            if let Potential::Fixed(table) | Potential::Support(table) = &interaction.potential {
+            if let Some(table) = interaction.potential.energies() {
                 energies.push(Term::energy(table));
             }
         }

@@ -10,7 +10,7 @@ use super::machine::Machine;
 use super::masked::{self, Domain};
 use super::state::State;
 use crate::data::Tensor;
-use crate::model::{EnergyModel, Potential, Table};
+use crate::model::{EnergyModel, Potential, Support, Table};
 use crate::plan::schedule::{BufferId, Instruction, Joint};
 use crate::plan::{Options, Schedule, compile_fixed};
 use crate::text::{Code, Diagnostic};
@@ -107,7 +107,7 @@ fn restricted(
     masked::contradiction(model, tensor)?;
     let mut domain = Domain::new(model, tensor.mask.as_ref())?;
     domain.settle(&model.free_scopes());
-    let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (f.potential(), f.span));
+    let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (Arc::new(f.support()), f.span));
     let base = parametrised.on_support(masks);
     let mut machine = Machine::new(schedule, &base, Some(tensor), control);
     machine.go_on(state)?;
@@ -252,7 +252,7 @@ fn distribution(mut machine: Machine) -> Distribution {
         Table { scope: buffer.scope.clone(), shape: buffer.shape.clone(), values: Vec::new() }
     };
     // an atom that stayed a product of factors has no tables yet
-    let mut products: BTreeMap<BufferId, Vec<Table>> = BTreeMap::new();
+    let mut products: BTreeMap<BufferId, (Vec<Table>, Vec<Arc<Support>>)> = BTreeMap::new();
     let mut shared: BTreeMap<BufferId, Vec<f64>> = BTreeMap::new();
     // an atom that hangs from another was divided by what the two share
     let united: Vec<&Joint> = schedule
@@ -274,8 +274,14 @@ fn distribution(mut machine: Machine) -> Distribution {
         for (place, heard) in &factored.heard {
             let belief = schedule.places[*place].belief;
             let clique = schedule.draft.atoms[iteration.atom].cliques.get(place - first);
-            let known = clique.map_or(&[][..], |c| &c.fixed).iter().filter_map(|k| machine.energy(*k));
-            let fixed: Vec<Table> = known
+            let fixed = clique.map_or(&[][..], |c| &c.fixed);
+            let condition = |k: &usize| match &machine.model.interactions.get(*k)?.potential {
+                Potential::Support(support) => Some(Arc::clone(support)),
+                _ => None,
+            };
+            let conditions = fixed.iter().filter_map(condition).collect();
+            let known = fixed.iter().filter(|k| condition(k).is_none()).filter_map(|k| machine.energy(*k));
+            let known: Vec<Table> = known
                 .map(|energy| {
                     let values = energy.values.iter().map(|e| -e / machine.model.temperature).collect();
                     Table { scope: energy.scope.clone(), shape: energy.shape.clone(), values }
@@ -295,7 +301,8 @@ fn distribution(mut machine: Machine) -> Distribution {
                 values: machine.tables[separator.0].iter().map(|s| s.ln()).collect(),
                 ..blank(separator)
             });
-            products.insert(belief, own.chain(messages).chain(above).chain(fixed).collect());
+            let factors = own.chain(messages).chain(above).chain(known).collect();
+            products.insert(belief, (factors, conditions));
         }
         for (up, down, separator) in &factored.between {
             let both = machine.tables[up.0].iter().zip(&machine.tables[down.0]).map(|(u, d)| u * d);
@@ -313,9 +320,9 @@ fn distribution(mut machine: Machine) -> Distribution {
         .iter()
         .map(|place| Clique {
             belief: match products.remove(&place.belief) {
-                Some(factors) => {
+                Some((factors, conditions)) => {
                     let Table { scope, shape, .. } = blank(place.belief);
-                    Belief::product(scope, shape, factors)
+                    Belief::product(scope, shape, factors, conditions)
                 }
                 None => Belief::table(table(place.belief)),
             },

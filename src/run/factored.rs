@@ -10,6 +10,7 @@ use super::machine::Machine;
 use super::stream::Way;
 use super::sum::sum;
 use super::vector::{LANES, exp, largest, ln, ln_all, vectorised};
+use crate::model::Potential;
 use crate::plan::schedule::{BufferId, Factored, Instruction, Match, Product, Role, Step};
 use crate::text::Diagnostic;
 
@@ -55,13 +56,13 @@ impl Machine<'_> {
     /// The truth values of a mask or a condition; made once.
     fn truths(&mut self, product: &Product) -> Option<Truths> {
         let filter = product.filter.as_ref()?;
-        let axis = Filtered::axis(product);
+        let axis = Filtered::axis(product)?;
         if let Some(known) = self.truths.get(&(filter.interaction, axis)) {
             return Some(known.clone());
         }
-        let energy = self.energy(filter.interaction)?;
-        let cells: Vec<bool> = energy.values.iter().map(|e| *e == 0.0).collect();
-        let made = Truths::new(&cells, &filter.sizes, axis);
+        let potential = &self.model.interactions.get(filter.interaction)?.potential;
+        let Potential::Support(support) = potential else { return None };
+        let made = Truths::new(&support.allowed, &filter.sizes, axis);
         self.truths.insert((filter.interaction, axis), made.clone());
         Some(made)
     }

@@ -89,19 +89,11 @@ pub(super) struct Filtered {
 
 /// Factors that are put together in one table.
 struct Group {
-    factors: Vec<Member>,
-    /// Extents of its axes other than that of the rows, which comes last.
-    outer: Vec<usize>,
+    /// The ways from the table to them.
+    factors: Vec<(usize, Projection)>,
     cells: usize,
-    /// Whether it has the axis of the rows.
+    /// Whether it has the axis of the rows, which is its last.
     along: bool,
-}
-
-struct Member {
-    factor: usize,
-    /// How far it goes along the outer axes of its group, and along a row.
-    steps: Vec<usize>,
-    along: usize,
 }
 
 /// An axis of the mask: how far a step along it goes in the mask, in the result and in each group.
@@ -113,14 +105,12 @@ struct Axis {
 }
 
 impl Filtered {
-    /// The axis along which the mask is looked at: one that is kept, so that sums are whole rows, but not the
-    /// outermost of the result, which is cut into parts; the longest, if it fills a vector.
-    pub fn axis(product: &Product) -> usize {
-        let Some(filter) = &product.filter else { return 0 };
-        let kept = product.shape.rows.iter().skip(1).filter_map(|m| filter.scope.position(m));
-        let size = |axis: &usize| filter.sizes.get(*axis).copied().unwrap_or(1);
-        let longest = kept.max_by_key(size).filter(|axis| size(axis) >= WIDE);
-        longest.unwrap_or(filter.sizes.len().saturating_sub(1))
+    /// The axis along which the mask of a product is looked at ([`cost::row`]).
+    pub fn axis(product: &Product) -> Option<usize> {
+        let filter = product.filter.as_ref()?;
+        let axis = |m: usize| filter.scope.position(m);
+        let size = |m| axis(m).and_then(|a| filter.sizes.get(a)).copied().unwrap_or(1) as f64;
+        cost::row(size, &filter.scope, &product.shape.rows).and_then(axis)
     }
 
     /// None when the product has no filter. The truth values lie in rows of [`Filtered::axis`].
@@ -132,7 +122,7 @@ impl Filtered {
     fn by(how: Option<Arithmetic>, product: &Product, buffers: &[Buffer], truths: &Truths) -> Option<Self> {
         let filter = product.filter.as_ref()?;
         let mut outer: Vec<usize> = filter.scope.iter().collect();
-        let end = outer.remove(Self::axis(product).min(outer.len().checked_sub(1)?));
+        let end = outer.remove(Self::axis(product)?);
         let outer = outer.as_slice();
         let size = |m: usize| product.cells(&Scope::from([m]), buffers) as usize;
         let cells = |s: &Scope| product.cells(s, buffers);
@@ -148,21 +138,15 @@ impl Filtered {
         for own in &price.groups {
             let all = own.iter().fold(Scope::empty(), |s, f| s.union(scope(*f)));
             let along = all.contains(end);
-            let axes: Vec<usize> = all.iter().filter(|m| *m != end).collect();
+            let axes: Vec<usize> = all.iter().filter(|m| *m != end).chain(along.then_some(end)).collect();
             let sizes: Vec<usize> = axes.iter().map(|m| size(*m)).collect();
-            let length = if along { truths.padded } else { 1 };
-            let own_steps: Vec<usize> = strides(&sizes).iter().map(|s| s * length).collect();
+            let own_steps = strides(&sizes);
             let of = |m: &usize| axes.iter().position(|a| a == m).map_or(0, |p| own_steps[p]);
             group_steps.push(outer.iter().map(of).collect());
-            let member = |f: &usize| Member {
-                factor: *f,
-                steps: axes.iter().map(|m| step(*f, *m)).collect(),
-                along: step(*f, end),
-            };
+            let way = |f: &usize| Projection::strided(axes.iter().map(|m| (size(*m), step(*f, *m))));
             groups.push(Group {
-                factors: own.iter().map(member).collect(),
-                cells: sizes.iter().product::<usize>() * length,
-                outer: sizes,
+                factors: own.iter().map(|f| (*f, way(f))).collect(),
+                cells: sizes.iter().product(),
                 along,
             });
         }
@@ -212,10 +196,12 @@ impl Filtered {
         Some(made)
     }
 
-    /// Whether rows are added up in registers: there is one table, and rows are short and kept.
+    /// Whether rows are added up in registers: one table at most changes along them and one does not, and they are
+    /// short and kept.
     fn by_strips(&self) -> bool {
         self.how == Arithmetic::Every
-            && self.groups.len() == 1
+            && self.along <= 1
+            && self.groups.len() - self.along <= 1
             && self.apart > 0
             && self.truths.padded <= STRIP
             && !self.summed.is_empty()
@@ -299,8 +285,7 @@ impl Filtered {
         // with one table along the rows what it changes by is multiplied in beforehand
         let multiplied = self.how == Arithmetic::Every && self.along == 1;
         for (group, table) in self.groups.iter().zip(&mut *tables) {
-            let multiplied = multiplied && group.along || self.by_strips();
-            group.fill(self.truths.row, factors, directions, table, multiplied);
+            group.fill(factors, directions, table, multiplied && group.along || self.by_strips());
         }
         let tables = &*tables;
         if self.how != Arithmetic::Every {
@@ -428,70 +413,32 @@ fn place(mut k: usize, axes: &[&Axis], at: &mut [usize]) {
 }
 
 impl Group {
-    /// The product of its factors, and the sum of their directions, times the product if `multiplied`.
+    /// The product of its factors, and the sum of their directions, times the product if `multiplied`. A row that is
+    /// filled up to whole vectors may reach beyond the last cell.
     fn fill(
         &self,
-        row: usize,
         factors: &[&[f64]],
         directions: Option<&[&[f64]]>,
         [own, changes]: &mut [Vec<f64>; 2],
         multiplied: bool,
     ) {
-        own.resize(self.cells, 0.0);
-        self.each(row, factors, own, |o, f| *o = f, |o, f| *o *= f);
-        if let Some(directions) = directions {
-            changes.resize(self.cells, 0.0);
-            self.each(row, directions, changes, |o, f| *o = f, |o, f| *o += f);
-            if multiplied {
-                changes.iter_mut().zip(own).for_each(|(c, o)| *c *= *o);
+        own.resize(self.cells + WIDE, 0.0);
+        for (k, (f, way)) in self.factors.iter().enumerate() {
+            match k {
+                0 => combine(way, &mut own[..self.cells], factors[*f], |_, x| x),
+                _ => combine(way, &mut own[..self.cells], factors[*f], |o, x| o * x),
             }
         }
-    }
-
-    /// Takes the first of its factors and then the others into a table.
-    fn each(
-        &self,
-        row: usize,
-        factors: &[&[f64]],
-        onto: &mut [f64],
-        first: impl Fn(&mut f64, f64) + Copy,
-        then: impl Fn(&mut f64, f64) + Copy,
-    ) {
-        let rows: usize = self.outer.iter().product();
-        let length = self.cells / rows.max(1);
-        let row = if self.along { row } else { 1 };
-        for (k, member) in self.factors.iter().enumerate() {
-            let from = factors[member.factor];
-            let (mut few, mut many) = ([0; FEW], Vec::new());
-            let levels = match few.get_mut(..self.outer.len()) {
-                Some(few) => few,
-                None => {
-                    many.resize(self.outer.len(), 0);
-                    many.as_mut_slice()
-                }
-            };
-            let mut at = 0;
-            for onto in onto.chunks_exact_mut(length) {
-                let onto = &mut onto[..row];
-                let cells = &from[at..];
-                match (k, member.along) {
-                    (0, 0) => onto.iter_mut().for_each(|o| first(o, cells[0])),
-                    (0, 1) => onto.iter_mut().zip(cells).for_each(|(o, f)| first(o, *f)),
-                    (0, n) => onto.iter_mut().zip(cells.iter().step_by(n)).for_each(|(o, f)| first(o, *f)),
-                    (_, 0) => onto.iter_mut().for_each(|o| then(o, cells[0])),
-                    (_, 1) => onto.iter_mut().zip(cells).for_each(|(o, f)| then(o, *f)),
-                    (_, n) => onto.iter_mut().zip(cells.iter().step_by(n)).for_each(|(o, f)| then(o, *f)),
-                }
-                for axis in (0..levels.len()).rev() {
-                    levels[axis] += 1;
-                    at += member.steps[axis];
-                    if levels[axis] < self.outer[axis] {
-                        break;
-                    }
-                    at -= levels[axis] * member.steps[axis];
-                    levels[axis] = 0;
-                }
+        let Some(directions) = directions else { return };
+        changes.resize(self.cells + WIDE, 0.0);
+        for (k, (f, way)) in self.factors.iter().enumerate() {
+            match k {
+                0 => combine(way, &mut changes[..self.cells], directions[*f], |_, x| x),
+                _ => combine(way, &mut changes[..self.cells], directions[*f], |o, x| o + x),
             }
+        }
+        if multiplied {
+            changes.iter_mut().zip(own).for_each(|(c, o)| *c *= *o);
         }
     }
 }
@@ -562,6 +509,7 @@ impl Rows<'_> {
             product[..truths.row].fill(1.0);
         }
         let only = filtered.groups.iter().position(|g| g.along).filter(|_| filtered.along == 1);
+        let beside = filtered.groups.iter().position(|g| !g.along);
         let mut few = [0; FEW];
         let mut many = if count > FEW { vec![0; count] } else { Vec::new() };
         let places = if count > FEW { many.as_mut_slice() } else { &mut few[..count] };
@@ -587,20 +535,29 @@ impl Rows<'_> {
             let axes = strips.map_or(filtered.summed.as_slice(), |(_, axes)| axes);
             let mut inner = Walk { axes, levels: [0; AXES] };
             loop {
-                if let (Some((last, _)), Some(at)) = (strips, places.first()) {
-                    let step = last.groups.first().copied().unwrap_or(0);
-                    let take = |sums: &mut [f64], table: &[f64]| {
-                        let table = &table[*at..];
-                        let (along, times, by) = match only {
-                            Some(_) => (table, [1.0].as_slice(), (step, 0)),
-                            None => (product.as_slice(), table, (0, step)),
-                        };
-                        let seen = &truths.cells[mask..];
-                        add_strip(sums, seen, along, times, last.size, [last.mask, by.0, by.1]);
+                if let Some((last, _)) = strips {
+                    // its cells from here on and how far rows lie apart, or one row for all
+                    let of = |group: Option<usize>, which: usize| {
+                        group.map(|g| (&tables[g][which][places[g]..], last.groups[g]))
                     };
-                    take(sums, &tables[0][0]);
-                    if CHANGES {
-                        take(sums_changes, &tables[0][1]);
+                    let take = |sums: &mut [f64], along: usize, times: usize| {
+                        let (cells, step) = of(only, along).unwrap_or((product, 0));
+                        let (times, by) = of(beside, times).unwrap_or((&[1.0], 0));
+                        add_strip(
+                            sums,
+                            &truths.cells[mask..],
+                            cells,
+                            times,
+                            last.size,
+                            [last.mask, step, by],
+                        );
+                    };
+                    take(sums, 0, 0);
+                    if CHANGES && only.is_some() {
+                        take(sums_changes, 1, 0);
+                    }
+                    if CHANGES && beside.is_some() {
+                        take(sums_changes, 0, 1);
                     }
                     if !inner.next(&mut mask, &mut to, places) {
                         break;
@@ -842,7 +799,7 @@ mod tests {
                 }
                 let own: Vec<&[f64]> = own.iter().map(|t| &t[..]).collect();
                 let ways: Vec<&[f64]> = ways.iter().map(|t| &t[..]).collect();
-                let truths = Truths::new(&seen, sizes, Filtered::axis(&product));
+                let truths = Truths::new(&seen, sizes, Filtered::axis(&product).unwrap());
                 for how in [Arithmetic::Every, Arithmetic::Missing, Arithmetic::Observed] {
                     let way = Filtered::by(Some(how), &product, &buffers, &truths).unwrap();
                     let mut room = Room::default();

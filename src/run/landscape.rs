@@ -45,7 +45,8 @@ impl Landscape {
         let mut fixed: Vec<&Arc<Table>> = Vec::new();
         for interaction in &model.interactions {
             match &interaction.potential {
-                Potential::Fixed(table) | Potential::Support(table) => fixed.push(table),
+                Potential::Fixed(table) => fixed.push(table),
+                Potential::Support(support) => fixed.push(support.energies()),
                 Potential::Free => return Err(format!("free table `{}`", model.bracket(&interaction.scope))),
                 Potential::Learned { coefficient, .. } => return Err(format!("coefficient `{coefficient}`")),
             }

@@ -386,9 +386,8 @@ impl<'a> Machine<'a> {
     /// The table of a fixed potential, or of a learned one at the coefficients of now.
     pub fn energy(&self, interaction: usize) -> Option<Arc<Table>> {
         match &self.model.interactions.get(interaction)?.potential {
-            Potential::Fixed(table) | Potential::Support(table) => Some(Arc::clone(table)),
             Potential::Learned { .. } => self.energies.get(&interaction).cloned(),
-            Potential::Free => None,
+            potential => potential.energies().cloned(),
         }
     }
 

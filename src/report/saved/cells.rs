@@ -60,7 +60,10 @@ fn truths(reader: &mut Reader, name: &Json, expected: &[usize]) -> Result<Vec<bo
 pub fn put_domain(writer: &mut Writer, prefix: &str, domain: &Domain, names: &Names) -> Result<Json, String> {
     let Domain { modes, possible, observed, determined, unsettled, rank, sizes: _ } = domain;
     let shape = names.shape(modes);
-    for (name, values) in [("possible", possible), ("seen", observed), ("determined", determined)] {
+    let (possible, determined) = (possible.to_vec(), determined.to_vec());
+    let all: [(&str, &[bool]); 3] =
+        [("possible", &possible), ("seen", observed), ("determined", &determined)];
+    for (name, values) in all {
         writer.array(&format!("{prefix}cells.{name}"), &shape, values)?;
     }
     Ok(json!({

@@ -355,7 +355,8 @@ fn site<'a>(machine: &Machine<'a>, coefficients: &[String], mode: usize) -> Site
         Site { mode, size: machine.model.modes[mode].size(), coefficients: Vec::new(), terms: Vec::new() };
     for interaction in machine.model.interactions.iter().filter(|i| i.scope.contains(mode)) {
         let (table, name): (&'a Table, _) = match &interaction.potential {
-            Potential::Fixed(table) | Potential::Support(table) => (table, None),
+            Potential::Fixed(table) => (table, None),
+            Potential::Support(support) => (support.energies(), None),
             Potential::Learned { coefficient, statistic } => (statistic, Some(coefficient)),
             Potential::Free => continue,
         };

@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod rank_one;
 pub mod regular;
 pub mod rows;
+pub mod truth;
 
 use std::sync::Arc;
 
@@ -23,10 +24,11 @@ use super::fit::ZeroMarginals;
 use super::projection::Projection;
 use crate::data::Mask;
 use crate::model::table::cell_at;
-use crate::model::{EnergyModel, Interaction, Potential, Scope, Table};
+use crate::model::{EnergyModel, Interaction, Potential, Scope, Support, Table};
 use crate::plan::Options;
 use crate::text::{Code, Diagnostic, Span};
 use identify::{Identified, identify};
+use truth::{BLOCK, Truth};
 
 /// What a fit with unknown or impossible cells knows besides the fit.
 #[derive(Debug, Clone)]
@@ -34,11 +36,11 @@ pub struct Domain {
     /// The modes that masks and conditions look at.
     pub modes: Scope,
     /// One truth value per cell of those modes: whether it can occur.
-    pub possible: Arc<[bool]>,
+    pub possible: Truth,
     /// Whether it can occur and is observed.
     pub observed: Arc<[bool]>,
     /// Whether the observed cells determine it.
-    pub determined: Arc<[bool]>,
+    pub determined: Truth,
     /// Why the two above are not known, and nothing that was not observed counts as determined.
     pub unsettled: Option<String>,
     /// The dimension of the model on the observed cells, or why there is none to be had.
@@ -68,10 +70,10 @@ impl Domain {
     pub fn new(model: &EnergyModel, mask: Option<&Arc<Mask>>) -> Result<Self, Vec<Diagnostic>> {
         let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
         let base = model.on_support([]);
-        let forbidden: Vec<&Table> = base.interactions.iter().filter_map(support).collect();
+        let forbidden: Vec<&Support> = base.interactions.iter().filter_map(support).collect();
         let mut modes = mask.map_or_else(Scope::empty, |m| m.scope());
-        for table in &forbidden {
-            modes = modes.union(&table.scope);
+        for condition in &forbidden {
+            modes = modes.union(&condition.scope);
         }
         let too_many = || {
             vec![
@@ -84,17 +86,14 @@ impl Domain {
             ]
         };
         let full = Mask { factors: Vec::new() };
-        let mut possible = full.over(&modes, &sizes).ok_or_else(too_many)?;
-        let mut observed = match mask {
-            Some(mask) => mask.over(&modes, &sizes).ok_or_else(too_many)?,
-            None => Arc::clone(&possible),
-        };
+        let mut observed = mask.map_or(&full, |m| m).over(&modes, &sizes).ok_or_else(too_many)?;
+        let mut possible = Truth::always(observed.len());
         if !forbidden.is_empty() {
             let shape: Vec<usize> = modes.iter().map(|m| sizes[m]).collect();
-            let mut own = possible.to_vec();
-            for table in &forbidden {
-                let onto = Projection::between(&modes, &shape, &table.scope);
-                super::support::each_cell(&onto, |k, at| own[k] &= table.values[at] == 0.0);
+            let mut own = vec![true; observed.len()];
+            for condition in &forbidden {
+                let onto = Projection::between(&modes, &shape, &condition.scope);
+                super::support::each_cell(&onto, |k, at| own[k] &= condition.allowed[at]);
             }
             observed = observed.iter().zip(&own).map(|(o, p)| o & p).collect();
             possible = own.into();
@@ -107,7 +106,7 @@ impl Domain {
             }
             return Err(vec![report.help("forbid fewer cells")]);
         }
-        let determined = Arc::clone(&observed);
+        let determined = Truth::from(Arc::clone(&observed));
         let rank = Err("it has not been looked for".into());
         Ok(Self { modes, possible, observed, determined, unsettled: None, rank, sizes })
     }
@@ -116,14 +115,7 @@ impl Domain {
     pub fn settle(&mut self, class: &[Scope]) {
         match identify(class, &self.sizes, &self.modes, &self.observed) {
             Ok(Identified { determined, rank }) => {
-                self.determined = match determined {
-                    Some(some) => some.into(),
-                    // as bytes, which are looked at a word at a time
-                    None if bytemuck::cast_slice::<bool, u8>(&self.possible).contains(&0) => {
-                        vec![true; self.possible.len()].into()
-                    }
-                    None => Arc::clone(&self.possible),
-                };
+                self.determined = determined.map_or_else(|| Truth::always(self.observed.len()), Truth::from);
                 self.rank = Ok(rank);
             }
             Err(reason) => {
@@ -138,14 +130,14 @@ impl Domain {
         let shape = |s: &Scope| -> Vec<usize> { s.iter().map(|m| self.sizes[m]).collect() };
         let onto = Projection::between(modes, &shape(modes), &self.modes);
         let cells: usize = shape(modes).iter().product();
-        let wide = |own: &[bool]| -> Arc<[bool]> {
+        let wide = |own: &[bool]| -> Vec<bool> {
             let mut out = vec![false; cells];
             super::support::each_cell(&onto, |k, at| out[k] = own[at]);
-            out.into()
+            out
         };
-        self.possible = wide(&self.possible);
-        self.observed = wide(&self.observed);
-        self.determined = wide(&self.determined);
+        self.possible = wide(&self.possible.to_vec()).into();
+        self.observed = wide(&self.observed).into();
+        self.determined = wide(&self.determined.to_vec()).into();
         self.modes = modes.clone();
     }
 
@@ -160,7 +152,7 @@ impl Domain {
 
     /// What is known of the cells at one place of the masked modes.
     pub fn at(&self, k: usize) -> Knowledge {
-        match (self.possible.get(k), self.observed.get(k), self.determined.get(k)) {
+        match (self.possible.get(k), self.observed.get(k).copied(), self.determined.get(k)) {
             (Some(false), ..) => Knowledge::Impossible,
             (_, Some(true), _) => Knowledge::Observed,
             (.., Some(true)) => Knowledge::Missing,
@@ -190,10 +182,10 @@ impl Domain {
 
     /// How many places of the masked modes have cells of a kind. O(places), in blocks whose counts fit a byte.
     fn places(&self, kind: Knowledge) -> usize {
-        const BLOCK: usize = 248;
-        let blocks = self.possible.chunks(BLOCK).zip(self.observed.chunks(BLOCK));
-        let one = |((possible, observed), determined): ((&[bool], &[bool]), &[bool])| {
-            let cells = possible.iter().zip(observed).zip(determined);
+        let one = |(b, observed): (usize, &[bool])| {
+            let range = b * BLOCK..b * BLOCK + observed.len();
+            let both = self.possible.block(range.clone()).iter().zip(observed);
+            let cells = both.zip(self.determined.block(range));
             let count = cells.fold(0u8, |n, ((p, o), d)| {
                 n + u8::from(match kind {
                     Knowledge::Impossible => !p,
@@ -204,12 +196,12 @@ impl Domain {
             });
             usize::from(count)
         };
-        blocks.zip(self.determined.chunks(BLOCK)).map(one).sum()
+        self.observed.chunks(BLOCK).enumerate().map(one).sum()
     }
 
     /// Whether some possible cell is not determined.
     pub fn gaps(&self) -> bool {
-        !Arc::ptr_eq(&self.possible, &self.determined) && self.places(Knowledge::Undetermined) > 0
+        !self.determined.is_always() && self.places(Knowledge::Undetermined) > 0
     }
 
     /// The cells of a generator that no observed cell has: there its potential is not known.
@@ -292,15 +284,15 @@ impl Domain {
         if let Ok(Identified { determined: Some(found), .. }) =
             identify(&model.free_scopes(), &self.sizes, &self.modes, &kept)
         {
-            let both = self.determined.iter().zip(found.iter().zip(&zero));
-            self.determined = both.map(|(d, (f, z))| *d && (*f || *z)).collect();
+            let both = self.determined.to_vec().into_iter().zip(found.iter().zip(&zero));
+            self.determined = both.map(|(d, (f, z))| d && (*f || *z)).collect();
         }
     }
 }
 
-fn support(interaction: &Interaction) -> Option<&Table> {
+fn support(interaction: &Interaction) -> Option<&Support> {
     match &interaction.potential {
-        Potential::Support(table) => Some(table),
+        Potential::Support(support) => Some(support),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 //! It depends on the row sums r and the column sums c of what is observed, and on the mask W. Where the
 //! observed columns of the rows are nested (a block of unknown cells, a staircase), the optimum is a formula.
 //! Elsewhere a = r / Wb and b = c / Wᵀa in turns, which is proportional fitting, and Newton steps where that
-//! crawls. A turn is one pass over the mask ([`super::pattern`]).
+//! crawls. A turn is two products with the mask ([`super::pattern`]).
 //!
 //! `by a1gm` is the approximation of Ghalamkari & Sugiyama (AISTATS 2022, arXiv 2110.12595): it leaves out
 //! every row and column with an unknown cell where they meet, and is exact where nothing was observed there.
@@ -44,12 +44,10 @@ impl Work<'_> {
     /// The largest difference of a margin, relative to the largest of its side, and both sides fitted.
     fn gap(&mut self) -> (f64, Vec<f64>, Vec<f64>) {
         let (mut wide, mut deep) = (vec![0.0; self.rows.len()], vec![0.0; self.columns.len()]);
-        let row = |i: usize, sum: f64| {
-            wide[i] = sum * self.a[i];
-            self.a[i]
-        };
-        self.pattern.pass(&self.b, row, &mut deep);
+        self.pattern.across(&self.b, &mut wide);
+        self.pattern.down(&self.a, &mut deep);
         self.products += 2;
+        wide.iter_mut().zip(&self.a).for_each(|(w, a)| *w *= a);
         deep.iter_mut().zip(&self.b).for_each(|(d, b)| *d *= b);
         let side = |found: &[f64], wanted: &[f64]| {
             let most = wanted.iter().fold(0.0f64, |m, x| m.max(*x));
@@ -58,17 +56,16 @@ impl Work<'_> {
         (side(&wide, &self.rows).max(side(&deep, &self.columns)), wide, deep)
     }
 
-    /// One turn: rows, then columns. Gives the gap of the rows before it.
-    fn turn(&mut self, down: &mut [f64]) -> f64 {
+    /// One turn: rows, then columns, with room for what is observed of each. Gives the gap of the rows before it.
+    fn turn(&mut self, across: &mut [f64], down: &mut [f64]) -> f64 {
         let (mut gap, mut most) = (0.0f64, 0.0f64);
-        let row = |i: usize, sum: f64| {
-            let (a, r) = (&mut self.a[i], self.rows[i]);
-            gap = gap.max((*a * sum - r).abs());
-            most = most.max(r);
-            *a = if r > 0.0 { r / sum } else { 0.0 };
-            *a
-        };
-        self.pattern.pass(&self.b, row, down);
+        self.pattern.across(&self.b, across);
+        for ((a, r), s) in self.a.iter_mut().zip(&self.rows).zip(across) {
+            gap = gap.max((*a * *s - r).abs());
+            most = most.max(*r);
+            *a = if *r > 0.0 { r / *s } else { 0.0 };
+        }
+        self.pattern.down(&self.a, down);
         for ((b, c), s) in self.b.iter_mut().zip(&self.columns).zip(down) {
             *b = if *c > 0.0 { c / *s } else { 0.0 };
         }
@@ -106,11 +103,8 @@ impl Work<'_> {
             let (mine, other) = along.split_at(n);
             let be: Vec<f64> = self.b.iter().zip(other).map(|(b, e)| b * e).collect();
             let ad: Vec<f64> = self.a.iter().zip(mine).map(|(a, d)| a * d).collect();
-            let row = |i: usize, sum: f64| {
-                up[i] = sum;
-                ad[i]
-            };
-            self.pattern.pass(&be, row, &mut under);
+            self.pattern.across(&be, &mut up);
+            self.pattern.down(&ad, &mut under);
             self.products += 2;
             let upper =
                 mine.iter().zip(wide).zip(self.a.iter().zip(&up)).map(|((d, w), (a, u))| w * d + a * u);
@@ -193,7 +187,7 @@ struct Ending {
 }
 
 /// Fits the matrix; none when an observed zero can put the optimum on the boundary, which
-/// [`RankOne::otherwise`] is for. O(cells) once, then O(rows × shorter lists) a turn.
+/// [`RankOne::otherwise`] is for. O(cells) once, then an eighth of that for each product with the mask.
 ///
 /// # Errors
 /// As [`crate::run::execute`]; MBA564 when `by a1gm` leaves nothing.
@@ -275,7 +269,7 @@ pub fn execute(
         operations: all.operations + turns * step.operations,
         bytes: all.bytes + turns * step.bytes,
     });
-    let read = work.products as f64 * work.pattern.read();
+    let made = work.products as f64 * work.pattern.work();
     Ok(Some(Fit {
         model: Arc::new(model.clone()),
         schedule: Arc::new(schedule.clone()),
@@ -287,12 +281,7 @@ pub fn execute(
         mass,
         kl,
         data_entropy: -found.negative_entropy,
-        counters: Counters {
-            operations: read,
-            bytes: work.products as f64 * work.pattern.bytes(),
-            predicted: price,
-            peak: schedule.peak,
-        },
+        counters: Counters { operations: made, bytes: made, predicted: price, peak: schedule.peak },
         zero_marginals,
         learned: None,
         domain: Some(Arc::new(domain)),
@@ -302,12 +291,12 @@ pub fn execute(
 /// Proportional fitting in turns; Newton steps where it crawls.
 fn turns(work: &mut Work, control: &Control, observer: &mut dyn Observer) -> Ending {
     let mut ending = Ending { turns: 0, formula: false, stopped: true, interrupted: false };
-    let mut down = vec![0.0; work.columns.len()];
+    let (mut across, mut down) = (vec![0.0; work.rows.len()], vec![0.0; work.columns.len()]);
     while ending.turns < control.max_sweeps {
         if control.acceleration && ending.turns >= PATIENCE && ending.turns.is_multiple_of(4) {
             work.newton();
         }
-        let gap = work.turn(&mut down);
+        let gap = work.turn(&mut across, &mut down);
         ending.turns += 1;
         let sweep = Sweep::alone(ending.turns, gap, control);
         if observer.sweep(&sweep) == Flow::Interrupt {

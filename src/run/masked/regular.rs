@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::newton::{Penalty, minimise};
 use super::rows::{Rows, Tables, base};
+use super::truth::Truth;
 use super::{Domain, identify};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::table::cell_at;
@@ -221,8 +222,8 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
         };
         match found {
             Ok(found) => {
-                domain.determined =
-                    found.determined.unwrap_or_else(|| vec![true; domain.possible.len()]).into();
+                let all = || Truth::always(domain.possible.len());
+                domain.determined = found.determined.map_or_else(all, Truth::from);
                 domain.unsettled = None;
             }
             Err(reason) => domain.unsettled = Some(reason),

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use crate::model::table::strides;
-use crate::model::{EnergyModel, Potential, Scope};
+use crate::model::{EnergyModel, Scope};
 pub use crate::plan::rows::Tables;
 
 /// Rows that are summed in one go; fixed, so that sums do not depend on the number of threads.
@@ -128,10 +128,7 @@ pub fn base(model: &EnergyModel) -> Vec<f64> {
     let all = Scope::all(sizes.len());
     let mut energy = vec![0.0; sizes.iter().product()];
     for interaction in &grounded.interactions {
-        let table = match &interaction.potential {
-            Potential::Fixed(table) | Potential::Support(table) => table,
-            Potential::Free | Potential::Learned { .. } => continue,
-        };
+        let Some(table) = interaction.potential.energies() else { continue };
         let onto = crate::run::projection::Projection::between(&all, &sizes, &table.scope);
         crate::run::kernel::combine(&onto, &mut energy, &table.values, |e, t| e + t);
     }
