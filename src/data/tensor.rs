@@ -201,6 +201,8 @@ pub struct Found {
     pub x_ln_x: f64,
     /// Marginals, each over some of the axes, row-major and not normalised.
     pub marginals: Vec<(Scope, Vec<f64>)>,
+    /// How many observed numbers are zero, where some are not observed.
+    pub zeros: Option<usize>,
 }
 
 /// Somebody who needs sums over dense numbers and takes them while the numbers are checked, so that these

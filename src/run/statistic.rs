@@ -74,7 +74,7 @@ fn found(dense: &Dense, scopes: &[(&Scope, usize)]) -> Option<Sums> {
         |scope: &Scope| found.marginals.iter().find(|(s, _)| s == scope).map(|(_, table)| table.clone());
     let tables: Option<Vec<_>> = scopes.iter().map(|(scope, _)| own(scope)).collect();
     let read = dense.shape.iter().product();
-    Some(Sums { tables: tables?, total: found.total, x_ln_x: found.x_ln_x, read, zeros: None })
+    Some(Sums { tables: tables?, total: found.total, x_ln_x: found.x_ln_x, read, zeros: found.zeros })
 }
 
 /// Takes the marginals a schedule begins with while the data are read and checked.
@@ -86,6 +86,11 @@ pub struct Reduction {
 impl Reduction {
     /// The marginals of a schedule that begins with some.
     pub fn of(schedule: &Schedule) -> Option<Self> {
+        if let Some(work) = schedule.rank_one() {
+            // numbers of levels, which doubles hold
+            let side = |m: usize, size: f64| (Scope::from([m]), size as usize);
+            return Some(Self { scopes: vec![side(0, work.sides.0), side(1, work.sides.1)] });
+        }
         let tables = schedule.steps.iter().find_map(|step| match &step.instruction {
             Instruction::Reduce { tables } => Some(tables),
             _ => None,
@@ -109,7 +114,8 @@ impl Onlooker for Reduction {
         let scopes: Vec<(&Scope, usize)> = self.scopes.iter().map(|(s, n)| (s, *n)).collect();
         let (sums, summary) = dense_sums(dense, &scopes, true)?;
         let marginals = self.scopes.iter().map(|(s, _)| s.clone()).zip(sums.tables).collect();
-        Some((Found { total: sums.total, x_ln_x: sums.x_ln_x, marginals }, summary))
+        let Sums { total, x_ln_x, zeros, .. } = sums;
+        Some((Found { total, x_ln_x, marginals, zeros }, summary))
     }
 }
 
