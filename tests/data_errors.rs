@@ -1,18 +1,14 @@
 //! What is said about data that cannot be read. One line of a corpus per mistake.
 
+mod arrays;
 mod data_support;
 
+use arrays::npy;
 use data_support::*;
 use mba::data::{Format, Literal, Source};
 use ndarray::{Array1, Array2, Array3, arr1, arr2};
-use ndarray_npy::{NpzWriter, WriteNpyExt};
+use ndarray_npy::NpzWriter;
 use std::io::Cursor;
-
-fn npy<T: ndarray_npy::WritableElement, D: ndarray::Dimension>(array: &ndarray::Array<T, D>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    array.write_npy(&mut bytes).unwrap();
-    bytes
-}
 
 fn header_only(descr: &str, shape: &str) -> Vec<u8> {
     raw_npy(&format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"), &[])

@@ -1,20 +1,16 @@
 //! Every format, read as a person would expect it to be.
 
+mod arrays;
 mod data_support;
 
 use std::io::Cursor;
 
+use arrays::npy;
 use data_support::*;
 use mba::data::{Amount, Binding, Format, Layout, Literal, Role, Source, Storage, Values, inspect, read};
 use mba::model::{Level, Levels, Mode};
 use ndarray::{Array2, Array3, ShapeBuilder, arr1, arr2};
-use ndarray_npy::{NpzWriter, WriteNpyExt};
-
-fn npy<T: ndarray_npy::WritableElement, D: ndarray::Dimension>(array: &ndarray::Array<T, D>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    array.write_npy(&mut bytes).unwrap();
-    bytes
-}
+use ndarray_npy::NpzWriter;
 
 /// An array written by hand, as the writer above knows only native byte order and version 1.
 fn raw(version: u8, descr: &str, fortran: &str, shape: &str, cells: &[u8]) -> Vec<u8> {

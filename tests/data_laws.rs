@@ -1,14 +1,16 @@
 //! Laws: what is written comes back, whatever the format; and no bytes at all bring the reader down.
 
+mod arrays;
 mod data_support;
 
 use std::io::Cursor;
 
+use arrays::npy;
 use data_support::*;
 use mba::data::{Format, Request, Storage, inspect, read};
 use mba::model::Mode;
 use ndarray::{Array1, Array2, ArrayD, IxDyn, ShapeBuilder};
-use ndarray_npy::{NpzWriter, WriteNpyExt};
+use ndarray_npy::NpzWriter;
 use proptest::prelude::*;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -32,12 +34,6 @@ fn array<T: Clone>(shape: &[usize], cells: &[u8], fortran: bool, number: impl Fn
     let mut f = ArrayD::from_elem(IxDyn(shape).f(), number(0));
     f.assign(&c);
     f
-}
-
-fn npy<T: ndarray_npy::WritableElement, D: ndarray::Dimension>(array: &ndarray::Array<T, D>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    array.write_npy(&mut bytes).unwrap();
-    bytes
 }
 
 fn indices(shape: &[usize]) -> Vec<Vec<usize>> {

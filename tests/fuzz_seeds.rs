@@ -1,6 +1,7 @@
 //! The inputs that fuzzing of the readers starts from: made here, kept in `fuzz/seeds/readers`, and each one what its
 //! name says. `UPDATE_SEEDS=1 cargo test --test fuzz_seeds` writes them anew.
 
+mod arrays;
 #[path = "../fuzz/fuzz_targets/request.rs"]
 mod request;
 
@@ -8,9 +9,10 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::Path;
 
+use arrays::npy;
 use mba::data::Format;
 use ndarray::{Array2, Array3, arr2};
-use ndarray_npy::{NpzWriter, WritableElement, WriteNpyExt};
+use ndarray_npy::NpzWriter;
 use request::{COUNT, DECLARED, DROP_NA, SUM, answer};
 
 /// Inputs under their names. Those that begin with `bad` cannot be read, the others can.
@@ -24,12 +26,6 @@ impl Seeds {
         input.extend(file.as_ref());
         assert!(self.0.insert(name.to_string(), input).is_none(), "`{name}` is there twice");
     }
-}
-
-fn npy<T: WritableElement, D: ndarray::Dimension>(array: &ndarray::Array<T, D>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    array.write_npy(&mut bytes).unwrap();
-    bytes
 }
 
 /// An array of which the header says anything.

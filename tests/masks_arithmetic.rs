@@ -1,26 +1,13 @@
 //! Fits through masks of every kind, however their cells are summed, against sweeps over all cells that are
 //! written down here.
 
+mod arrays;
 mod program_support;
 
+use arrays::npy_of;
 use mba::model::Scope;
 use mba::plan::cost::{Arithmetic, Filtered};
 use program_support::{Files, healthy};
-
-/// A `.npy` file of doubles in C order.
-fn npy(shape: &[usize], values: &[f64]) -> Vec<u8> {
-    let sizes: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
-    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", sizes.join(" "));
-    while (header.len() + 11) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
-    bytes.extend(header.as_bytes());
-    values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-    bytes
-}
 
 /// Numbers between 0 and 1 that look random.
 fn noise(k: usize) -> f64 {
@@ -93,9 +80,9 @@ fn every_arithmetic_finds_the_same_fit() {
         assert_eq!(view.choose(count), how, "{share} {model}");
 
         let mut files = Files::default();
-        files.there.insert("x.npy".into(), npy(&sizes, &x));
+        files.there.insert("x.npy".into(), npy_of(&sizes, &x));
         let marks: Vec<f64> = seen.iter().map(|s| f64::from(u8::from(*s))).collect();
-        files.there.insert("seen.npy".into(), npy(&sizes, &marks));
+        files.there.insert("seen.npy".into(), npy_of(&sizes, &marks));
         let (_, r) = healthy(
             &format!(
                 "mode a: 16\nmode b: 16\nmode c: 40\ndata x[a, b, c] from \"x.npy\" observed from \"seen.npy\"\n\
@@ -127,7 +114,7 @@ fn masks_over_fewer_modes_are_factors_and_nothing_is_listed() {
         })
         .collect();
     let mut files = Files::default();
-    files.there.insert("x.npy".into(), npy(&sizes, &x));
+    files.there.insert("x.npy".into(), npy_of(&sizes, &x));
     let (_, r) = healthy(
         "mode a: 12\nmode b: 10\nmode c: 14\nmode d: 16\n\
          data x[a, b, c, d] from \"x.npy\" missing where a == 3 or (b > 6 and c < 5) or c + d >= 24\n\

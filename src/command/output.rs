@@ -248,6 +248,7 @@ fn ended(status: Status, iterations: usize) -> String {
         Status::Boundary => format!("boundary optimum in {}", sweeps(iterations)),
         Status::Stopped => format!("STOPPED after {}", sweeps(iterations)),
         Status::Interrupted => format!("INTERRUPTED after {}", sweeps(iterations)),
+        Status::Approximate => "approximated".into(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use indexmap::IndexMap;
 
 use super::suggest::clip;
+use crate::text::Diagnostic;
 
 const NAMED: usize = 4;
 
@@ -68,8 +69,18 @@ impl<C: Hash + Eq> Offences<C> {
         }
     }
 
-    pub fn into_groups(self) -> impl Iterator<Item = (C, Group)> {
-        self.0.into_iter()
+    /// A report for each cause, which says where else the same is wrong unless the cause is `listed` in another way.
+    pub fn reports(
+        self,
+        listed: impl Fn(&C) -> bool,
+        report: impl Fn(C, &Group) -> Diagnostic,
+    ) -> Vec<Diagnostic> {
+        let one = |(cause, group): (C, Group)| {
+            let also = group.also().filter(|_| !listed(&cause));
+            let report = report(cause, &group);
+            also.into_iter().fold(report, Diagnostic::note)
+        };
+        self.0.into_iter().map(one).collect()
     }
 }
 

@@ -724,6 +724,13 @@ fn solver_of(word: &str) -> Result<Solver, String> {
 /// # Errors
 /// When there is none of this word.
 pub(super) fn status(word: &str) -> Result<Status, String> {
-    let all = [Status::ClosedForm, Status::Converged, Status::Boundary, Status::Stopped, Status::Interrupted];
+    let all = [
+        Status::ClosedForm,
+        Status::Converged,
+        Status::Boundary,
+        Status::Stopped,
+        Status::Interrupted,
+        Status::Approximate,
+    ];
     all.into_iter().find(|s| s.word() == word).ok_or_else(|| format!("`{word}` is not a status"))
 }

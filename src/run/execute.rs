@@ -201,17 +201,8 @@ fn status(machine: &Machine, zeros: bool) -> Status {
     // at a regular optimum the Newton step vanishes; where it would make cells negative although the
     // marginals match, potentials are on their way to infinity
     let drifting = machine.smallest_change.is_some_and(|m| m < -1.0);
-    if machine.interrupted {
-        Status::Interrupted
-    } else if machine.stopped {
-        Status::Stopped
-    } else if zeros || drifting {
-        Status::Boundary
-    } else if machine.schedule.iterates() {
-        Status::Converged
-    } else {
-        Status::ClosedForm
-    }
+    let otherwise = if machine.schedule.iterates() { Status::Converged } else { Status::ClosedForm };
+    Status::ended(machine.interrupted, machine.stopped, zeros || drifting, otherwise)
 }
 
 fn zero_marginals(machine: &Machine) -> Vec<ZeroMarginals> {

@@ -736,18 +736,8 @@ fn total(sums: &[f64; WIDE]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::schedule::{BufferId, Filter, Role, Shape};
-
-    fn buffer(scope: &[usize], sizes: &[usize]) -> Buffer {
-        let shape: Vec<usize> = scope.iter().map(|m| sizes[*m]).collect();
-        let cells = shape.iter().product::<usize>() as f64;
-        Buffer { role: Role::View, scope: scope.iter().copied().collect(), shape, cells }
-    }
-
-    fn at(buffer: &Buffer, levels: &[usize]) -> usize {
-        let steps = strides(&buffer.shape);
-        buffer.scope.iter().zip(steps).map(|(m, s)| levels[m] * s).sum()
-    }
+    use crate::plan::schedule::{Filter, Shape};
+    use crate::run::product_cases::{Case, slices};
 
     #[test]
     fn every_arithmetic_sums_the_cells_of_the_mask() {
@@ -764,57 +754,31 @@ mod tests {
             (&[9, 40, 31, 30], &[0, 1, 3], &[&[0, 1], &[1, 2], &[2, 3], &[0, 3]]),
         ];
         for (sizes, onto, factors) in cases {
-            let mut buffers = vec![buffer(onto, sizes)];
-            buffers.extend(factors.iter().map(|f| buffer(f, sizes)));
             let all = Scope::all(sizes.len());
-            let filter = Filter { interaction: 0, scope: all.clone(), sizes: sizes.to_vec() };
-            let shape = Shape::filtered(&all, &buffers[0].scope).unwrap();
-            let ids = (1..buffers.len()).map(BufferId).collect();
-            let product = Product { onto: BufferId(0), factors: ids, shape, filter: Some(filter) };
-            let value = |k: usize, i: usize| 0.25 + ((i * 37 + k * 11) % 64) as f64 / 64.0;
-            let table = |k: usize| (0..buffers[k].cells as usize).map(|i| value(k, i)).collect::<Vec<f64>>();
-            let own: Vec<Vec<f64>> = (1..buffers.len()).map(table).collect();
-            let ways: Vec<Vec<f64>> =
-                own.iter().map(|t| t.iter().map(|v| (8.0 * v).sin()).collect()).collect();
-            let kept = buffers[0].cells as usize;
             for share in [0, 10, 50, 97] {
                 let cells: usize = sizes.iter().product();
                 // a slab is never observed, and its sums are zero whatever they are taken from
                 let first = cells / sizes[0];
                 let seen: Vec<bool> =
                     (0..cells).map(|k| k >= first && (k * k / 3 + k) % 101 < share).collect();
-                let (mut want, mut change) = (vec![0.0; kept], vec![0.0; kept]);
-                for cell in (0..cells).filter(|k| seen[*k]) {
-                    let mut rest = cell;
-                    let mut levels = vec![0; sizes.len()];
-                    for (level, n) in levels.iter_mut().zip(sizes).rev() {
-                        *level = rest % n;
-                        rest /= n;
-                    }
-                    let of = |tables: &[Vec<f64>], k: usize| tables[k][at(&buffers[k + 1], &levels)];
-                    let product: f64 = (0..own.len()).map(|k| of(&own, k)).product();
-                    let place = at(&buffers[0], &levels);
-                    want[place] += product;
-                    change[place] += product * (0..own.len()).map(|k| of(&ways, k)).sum::<f64>();
-                }
-                let own: Vec<&[f64]> = own.iter().map(|t| &t[..]).collect();
-                let ways: Vec<&[f64]> = ways.iter().map(|t| &t[..]).collect();
+                let case = Case::new(sizes, onto, factors, |k| seen[k]);
+                let filter = Filter { interaction: 0, scope: all.clone(), sizes: sizes.to_vec() };
+                let shape = Shape::filtered(&all, case.scopes().0).unwrap();
+                let product = case.product(shape, Some(filter));
+                let (own, ways) = (slices(&case.own), slices(&case.directions));
+                let (want, change) = (&case.want, &case.change);
                 let truths = Truths::new(&seen, sizes, Filtered::axis(&product).unwrap());
                 for how in [Arithmetic::Every, Arithmetic::Missing, Arithmetic::Observed] {
-                    let way = Filtered::by(Some(how), &product, &buffers, &truths).unwrap();
+                    let way = Filtered::by(Some(how), &product, &case.buffers, &truths).unwrap();
                     let mut room = Room::default();
-                    let mut got = vec![1.0; kept];
+                    let mut got = vec![1.0; want.len()];
                     way.run(&own, &mut got, &mut room);
-                    let (mut again, mut changes) = (vec![1.0; kept], vec![1.0; kept]);
+                    let (mut again, mut changes) = (vec![1.0; want.len()], vec![1.0; want.len()]);
                     way.differentiate(&own, &ways, &mut again, &mut changes, &mut room);
-                    for i in 0..kept {
+                    for i in 0..want.len() {
                         let name = format!("{sizes:?} onto {onto:?} {share} % {how:?} cell {i}");
-                        assert!(
-                            (got[i] - want[i]).abs() <= 1e-12 * want[i],
-                            "{name}: {} {}",
-                            got[i],
-                            want[i]
-                        );
+                        let off = (got[i] - want[i]).abs();
+                        assert!(off <= 1e-12 * want[i], "{name}: {} {}", got[i], want[i]);
                         assert!((got[i] - again[i]).abs() <= 1e-13 * want[i], "{name}");
                         let relative = if want[i] > 0.0 { change[i] / want[i] } else { 0.0 };
                         let wrong = if want[i] > 0.0 { (changes[i] - relative).abs() } else { 0.0 };

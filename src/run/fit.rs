@@ -22,9 +22,25 @@ pub enum Status {
     Stopped,
     /// The observer asked to end.
     Interrupted,
+    /// A published approximation that was asked for by name, where it is not the optimum.
+    Approximate,
 }
 
 impl Status {
+    /// How iterations ended that were asked to end, ran out or found the optimum on the boundary; `otherwise` when
+    /// none of these.
+    pub(super) fn ended(interrupted: bool, stopped: bool, boundary: bool, otherwise: Self) -> Self {
+        if interrupted {
+            Status::Interrupted
+        } else if stopped {
+            Status::Stopped
+        } else if boundary {
+            Status::Boundary
+        } else {
+            otherwise
+        }
+    }
+
     /// The word used in every output format.
     pub fn word(self) -> &'static str {
         match self {
@@ -33,6 +49,7 @@ impl Status {
             Status::Boundary => "boundary",
             Status::Stopped => "stopped",
             Status::Interrupted => "interrupted",
+            Status::Approximate => "approximate",
         }
     }
 }

@@ -27,6 +27,8 @@ pub mod modular;
 pub mod monte_carlo;
 pub mod multiply;
 mod newton;
+#[cfg(test)]
+mod product_cases;
 pub mod projection;
 pub mod records;
 pub mod sample;

@@ -277,19 +277,8 @@ fn distance(mut k: usize, extents: &[usize], steps: &[usize]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::schedule::{BufferId, Role, Shape};
-
-    fn buffer(scope: &[usize], sizes: &[usize]) -> Buffer {
-        let shape: Vec<usize> = scope.iter().map(|m| sizes[*m]).collect();
-        let cells = shape.iter().product::<usize>() as f64;
-        Buffer { role: Role::View, scope: scope.iter().copied().collect(), shape, cells }
-    }
-
-    /// The cell of a table where the cell of the clique with these levels falls.
-    fn at(buffer: &Buffer, levels: &[usize]) -> usize {
-        let steps = strides(&buffer.shape);
-        buffer.scope.iter().zip(steps).map(|(m, s)| levels[m] * s).sum()
-    }
+    use crate::plan::schedule::Shape;
+    use crate::run::product_cases::{Case, slices};
 
     #[test]
     fn blocks_add_up_to_the_sum_over_all_cells() {
@@ -302,44 +291,20 @@ mod tests {
             (&[2, 90, 3, 91], &[0, 2], &[&[0, 1, 2], &[0, 2, 3], &[1, 3]]),
         ];
         for (sizes, onto, factors) in cases {
-            let mut buffers = vec![buffer(onto, sizes)];
-            buffers.extend(factors.iter().map(|f| buffer(f, sizes)));
-            let scopes: Vec<Scope> = buffers.iter().skip(1).map(|b| b.scope.clone()).collect();
-            let all = Scope::all(sizes.len());
-            let shape = Shape::of(&all, &buffers[0].scope, &scopes).unwrap();
+            let case = Case::new(sizes, onto, factors, |_| true);
+            let (kept, scopes) = case.scopes();
+            let shape = Shape::of(&Scope::all(sizes.len()), kept, &scopes).unwrap();
             assert!(shape.streamed, "{factors:?}");
-            let ids = (1..buffers.len()).map(BufferId).collect();
-            let way =
-                Way::new(&Product { onto: BufferId(0), factors: ids, shape, filter: None }, &buffers, None);
-            let value = |k: usize, i: usize| 0.25 + ((i * 37 + k * 11) % 64) as f64 / 64.0;
-            let table = |k: usize| (0..buffers[k].cells as usize).map(|i| value(k, i)).collect::<Vec<f64>>();
-            let own: Vec<Vec<f64>> = (1..buffers.len()).map(table).collect();
-            let ways: Vec<Vec<f64>> =
-                own.iter().map(|t| t.iter().map(|v| (8.0 * v).sin()).collect()).collect();
-            let kept = buffers[0].cells as usize;
-            let (mut want, mut change) = (vec![0.0; kept], vec![0.0; kept]);
-            for cell in 0..sizes.iter().product::<usize>() {
-                let mut rest = cell;
-                let mut levels = vec![0; sizes.len()];
-                for (level, n) in levels.iter_mut().zip(sizes).rev() {
-                    *level = rest % n;
-                    rest /= n;
-                }
-                let of = |tables: &[Vec<f64>], k: usize| tables[k][at(&buffers[k + 1], &levels)];
-                let product: f64 = (0..own.len()).map(|k| of(&own, k)).product();
-                let place = at(&buffers[0], &levels);
-                want[place] += product;
-                change[place] += product * (0..own.len()).map(|k| of(&ways, k)).sum::<f64>();
-            }
-            let own: Vec<&[f64]> = own.iter().map(|t| &t[..]).collect();
-            let ways: Vec<&[f64]> = ways.iter().map(|t| &t[..]).collect();
+            let way = Way::new(&case.product(shape, None), &case.buffers, None);
+            let (own, ways) = (slices(&case.own), slices(&case.directions));
+            let (want, change) = (&case.want, &case.change);
             let mut room = Room::default();
-            let mut got = vec![1.0; kept];
+            let mut got = vec![0.0; want.len()];
             way.run(&own, &mut got, &mut room);
-            let (mut again, mut changes) = (vec![1.0; kept], vec![1.0; kept]);
+            let (mut again, mut changes) = (vec![1.0; want.len()], vec![1.0; want.len()]);
             way.differentiate(&own, &ways, &mut again, &mut changes, &mut room);
             assert_eq!(got, again);
-            for i in 0..kept {
+            for i in 0..want.len() {
                 assert!((got[i] - want[i]).abs() <= 1e-13 * want[i], "{factors:?} {i}");
                 assert!((changes[i] - change[i] / want[i]).abs() <= 1e-12, "{factors:?} {i}");
             }

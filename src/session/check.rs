@@ -361,9 +361,7 @@ impl Session {
                 Some(Arc::new(schedule))
             }
             Err(list) => {
-                diagnostics.extend(
-                    list.into_iter().map(|d| if d.labels.is_empty() { d.at(span, "in this fit") } else { d }),
-                );
+                diagnostics.extend(list.into_iter().map(|d| d.or_at(span, "in this fit")));
                 None
             }
         }

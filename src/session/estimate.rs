@@ -450,12 +450,7 @@ impl Session {
             }
             Err(list) => {
                 for diagnostic in list {
-                    let placed = if diagnostic.labels.is_empty() {
-                        diagnostic.at(span, "estimated here")
-                    } else {
-                        diagnostic
-                    };
-                    self.tell(placed, sink, outcome);
+                    self.tell(diagnostic.or_at(span, "estimated here"), sink, outcome);
                 }
             }
         }

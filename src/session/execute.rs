@@ -364,12 +364,7 @@ impl Session {
             Ok(fit) => fit,
             Err(list) => {
                 for diagnostic in list {
-                    let placed = if diagnostic.labels.is_empty() {
-                        diagnostic.at(planned.span, "in this fit")
-                    } else {
-                        diagnostic
-                    };
-                    self.tell(placed, sink, outcome);
+                    self.tell(diagnostic.or_at(planned.span, "in this fit"), sink, outcome);
                 }
                 return;
             }

@@ -122,6 +122,8 @@ fn trust(result: &FitResult, span: Span) -> Option<Diagnostic> {
                 .at(span, format!("its status is `{}`", fit.status.word()))
                 .help("allow more sweeps, or accept a larger tolerance"),
         ),
+        // asked for by name, and no more than it says it is
+        Status::Approximate => None,
         Status::ClosedForm | Status::Converged | Status::Boundary => {
             let bounded = fit.certificate.optimality_gap.is_none_or(|g| !g.is_nan());
             let holds = gap <= result.control.tolerance && bounded;

@@ -188,9 +188,7 @@ impl Session {
                 planned.schedule = Some(Arc::new(schedule));
                 planned.joint = Some(Arc::new(PlannedJoint { names, members, layout }));
             }
-            Err(list) => diagnostics.extend(
-                list.into_iter().map(|d| if d.labels.is_empty() { d.at(span, "in this fit") } else { d }),
-            ),
+            Err(list) => diagnostics.extend(list.into_iter().map(|d| d.or_at(span, "in this fit"))),
         }
         planned.model = Arc::new(model);
     }
@@ -338,12 +336,7 @@ impl Session {
             }
             Err(list) => {
                 for diagnostic in list {
-                    let placed = if diagnostic.labels.is_empty() {
-                        diagnostic.at(planned.span, "in this fit")
-                    } else {
-                        diagnostic
-                    };
-                    self.tell(placed, sink, outcome);
+                    self.tell(diagnostic.or_at(planned.span, "in this fit"), sink, outcome);
                 }
             }
         }

@@ -83,6 +83,12 @@ impl Diagnostic {
         self
     }
 
+    /// Adds a place, unless there is one already.
+    #[must_use]
+    pub fn or_at(self, span: Span, message: impl Into<String>) -> Self {
+        if self.labels.is_empty() { self.at(span, message) } else { self }
+    }
+
     /// Adds a reason.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {

@@ -45,6 +45,19 @@ pub fn instead<'a>(
     }
 }
 
+/// [`instead`] of a result: one of `names`, or of `others`, which are suggested but not listed.
+pub fn result<'a>(
+    report: Diagnostic,
+    (name, at): (&str, Span),
+    names: impl IntoIterator<Item = &'a str>,
+    others: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
+    let names: Vec<&str> = names.into_iter().collect();
+    // a name that is right by itself was written where it means nothing
+    let near = names.iter().copied().chain(others).filter(|n| *n != name);
+    instead(report, (name, at), near, ("result", ""), || format!("the results are {}", list(&names)))
+}
+
 /// A list as it is read aloud: "`a`, `b` and `c`".
 pub fn list<S: AsRef<str>>(names: &[S]) -> String {
     let quoted: Vec<String> = names.iter().map(|n| format!("`{}`", n.as_ref())).collect();

@@ -352,14 +352,10 @@ impl Table {
         bad: Offences<Cause>,
         forbidden: Option<(String, f64)>,
     ) -> Vec<Diagnostic> {
-        let reports = bad.into_groups().map(|(cause, group)| {
-            let report = self.report(request, modes, cause, &group, forbidden.as_ref());
-            match (cause, group.also()) {
-                (Cause::Forbidden, _) | (_, None) => report,
-                (_, Some(also)) => report.note(also),
-            }
-        });
-        reports.collect()
+        bad.reports(
+            |cause| matches!(cause, Cause::Forbidden),
+            |cause, group| self.report(request, modes, cause, group, forbidden.as_ref()),
+        )
     }
 
     fn report(

@@ -142,15 +142,6 @@ pub fn balance_summary(result: &BalanceResult) -> Value {
 /// A result that a balanced tensor does not have.
 pub fn no_such_result(name: &str, span: Span) -> Diagnostic {
     let diagnostic = Diagnostic::new(Code::MBA102, format!("a balanced tensor has no result `{name}`"));
-    let names = || BALANCE_FIELDS.iter().map(|f| f.name).chain(SHARED.iter().copied()).chain(["mean"]);
-    match suggest::nearest(name, names()) {
-        Some(near) if near != name => diagnostic
-            .at(span, format!("did you mean `{near}`?"))
-            .help(format!("write `{near}`"))
-            .replace(span, near, format!("write `{near}`")),
-        _ => {
-            let names: Vec<&str> = names().collect();
-            diagnostic.at(span, "unknown result").help(format!("the results are {}", suggest::list(&names)))
-        }
-    }
+    let names = BALANCE_FIELDS.iter().map(|f| f.name).chain(SHARED.iter().copied()).chain(["mean"]);
+    suggest::result(diagnostic, (name, span), names, [])
 }

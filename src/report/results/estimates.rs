@@ -246,18 +246,7 @@ pub fn known(name: &str, span: Span) -> Result<&'static EstimateField, Diagnosti
     Err(if name == "marginal" {
         diagnostic.at(span, "needs a mode").help("write `e.marginal(a)`")
     } else {
-        match suggest::nearest(name, names()) {
-            Some(near) => diagnostic
-                .at(span, format!("did you mean `{near}`?"))
-                .help(format!("write `{near}`"))
-                .replace(span, near, format!("write `{near}`")),
-            None => {
-                let list: Vec<&str> = names().collect();
-                diagnostic
-                    .at(span, "unknown result")
-                    .help(format!("the results are {}", suggest::list(&list)))
-            }
-        }
+        suggest::result(diagnostic, (name, span), names(), [])
     })
 }
 

@@ -29,12 +29,7 @@ pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic>
         let options = plan::Options { memory: result.memory, ..plan::Options::default() };
         let profile = plan::Profile::of(&result.tensor);
         let placed = |mut list: Vec<Diagnostic>| match list.pop() {
-            Some(mut first) => {
-                if first.labels.is_empty() {
-                    first = first.at(span, "asked for here");
-                }
-                first
-            }
+            Some(first) => first.or_at(span, "asked for here"),
             None => Diagnostic::new(Code::MBA901, "a fit failed without a reason").at(span, "here"),
         };
         let schedule = plan::compile(&smaller, &profile, &options).map_err(placed)?;

@@ -161,7 +161,7 @@ pub const JOINT_FIELDS: &[JointField] = &[
     },
     JointField {
         name: "status",
-        about: "closed_form, converged, boundary, stopped or interrupted",
+        about: "closed_form, converged, boundary, stopped, interrupted or approximate",
         read: |j| Value::Text(j.joint.status.word().into()),
     },
     JointField { name: "time", about: "seconds the fit took", read: |j| Value::Number(j.seconds) },
@@ -311,18 +311,9 @@ pub fn not_of_the_whole(name: &str, fit: &str, tensors: &[String], span: Span) -
             .at(span, "of which tensor?")
             .help(format!("write `{fit}.of({first}).{own}`"));
     }
-    let names = || JOINT_FIELDS.iter().map(|f| f.name).chain([OF.0]);
+    let names = JOINT_FIELDS.iter().map(|f| f.name).chain([OF.0]);
     let diagnostic = Diagnostic::new(Code::MBA102, format!("a joint fit has no result `{name}`"));
-    match suggest::nearest(name, names()) {
-        Some(near) => diagnostic
-            .at(span, format!("did you mean `{near}`?"))
-            .help(format!("write `{near}`"))
-            .replace(span, near, format!("write `{near}`")),
-        None => {
-            let names: Vec<&str> = names().collect();
-            diagnostic.at(span, "unknown result").help(format!("the results are {}", suggest::list(&names)))
-        }
-    }
+    suggest::result(diagnostic, (name, span), names, [])
 }
 
 /// A function of whole fits that was asked of a joint fit, or of one tensor of it.

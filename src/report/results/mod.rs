@@ -198,7 +198,7 @@ pub const FIELDS: &[Field] = &[
     Field { name: "iterations", about: "sweeps made; 0 in closed form", read: diagnosis::iterations },
     Field {
         name: "status",
-        about: "closed_form, converged, boundary, stopped or interrupted",
+        about: "closed_form, converged, boundary, stopped, interrupted or approximate",
         read: diagnosis::status,
     },
     Field { name: "time", about: "seconds the fit took", read: diagnosis::time },

@@ -8,9 +8,11 @@ use crate::report::value::{Array, Value};
 use crate::text::{Code, Diagnostic};
 
 fn table(result: &FitResult, modes: &[usize], given: &Given<'_>) -> Result<Table, Diagnostic> {
-    result.fit.distribution.marginal(&scope_of(modes)).map_err(|diagnostic| {
-        if diagnostic.labels.is_empty() { diagnostic.at(given.span, "asked for here") } else { *diagnostic }
-    })
+    result
+        .fit
+        .distribution
+        .marginal(&scope_of(modes))
+        .map_err(|diagnostic| diagnostic.or_at(given.span, "asked for here"))
 }
 
 /// A table with its axes in the order of `modes`.

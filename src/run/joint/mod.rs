@@ -18,7 +18,7 @@ use self::design::Joined;
 use super::control::{Control, Observer};
 use super::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
 use super::masked::newton::{Design, Penalty, minimise_from};
-use super::masked::regular::{distribution, values, zeros};
+use super::masked::regular::{Measured, distribution, measure, values, zeros};
 use super::masked::rows::{Rows, base};
 use super::masked::{Domain, Knowledge, contradiction};
 use super::sum::Compensated;
@@ -153,15 +153,8 @@ pub fn execute(
         identify::at_boundary(&problem, &rows, &solution.parameters, &gone, &mut domains);
     }
     let zero_marginals = zeros(tables, &gone);
-    let status = if solution.interrupted {
-        Status::Interrupted
-    } else if solution.stopped {
-        Status::Stopped
-    } else if zero_marginals.is_empty() {
-        Status::Converged
-    } else {
-        Status::Boundary
-    };
+    let boundary = !zero_marginals.is_empty();
+    let status = Status::ended(solution.interrupted, solution.stopped, boundary, Status::Converged);
     let total: f64 = parts.iter().map(|p| p.weight * p.tensor.total).sum();
     let certificate = Certificate {
         marginal_gap: solution.gap,
@@ -198,7 +191,11 @@ pub fn execute(
     for (t, mut domain) in domains.into_iter().enumerate() {
         let part = &parts[t];
         let own = &layout.own[t];
-        let (kl, data_entropy) = measure(&problem, t, &rows.groups[t], &joint.solution.parameters);
+        let fitted = rows.groups[t].spread(&joint.solution.parameters);
+        let of = |k: usize, l: f64| (problem.data[t][k], l.exp() * problem.possible[t][k]);
+        let pairs = rows.groups[t].cells.iter().zip(fitted).map(|(k, l)| of(*k, l));
+        let Measured { kl, data_entropy, .. } =
+            measure(pairs.map(|(x, q)| (x / part.weight, q / part.weight)));
         divergence.add(part.weight * kl * part.tensor.total);
         domain.rank = Err("its tables are shared with other tensors".into());
         let whole = part.tensor.mask.is_none() && part.model.support.is_empty();
@@ -314,26 +311,6 @@ fn solve(
         interrupted: interrupted && found.stopped || found.interrupted,
         passes: found.passes + 2 * sweeps,
     }
-}
-
-/// The divergence of a tensor from its model in nats per unit mass, and the entropy of its observed cells.
-fn measure(problem: &Problem, t: usize, rows: &Rows, parameters: &[f64]) -> (f64, f64) {
-    let weight = problem.parts[t].weight;
-    let (data, possible) = (&problem.data[t], &problem.possible[t]);
-    let fitted = rows.spread(parameters);
-    let (mut divergence, mut entropy, mut total) =
-        (Compensated::default(), Compensated::default(), Compensated::default());
-    for (k, l) in rows.cells.iter().zip(&fitted) {
-        let (x, q) = (data[*k] / weight, l.exp() * possible[*k] / weight);
-        divergence.add(q - x);
-        total.add(x);
-        if x > 0.0 {
-            divergence.add(x * (x / q).ln());
-            entropy.add(-x * x.ln());
-        }
-    }
-    let total = total.value();
-    (divergence.value() / total, entropy.value() / total + total.ln())
 }
 
 /// The fit of one tensor.

@@ -222,8 +222,9 @@ pub fn execute(
         ending = turns(&mut work, control, observer);
     }
     let (gap, wide, deep) = work.gap();
+    let missed = how.published && gap > control.tolerance;
     let (optimality_gap, reason) = match work.bound(&wide, &deep) {
-        _ if how.published && gap > control.tolerance => (
+        _ if missed => (
             None,
             Some("`by a1gm` leaves out what was observed beside unknown cells: not the optimum".into()),
         ),
@@ -252,17 +253,13 @@ pub fn execute(
     if !zero_marginals.is_empty() {
         domain.at_boundary(model, &distribution);
     }
-    let status = if ending.interrupted {
-        Status::Interrupted
-    } else if ending.stopped {
-        Status::Stopped
-    } else if !zero_marginals.is_empty() {
-        Status::Boundary
-    } else if ending.formula {
-        Status::ClosedForm
-    } else {
-        Status::Converged
+    let status = match ending.formula {
+        _ if missed => Status::Approximate,
+        true => Status::ClosedForm,
+        false => Status::Converged,
     };
+    let boundary = !missed && !zero_marginals.is_empty();
+    let status = Status::ended(ending.interrupted, ending.stopped, boundary, status);
     // what is planned for a turn is two products, of which Newton steps and the bound take some too
     let turns = 0.5 * work.products as f64;
     let price = schedule.steps.iter().fold(Unit::default(), |all, step| Unit {

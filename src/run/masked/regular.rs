@@ -102,27 +102,10 @@ pub fn execute(
     let mass = distribution.log_mass.iter().sum::<f64>().exp();
 
     let fitted = rows.spread(&found.parameters);
-    let (mut divergence, mut entropy, mut total) =
-        (Compensated::default(), Compensated::default(), Compensated::default());
-    for (r, k) in rows.cells.iter().enumerate().filter(|(_, k)| observed[**k]) {
-        let (x, q) = (data[*k], fitted[r].exp() * possible[*k]);
-        divergence.add(q - x);
-        total.add(x);
-        if x > 0.0 {
-            divergence.add(x * (x / q).ln());
-            entropy.add(-x * x.ln());
-        }
-    }
-    let total = total.value();
-    let status = if found.interrupted {
-        Status::Interrupted
-    } else if found.stopped {
-        Status::Stopped
-    } else if zero_marginals.is_empty() {
-        Status::Converged
-    } else {
-        Status::Boundary
-    };
+    let seen = rows.cells.iter().zip(&fitted).filter(|(k, _)| observed[**k]);
+    let Measured { kl, data_entropy, total } = measure(seen.map(|(k, l)| (data[*k], l.exp() * possible[*k])));
+    let boundary = !zero_marginals.is_empty();
+    let status = Status::ended(found.interrupted, found.stopped, boundary, Status::Converged);
     let (optimality_gap, reason) = match found.bound {
         Ok(bound) => (Some(bound / total), None),
         Err(reason) => (None, Some(reason)),
@@ -138,8 +121,8 @@ pub fn execute(
         certificate: Certificate { marginal_gap: found.gap, optimality_gap, reason },
         total,
         mass,
-        kl: divergence.value() / total,
-        data_entropy: entropy.value() / total + total.ln(),
+        kl,
+        data_entropy,
         counters: Counters {
             operations: passes * cells * (tables.blocks.len() as f64 + 1.0),
             bytes: passes * cells * (4.0 * tables.blocks.len() as f64 + 16.0),
@@ -182,6 +165,32 @@ pub(in crate::run) fn values(tensor: &Tensor, sizes: &[usize]) -> Vec<f64> {
         }),
     }
     out
+}
+
+/// How far observed values are from fitted ones, and what they are by themselves.
+pub(in crate::run) struct Measured {
+    /// Σ x ln(x / q) − x + q, in nats per unit mass.
+    pub kl: f64,
+    /// −Σ p ln p of the observed values as probabilities, in nats.
+    pub data_entropy: f64,
+    /// Σ x.
+    pub total: f64,
+}
+
+/// Measures pairs of observed and fitted values.
+pub(in crate::run) fn measure(pairs: impl Iterator<Item = (f64, f64)>) -> Measured {
+    let (mut divergence, mut entropy, mut total) =
+        (Compensated::default(), Compensated::default(), Compensated::default());
+    for (x, q) in pairs {
+        divergence.add(q - x);
+        total.add(x);
+        if x > 0.0 {
+            divergence.add(x * (x / q).ln());
+            entropy.add(-x * x.ln());
+        }
+    }
+    let total = total.value();
+    Measured { kl: divergence.value() / total, data_entropy: entropy.value() / total + total.ln(), total }
 }
 
 /// What the observed cells and the statements of the model determine together.

@@ -132,15 +132,6 @@ pub(super) fn unknown_observable(name: &str, span: Span, of: &str) -> Diagnostic
         let help = format!("ask the model at one point, as in `(m at 2).{name}`");
         return diagnostic.at(span, "not one number for each point").help(help);
     }
-    let names = || OBSERVABLES.iter().map(|o| o.name).chain(WHOLES.iter().map(|w| w.name));
-    match suggest::nearest(name, names().chain(QUESTIONS.iter().map(|q| q.name))) {
-        Some(near) => diagnostic
-            .at(span, format!("did you mean `{near}`?"))
-            .help(format!("write `{near}`"))
-            .replace(span, near, format!("write `{near}`")),
-        None => {
-            let names: Vec<&str> = names().collect();
-            diagnostic.at(span, "unknown result").help(format!("the results are {}", suggest::list(&names)))
-        }
-    }
+    let names = OBSERVABLES.iter().map(|o| o.name).chain(WHOLES.iter().map(|w| w.name));
+    suggest::result(diagnostic, (name, span), names, QUESTIONS.iter().map(|q| q.name))
 }

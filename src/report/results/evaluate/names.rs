@@ -120,17 +120,7 @@ pub(super) fn unknown_result(name: &str, span: Span) -> Diagnostic {
     if let Some(method) = METHODS.iter().find(|m| m.name == name) {
         return diagnostic.at(span, "needs arguments").help(format!("write `{}`", method.usage));
     }
-    let names = FIELDS.iter().map(|f| f.name).chain(METHODS.iter().map(|m| m.name));
-    match suggest::nearest(name, names) {
-        Some(near) => diagnostic
-            .at(span, format!("did you mean `{near}`?"))
-            .help(format!("write `{near}`"))
-            .replace(span, near, format!("write `{near}`")),
-        None => {
-            let names: Vec<&str> = FIELDS.iter().map(|f| f.name).collect();
-            diagnostic.at(span, "unknown result").help(format!("the results are {}", suggest::list(&names)))
-        }
-    }
+    suggest::result(diagnostic, (name, span), FIELDS.iter().map(|f| f.name), METHODS.iter().map(|m| m.name))
 }
 
 pub(super) fn part(parts: &[(String, Value)], name: &str, span: Span) -> Result<Value, Diagnostic> {
