@@ -4,7 +4,7 @@
 
 Each row is traffic.mba with lines taken away and one of its models fitted; nothing is set anew. Prints the rows of the table in
 docs/methods.md, MAPE and RMSE on the hidden cells that are not zero, with the number of hidden cells that were not determined.
-What was found is kept in FOLDER/found.jsonl and not computed again. All rows take about half an hour of one core.
+What was found is kept in FOLDER/found.jsonl and not computed again. All rows take up to half an hour of one core.
 """
 import json, os, re, resource, subprocess, sys
 import numpy as np

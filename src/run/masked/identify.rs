@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 use super::bits::Bits;
 use crate::model::Scope;
-use crate::model::table::strides;
+use crate::model::table::{offsets, strides};
 use crate::plan::count::parameters_of;
 use crate::plan::hypergraph::maximal;
 use crate::run::modular::inverse;
@@ -294,7 +294,7 @@ impl Class<'_> {
     }
 
     fn general(&self) -> Result<Found, String> {
-        let Some(known) = self.cubes() else {
+        let Some(known) = self.by_longest() else {
             let full = parameters_of(&self.generators, self.shape) + BigUint::one();
             let rank = usize::try_from(full).map_err(|_| "the model is too large".to_string())?;
             return Ok(Found { determined: None, rank });
@@ -315,6 +315,28 @@ impl Class<'_> {
         let determined =
             known.par_iter().enumerate().map(|(k, known)| *known || span.holds(&row(k))).collect();
         Ok(Found { determined: Some(determined), rank: span.rank })
+    }
+
+    /// [`Class::cubes`] with rows along the longest axis, so that there are few of them.
+    fn by_longest(&self) -> Option<Vec<bool>> {
+        let mut order: Vec<usize> = (0..self.shape.len()).collect();
+        let longest = order.iter().rposition(|a| self.shape.get(*a) == self.shape.iter().max());
+        let Some(longest) = longest.filter(|a| a + 1 < order.len()) else { return self.cubes() };
+        order.remove(longest);
+        order.push(longest);
+        let steps = strides(self.shape);
+        let axes: Vec<(usize, usize)> = order.iter().map(|a| (self.shape[*a], steps[*a])).collect();
+        let places: Vec<usize> = offsets(&axes).collect();
+        let place = |a: usize| order.iter().position(|b| a == *b);
+        let turned = Class {
+            shape: &axes.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
+            observed: &places.iter().map(|at| self.observed[*at]).collect::<Vec<_>>(),
+            generators: self.generators.iter().map(|g| g.iter().filter_map(place).collect()).collect(),
+        };
+        let found = turned.cubes()?;
+        let mut known = vec![false; found.len()];
+        places.into_iter().zip(found).for_each(|(at, found)| known[at] = found);
+        Some(known)
     }
 
     /// Cells that follow from observed ones by completing cubes, round after round; none when all do. Sound,
@@ -651,8 +673,13 @@ mod tests {
 
     #[test]
     fn agrees_with_elimination_of_every_row() {
+        agrees([4, 3, 5]);
+        // the longest axis is not the last
+        agrees([3, 5, 4]);
+    }
+
+    fn agrees(sizes: [usize; 3]) {
         let mut stream = Xoshiro256PlusPlus::seed_from_u64(7);
-        let sizes = [4usize, 3, 5];
         let classes: [&[&[usize]]; 6] = [
             &[&[0], &[1], &[2]],
             &[&[0, 1], &[2]],
