@@ -59,20 +59,17 @@ pub struct Penalty {
 impl Penalty {
     /// B λ: one difference per neighbouring pair, centred.
     fn differences(&self, shape: &[usize], table: &[f64]) -> Vec<f64> {
-        let steps = strides(shape);
-        let (n, step) = (shape[self.axis], steps[self.axis]);
-        let mut out: Vec<f64> = (0..table.len())
-            .map(|k| {
-                let level = k / step % n;
-                if level + 1 < n {
-                    table[k + step] - table[k]
-                } else if self.cyclic && n > 2 {
-                    table[k - level * step] - table[k]
-                } else {
-                    0.0
-                }
-            })
-            .collect();
+        let (n, step) = self.lines(shape);
+        let last = (n - 1) * step;
+        let mut out = vec![0.0; table.len()];
+        for (out, own) in out.chunks_exact_mut(n * step).zip(table.chunks_exact(n * step)) {
+            let pairs = own[step..].iter().zip(own);
+            out.iter_mut().zip(pairs).for_each(|(o, (next, this))| *o = next - this);
+            if self.cyclic && n > 2 {
+                let pairs = own.iter().zip(&own[last..]);
+                out[last..].iter_mut().zip(pairs).for_each(|(o, (first, this))| *o = first - this);
+            }
+        }
         self.centre(shape, &mut out);
         out
     }
@@ -81,20 +78,23 @@ impl Penalty {
     fn adjoint(&self, shape: &[usize], u: &[f64]) -> Vec<f64> {
         let mut u = u.to_vec();
         self.centre(shape, &mut u);
-        let steps = strides(shape);
-        let (n, step) = (shape[self.axis], steps[self.axis]);
+        let (n, step) = self.lines(shape);
+        let last = (n - 1) * step;
         let mut out = vec![0.0; u.len()];
-        for (k, x) in u.iter().enumerate() {
-            let level = k / step % n;
-            if level + 1 < n {
-                out[k + step] += x;
-                out[k] -= x;
-            } else if self.cyclic && n > 2 {
-                out[k - level * step] += x;
-                out[k] -= x;
+        for (out, own) in out.chunks_exact_mut(n * step).zip(u.chunks_exact(n * step)) {
+            out[step..].iter_mut().zip(own).for_each(|(o, x)| *o += x);
+            out[..last].iter_mut().zip(own).for_each(|(o, x)| *o -= x);
+            if self.cyclic && n > 2 {
+                out.iter_mut().zip(&own[last..]).for_each(|(o, x)| *o += x);
+                out[last..].iter_mut().zip(&own[last..]).for_each(|(o, x)| *o -= x);
             }
         }
         out
+    }
+
+    /// Levels along which neighbours are compared, and how far they lie apart.
+    fn lines(&self, shape: &[usize]) -> (usize, usize) {
+        (shape[self.axis], strides(shape)[self.axis])
     }
 
     /// Takes the mean over all other modes away: a change that all have in common is no roughness.
@@ -102,11 +102,20 @@ impl Penalty {
         if shape.len() < 2 {
             return;
         }
-        let (n, step) = (shape[self.axis], strides(shape)[self.axis]);
+        let (n, step) = self.lines(shape);
         let mut means = vec![0.0; n];
-        values.iter().enumerate().for_each(|(k, v)| means[k / step % n] += v);
+        for line in values.chunks_exact(n * step) {
+            for (mean, level) in means.iter_mut().zip(line.chunks_exact(step)) {
+                level.iter().for_each(|v| *mean += v);
+            }
+        }
         let others = (values.len() / n.max(1)) as f64;
-        values.iter_mut().enumerate().for_each(|(k, v)| *v -= means[k / step % n] / others);
+        means.iter_mut().for_each(|mean| *mean /= others);
+        for line in values.chunks_exact_mut(n * step) {
+            for (mean, level) in means.iter().zip(line.chunks_exact_mut(step)) {
+                level.iter_mut().for_each(|v| *v -= mean);
+            }
+        }
     }
 }
 

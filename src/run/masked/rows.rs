@@ -4,6 +4,8 @@
 //! marginals alone, and junction trees do not help. Every cell that takes part is a row: its target, its
 //! exposure, and the place of its parameter in every table.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::model::table::strides;
@@ -77,8 +79,19 @@ impl Rows {
 
     /// The sum of the parameters of every row.
     pub fn spread(&self, parameters: &[f64]) -> Vec<f64> {
-        let sum = |r: usize| self.row(r).iter().map(|p| parameters[*p as usize]).sum();
-        (0..self.len()).into_par_iter().with_min_len(BLOCK / 4).map(sum).collect()
+        let sum = |row: &[u32]| row.iter().map(|p| parameters[*p as usize]).sum();
+        match self.tables {
+            // a length that is known is not counted down in every row
+            2 => self.by_row::<2>(|row| sum(row)),
+            3 => self.by_row::<3>(|row| sum(row)),
+            4 => self.by_row::<4>(|row| sum(row)),
+            _ => (0..self.len()).into_par_iter().with_min_len(BLOCK / 4).map(|r| sum(self.row(r))).collect(),
+        }
+    }
+
+    fn by_row<const N: usize>(&self, number: impl Fn(&[u32; N]) -> f64 + Send + Sync) -> Vec<f64> {
+        let (rows, _) = self.places.as_chunks::<N>();
+        rows.par_iter().with_min_len(BLOCK / 4).map(number).collect()
     }
 
     /// For every parameter, the sum of `values` over its rows.
@@ -88,9 +101,15 @@ impl Rows {
             .into_par_iter()
             .map(|b| {
                 let mut sums = vec![0.0; parameters];
-                for r in b * BLOCK..((b + 1) * BLOCK).min(self.len()) {
-                    let x = values(r);
-                    self.row(r).iter().for_each(|p| sums[*p as usize] += x);
+                let rows = b * BLOCK..((b + 1) * BLOCK).min(self.len());
+                match self.tables {
+                    2 => self.add_rows::<2>(rows, &values, &mut sums),
+                    3 => self.add_rows::<3>(rows, &values, &mut sums),
+                    4 => self.add_rows::<4>(rows, &values, &mut sums),
+                    _ => rows.for_each(|r| {
+                        let x = values(r);
+                        self.row(r).iter().for_each(|p| sums[*p as usize] += x);
+                    }),
                 }
                 sums
             })
@@ -101,6 +120,14 @@ impl Rows {
             total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
         }
         total
+    }
+
+    fn add_rows<const N: usize>(&self, rows: Range<usize>, values: impl Fn(usize) -> f64, sums: &mut [f64]) {
+        let (places, _) = self.places.as_chunks::<N>();
+        for (r, row) in rows.clone().zip(&places[rows]) {
+            let x = values(r);
+            row.iter().for_each(|p| sums[*p as usize] += x);
+        }
     }
 
     /// Keeps the rows that pass.
