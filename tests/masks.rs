@@ -1005,3 +1005,24 @@ fn an_automatic_prior_is_one_of_those_that_can_be_written() {
     assert_eq!((0..shares.len()).filter(|k| same(*k)).count(), 1);
     assert_eq!(r.number("auto.held_out.unidentified"), 0.0);
 }
+
+#[test]
+fn no_divergence_is_negative_however_large_or_small_the_data() {
+    for scale in [1e300, 1e-300, 3e250, 7e-200] {
+        let seen = (0..240).map(|k| f64::from(u8::from(k % 17 != 3))).collect();
+        let list: [(&str, &[usize], Vec<f64>); 2] =
+            [("x.npy", &[6, 40], vec![scale; 240]), ("seen.npy", &[6, 40], seen)];
+        let (_, r) = healthy(
+            "mode a: 6\nmode b: 40\ndata x[a, b] from \"x.npy\"\n\
+             data y[a, b] from \"x.npy\" observed from \"seen.npy\"\n\
+             model apart { [a] [b] }\nmodel whole { [a b] }\n\
+             fit apart to x as one\nfit whole to x as all\nfit apart to y as hidden\n\
+             show one.kl, all.kl, hidden.kl\n",
+            &files(&list),
+        );
+        for name in ["one.kl", "all.kl", "hidden.kl"] {
+            // Σ p ln p is a difference of two numbers near 700
+            assert!((0.0..2e-12).contains(&r.number(name)), "{name} of {scale:e}: {:e}", r.number(name));
+        }
+    }
+}

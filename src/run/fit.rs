@@ -54,6 +54,14 @@ impl Status {
     }
 }
 
+/// A divergence from terms that add up to `size` in absolute value, from data of this total: 0 where it is negative by no
+/// more than rounding; anything larger would be a defect worth seeing. The entropy of the data is a difference of two
+/// numbers of the size of ln total, and rounded as those are.
+pub(super) fn divergence(kl: f64, size: f64, total: f64) -> f64 {
+    let size = size + if total > 0.0 { total.ln().abs() } else { 0.0 };
+    if kl < 0.0 && -kl <= 64.0 * f64::EPSILON * size { 0.0 } else { kl }
+}
+
 /// How far the fit is from the optimum.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Certificate {

@@ -523,9 +523,7 @@ impl<'a> Machine<'a> {
         for mass in &self.log_mass {
             add(*mass, &mut size);
         }
-        let kl = terms.value();
-        // a negative value can only be rounding; anything larger would be a defect worth seeing
-        self.kl = if kl < 0.0 && -kl <= 64.0 * f64::EPSILON * size { 0.0 } else { kl };
+        self.kl = super::fit::divergence(terms.value(), size, self.total);
     }
 
     pub fn no_mass(&self, id: BufferId) -> Diagnostic {

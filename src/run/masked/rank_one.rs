@@ -19,7 +19,7 @@ use crate::plan::Schedule;
 use crate::plan::cost::Unit;
 use crate::plan::schedule::RankOne;
 use crate::run::control::{Control, Flow, Observer, Sweep};
-use crate::run::fit::{Certificate, Counters, Fit, Status};
+use crate::run::fit::{Certificate, Counters, Fit, Status, divergence};
 use crate::run::statistic;
 use crate::text::{Code, Diagnostic};
 
@@ -235,8 +235,7 @@ pub fn execute(
         + linear(&work.rows, &work.a)
         + linear(&work.columns, &work.b)
         + (wide.iter().sum::<f64>() - 1.0);
-    let size = found.negative_entropy.abs() + 1.0;
-    let kl = if kl < 0.0 && -kl <= 64.0 * f64::EPSILON * size { 0.0 } else { kl };
+    let kl = divergence(kl, found.negative_entropy.abs() + 1.0, found.total);
     let tables = [(&sides[0], &work.a, &work.rows), (&sides[1], &work.b, &work.columns)];
     let margins: Vec<_> =
         tables.iter().map(|(s, v, m)| ((*s).clone(), vec![v.len()], (*m).clone())).collect();
