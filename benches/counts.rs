@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use mba::model::Scope;
-use mba::numeric::vector::{exp_all, ln_all, sum_x_ln_x};
+use mba::numeric::vector::{exp_all, ln_all};
+use mba::numeric::weigh::weigh;
 use mba::run::kernel::{marginalise, scale};
 use mba::run::projection::Projection;
 use ndarray::{Array1, Array2, ArrayD};
@@ -37,7 +38,7 @@ const LOOPS: [(&str, fn()); 8] = [
     ("sum_out_first_mode", || sum_to([1, 2])),
     ("multiply_by_two_modes", multiply),
     ("entropy", || {
-        black_box(sum_x_ln_x(&numbers(200_000)));
+        black_box(weigh(&numbers(200_000)));
     }),
     ("logarithms", || ln_all(black_box(&mut numbers(200_000)))),
     ("exponentials", || exp_all(black_box(&mut numbers(200_000)))),

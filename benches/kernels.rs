@@ -2,7 +2,8 @@
 
 use divan::{Bencher, black_box, counter::BytesCount};
 use mba::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table};
-use mba::numeric::vector::{ln_all, sum_x_ln_x};
+use mba::numeric::vector::ln_all;
+use mba::numeric::weigh::weigh;
 use mba::run::kernel::{marginalise, scale};
 use mba::run::landscape::Landscape;
 use mba::run::masked::pattern::Pattern;
@@ -50,7 +51,7 @@ fn multiply_by_two_modes(bencher: Bencher, kept: [usize; 2]) {
 #[divan::bench]
 fn entropy(bencher: Bencher) {
     let from = table();
-    bencher.counter(bytes(&from)).bench_local(|| sum_x_ln_x(black_box(&from)));
+    bencher.counter(bytes(&from)).bench_local(|| weigh(black_box(&from)));
 }
 
 /// Both products of a mask with vectors.

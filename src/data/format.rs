@@ -26,18 +26,19 @@ pub(crate) struct Opened<'a> {
 
 /// A tensor whose header has been read and whose cells have not.
 pub(crate) trait Pending: fmt::Debug + Send + Sync {
-    /// Reads the cells.
-    fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded>;
-
-    /// Reads the cells before somebody's eyes; formats of dense tensors let them look.
-    fn read_before(&self, request: &Request, modes: &[Mode], _: &dyn Onlooker) -> Checked<Loaded> {
-        self.read(request, modes)
-    }
+    /// Reads the cells. Formats of dense tensors let an onlooker see them.
+    fn read(&self, request: &Request, modes: &[Mode], onlooker: Option<&dyn Onlooker>) -> Checked<Loaded>;
 
     /// Reads the cells that are observed; formats of dense tensors look at the mask before they look at
     /// the values.
-    fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
-        masks.sparse(request, modes, self.read(request, modes)?)
+    fn read_masked(
+        &self,
+        request: &Request,
+        modes: &[Mode],
+        masks: &Masks,
+        _: Option<&dyn Onlooker>,
+    ) -> Checked<Loaded> {
+        masks.sparse(request, modes, self.read(request, modes, None)?)
     }
 }
 

@@ -12,7 +12,7 @@ use super::formats::npy::{self, Array};
 use super::request::{Literal, MaskClause, Request, Source};
 use super::suggest::{count, list};
 use super::summary::cell_name;
-use super::tensor::{Buffer, Dense, Element, Sparse, Storage, Tensor, Values};
+use super::tensor::{Buffer, Dense, Element, Onlooker, Sparse, Storage, Tensor, Values};
 use super::{Files, open};
 use crate::model::predicate::Predicate;
 use crate::model::table::strides;
@@ -193,8 +193,8 @@ pub(crate) struct Masked {
 }
 
 impl Pending for Masked {
-    fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
-        self.inner.read_masked(request, modes, &self.masks)
+    fn read(&self, request: &Request, modes: &[Mode], onlooker: Option<&dyn Onlooker>) -> Checked<Loaded> {
+        self.inner.read_masked(request, modes, &self.masks, onlooker)
     }
 }
 
@@ -257,8 +257,8 @@ impl Masks {
         modes: &[Mode],
         dense: &Dense,
         unknown: &[(usize, Span)],
-        what: &str,
-        span: Span,
+        onlooker: Option<&dyn Onlooker>,
+        (what, span): (&str, Span),
     ) -> Checked<Loaded> {
         let shape = dense.shape.clone();
         let values = doubles(dense);
@@ -304,7 +304,8 @@ impl Masks {
         let mask = Mask { factors };
         let everywhere = || -> Arc<[bool]> { vec![true; values.len()].into() };
         let seen = mask.over(&all, &shape).unwrap_or_else(everywhere);
-        let summary = super::summary::summarise_observed(&values, &seen);
+        let counted = Values::F64(Buffer::masked(values.clone(), Arc::clone(&seen)));
+        let (dense, summary) = npy::look(Dense::new(shape.clone(), strides(&shape), counted), onlooker);
         let unknown = |(x, seen): (&f64, &bool)| *seen && x.is_nan();
         let first_unknown = match summary.allowed() {
             Some(_) => None,
@@ -316,8 +317,6 @@ impl Masks {
             let more = values.iter().zip(seen.iter()).filter(|cell| unknown(*cell)).count() - 1;
             return Err(vec![no_value(request, modes, &cell, more, first.unwrap_or(span), what, span)]);
         }
-        let values = Values::F64(Buffer::masked(values, seen));
-        let dense = Dense::new(shape.clone(), strides(&shape), values);
         check(&mask, request, modes, first.unwrap_or(span))?;
         let mut loaded = npy::finish(request, modes, dense, summary, what, span)?;
         loaded.tensor.mask = Some(Arc::new(mask));
@@ -330,7 +329,7 @@ impl Masks {
             Storage::Sparse(sparse) => sparse,
             Storage::Dense(dense) => {
                 let (what, at) = source(request);
-                let masked = self.dense(request, modes, dense, &[], &what, at)?;
+                let masked = self.dense(request, modes, dense, &[], None, (&what, at))?;
                 return Ok(Loaded { tensor: masked.tensor, ..loaded });
             }
         };

@@ -47,7 +47,7 @@ pub use indices::{IndexType, Indices};
 pub use lookup::unite;
 pub use mask::Mask;
 pub use request::{Axis, Counting, Declared, Literal, MaskClause, Request, Source};
-pub use summary::{Summary, look};
+pub use summary::Summary;
 pub use tensor::{Buffer, Dense, Element, Found, Onlooker, Sparse, Storage, Tensor, Values};
 
 use std::sync::Arc;
@@ -117,7 +117,7 @@ fn header(request: &Request, files: &dyn Files) -> Checked<Header> {
 /// negative or not finite.
 pub fn read(request: &Request, header: &Header, modes: &[Mode]) -> Result<Loaded, Vec<Diagnostic>> {
     agree(request, header, modes)?;
-    header.pending.read(request, modes)
+    header.pending.read(request, modes, None)
 }
 
 /// The same with somebody who may take sums on the way.
@@ -131,7 +131,7 @@ pub fn read_before(
     onlooker: &dyn Onlooker,
 ) -> Result<Loaded, Vec<Diagnostic>> {
     agree(request, header, modes)?;
-    header.pending.read_before(request, modes, onlooker)
+    header.pending.read(request, modes, Some(onlooker))
 }
 
 fn agree(request: &Request, header: &Header, modes: &[Mode]) -> Result<(), Vec<Diagnostic>> {

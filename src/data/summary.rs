@@ -8,7 +8,8 @@ use super::suggest::others;
 use super::tensor::Element;
 use crate::model::Mode;
 use crate::numeric::sum::Compensated;
-use crate::numeric::vector::kept;
+use crate::numeric::vector::{kept, vectorised};
+use crate::numeric::weigh::Weight;
 use crate::text::{Code, Diagnostic, Span};
 
 /// Values per block. Fixed, so that the total does not depend on the number of threads.
@@ -76,7 +77,7 @@ fn together(blocks: Vec<Summary>) -> Summary {
 }
 
 /// A few values, when every one of them is allowed; none otherwise.
-pub fn look<T: Element>(values: &[T]) -> Option<Summary> {
+fn look<T: Element>(values: &[T]) -> Option<Summary> {
     pulp::Arch::new().dispatch(Look { values })
 }
 
@@ -146,7 +147,7 @@ fn tally(chunks: impl Iterator<Item = [f64; LANES]>, rest: impl Iterator<Item = 
         }
         // fractions seldom come alone: where there are any, one look is enough
         if whole {
-            whole = all_whole(&cells);
+            whole = whole_lanes(&cells);
         }
     }
     let mut total = Compensated::default();
@@ -164,9 +165,16 @@ fn tally(chunks: impl Iterator<Item = [f64; LANES]>, rest: impl Iterator<Item = 
     (fine && total.value().is_finite()).then_some(Summary { total, fractions, bad: 0, first: None })
 }
 
-/// Whether all values are whole numbers that are exact in double precision.
+vectorised! {
+    /// Whether all values are whole numbers that are exact in double precision.
+    all_whole(values: &'a [f64]) -> bool {
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        chunks.iter().all(whole_lanes) && rest.iter().all(|x| *x < EXACT && *x == x.trunc())
+    }
+}
+
 #[inline(always)]
-fn all_whole(cells: &[f64; LANES]) -> bool {
+fn whole_lanes(cells: &[f64; LANES]) -> bool {
     let mut whole = [true; LANES];
     for i in 0..LANES {
         let x = cells[i];
@@ -204,6 +212,17 @@ impl Summary {
     pub fn join(&mut self, other: &Self) {
         self.total.join(other.total);
         self.fractions |= other.fractions;
+    }
+
+    /// Adds numbers and what they weigh; none when some value is not allowed.
+    pub fn take(&mut self, values: &[f64], weight: &Weight) -> Option<()> {
+        if weight.least < 0.0 || !weight.total.value().is_finite() {
+            return None;
+        }
+        self.total.join(weight.total);
+        // fractions seldom come alone: where there are any, one look is enough
+        self.fractions = self.fractions || !all_whole(values);
+        Some(())
     }
 
     /// The total and whether the values are counts, when every value is allowed.

@@ -3,3 +3,4 @@
 
 pub mod sum;
 pub mod vector;
+pub mod weigh;

@@ -27,11 +27,8 @@ pub(crate) use vectorised;
 
 use super::sum::lanes;
 
-/// Values whose terms are added up before they join the rest.
-const STRIP: usize = 4096;
-
-/// Sums that are kept side by side: two of the widest vectors, so that the divisions of one hide behind the
-/// products of the other.
+/// Sums that are kept side by side: two of the widest vectors, so that what takes long in one hides behind the
+/// other.
 pub(crate) const LANES: usize = 16;
 
 /// The number where `seen`, and 0 elsewhere, without a branch, so that loops over it use vectors.
@@ -76,26 +73,28 @@ fn power_and_rest(x: f64, bias: f64) -> (f64, f64) {
     (k, m)
 }
 
-/// k ln 2 + 2s + s R(s²); the polynomial R is that of the C library of FreeBSD (`e_log.c`, Sun
-/// Microsystems 1993).
+/// The coefficients of R, those of the C library of FreeBSD (`e_log.c`, Sun Microsystems 1993).
+#[allow(clippy::excessive_precision)] // as published
+pub(super) const ATANH: [f64; 7] = [
+    6.666666666666735130e-01,
+    3.999999999940941908e-01,
+    2.857142874366239149e-01,
+    2.222219843214978396e-01,
+    1.818357216161805012e-01,
+    1.531383769920937332e-01,
+    1.479819860511658591e-01,
+];
+
+/// k ln 2 + 2s + s R(s²).
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // as published
 fn ln_of(k: f64, s: f64) -> f64 {
     const LN2_HIGH: f64 = 6.93147180369123816490e-01;
     const LN2_LOW: f64 = 1.90821492927058770002e-10;
-    const L: [f64; 7] = [
-        6.666666666666735130e-01,
-        3.999999999940941908e-01,
-        2.857142874366239149e-01,
-        2.222219843214978396e-01,
-        1.818357216161805012e-01,
-        1.531383769920937332e-01,
-        1.479819860511658591e-01,
-    ];
     let z = s * s;
     let w = z * z;
-    let even = w.mul_add(w.mul_add(L[5], L[3]), L[1]);
-    let odd = w.mul_add(w.mul_add(w.mul_add(L[6], L[4]), L[2]), L[0]);
+    let even = w.mul_add(w.mul_add(ATANH[5], ATANH[3]), ATANH[1]);
+    let odd = w.mul_add(w.mul_add(w.mul_add(ATANH[6], ATANH[4]), ATANH[2]), ATANH[0]);
     let r = w.mul_add(even, z * odd);
     k.mul_add(LN2_HIGH, s.mul_add(r, k.mul_add(LN2_LOW, s + s)))
 }
@@ -104,43 +103,6 @@ vectorised! {
     /// `values[i] ← ln values[i]`.
     ln_all(values: &'a mut [f64]) -> () {
         values.iter_mut().for_each(|x| *x = ln(*x));
-    }
-}
-
-vectorised! {
-    /// Σ x ln x of finite numbers that are not negative, with 0 ln 0 = 0, in lanes. A subnormal number takes
-    /// the logarithm of the smallest normal one, which is wrong by less than 37 times itself.
-    sum_x_ln_x(values: &'a [f64]) -> f64 {
-        let mut total = 0.0;
-        for strip in values.chunks(STRIP) {
-            let mut sums = [0.0; LANES];
-            let (chunks, rest) = strip.as_chunks::<LANES>();
-            for chunk in chunks {
-                add_x_ln_x(&mut sums, chunk);
-            }
-            let mut last = [0.0; LANES];
-            last.iter_mut().zip(rest).for_each(|(l, x)| *l = *x);
-            add_x_ln_x(&mut sums, &last);
-            total += lanes(&sums);
-        }
-        total
-    }
-}
-
-/// The logarithms of the first half and of the second share divisions, which take longer than all else.
-#[inline(always)]
-fn add_x_ln_x(sums: &mut [f64; LANES], values: &[f64; LANES]) {
-    const HALF: usize = LANES / 2;
-    for i in 0..HALF {
-        let (x, y) = (values[i], values[i + HALF]);
-        // a plain comparison is one instruction, the largest of two numbers that may be NaN is not
-        let normal = |x: f64| if x > f64::MIN_POSITIVE { x } else { f64::MIN_POSITIVE };
-        let (k, m) = power_and_rest(normal(x), 1023.0);
-        let (l, n) = power_and_rest(normal(y), 1023.0);
-        let (below, beside) = (m + 1.0, n + 1.0);
-        let both = 1.0 / (below * beside);
-        sums[i] = x.mul_add(ln_of(k, (m - 1.0) * (beside * both)), sums[i]);
-        sums[i + HALF] = y.mul_add(ln_of(l, (n - 1.0) * (below * both)), sums[i + HALF]);
     }
 }
 
@@ -309,18 +271,6 @@ mod tests {
             subtract_from(&mut onto, &x);
             add_scaled(&mut onto, 2.0, &places);
             assert!(onto.iter().zip(&x).zip(&places).all(|((o, x), p)| *o == x + p));
-        }
-    }
-
-    #[test]
-    fn sums_of_every_length() {
-        for n in [0usize, 1, 7, 8, 511, 512, 513, 2000] {
-            let mut x: Vec<f64> = (0..n).map(|i| (i % 7) as f64 * 0.3).collect();
-            let want: f64 = x.iter().map(|x| super::super::sum::p_ln_p(*x)).sum();
-            assert!((sum_x_ln_x(&x) - want).abs() <= 1e-12 * (1.0 + want.abs()));
-            let logs: Vec<f64> = x.iter().map(|x| ln(*x)).collect();
-            ln_all(&mut x);
-            assert_eq!(x, logs);
         }
     }
 }

@@ -40,7 +40,7 @@ pub mod support;
 mod turns;
 mod unite;
 
-use crate::numeric::{sum, vector};
+use crate::numeric::{sum, vector, weigh};
 
 pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
 pub use coordinates::Coordinate;

@@ -4,10 +4,11 @@ use rayon::prelude::*;
 
 use super::kernel::accumulate;
 use super::projection::Projection;
-use super::sum::{Compensated, sum};
-use super::vector::{LANES, kept, sum_x_ln_x, vectorised};
+use super::sum::Compensated;
+use super::vector::{LANES, kept, vectorised};
+use super::weigh::weigh;
 use crate::data::{
-    Dense, Element, Found, IndexType, Indices, Onlooker, Sparse, Storage, Summary, Tensor, Values, look,
+    Dense, Element, Found, IndexType, Indices, Onlooker, Sparse, Storage, Summary, Tensor, Values,
 };
 use crate::model::Scope;
 use crate::model::table::strides;
@@ -214,15 +215,16 @@ fn dense_pass<T: Element>(
                 _ => plan.block(&values[from..], &mut buffer),
             };
             // the logarithms hide what it takes to fetch the block, which is near from then on
-            x_ln_x.add(sum_x_ln_x(block));
+            let weight = weigh(block);
             if check {
-                summary.join(&look(block)?);
+                summary.take(block, &weight)?;
             }
+            total.join(weight.total);
+            x_ln_x.add(weight.x_ln_x);
             plan.sum(block, &mut local);
             for ((table, (k, onto)), strides) in tables.iter_mut().zip(&plan.targets).zip(&table_strides) {
                 accumulate(onto, &local[*k][..plan.sums[*k].cells], &mut table[at(strides)..]);
             }
-            total.add(local.last().and_then(|t| t.first()).copied().unwrap_or(0.0));
         }
         Some((tables, total, x_ln_x, zeros, summary))
     };
@@ -277,7 +279,7 @@ struct BlockPlan {
     cells: usize,
     /// Whether they lie there one after the other.
     together: bool,
-    /// Small tables, larger ones first; the last is a single cell.
+    /// Small tables, larger ones first.
     sums: Vec<LocalSum>,
     /// For each marginal the small table that is added to it, and where its cells go.
     targets: Vec<(usize, Projection)>,
@@ -304,7 +306,6 @@ impl BlockPlan {
         };
         let count = |own: &[usize]| -> usize { own.iter().map(|k| axes[*k].1).product() };
         let mut kept: Vec<Vec<usize>> = scopes.iter().map(|(s, _)| local(s)).collect();
-        kept.push(Vec::new());
         kept.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         kept.dedup();
         // axes of a table over `own`, with the strides of its sum over `onto`
@@ -429,8 +430,9 @@ fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
     }
     let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
     for part in sparse.values.chunks(BLOCK) {
-        total.add(sum(part));
-        x_ln_x.add(sum_x_ln_x(part));
+        let weight = weigh(part);
+        total.join(weight.total);
+        x_ln_x.add(weight.x_ln_x);
     }
     Sums { tables, total: total.value(), x_ln_x: x_ln_x.value(), read: cells, zeros: None }
 }

@@ -12,7 +12,7 @@ use crate::data::header::{Amount, Binding, Header, Profile};
 use crate::data::request::{Declared, Request};
 use crate::data::suggest::{count, others};
 use crate::data::summary::{bad_value, cell_name, summarise};
-use crate::data::tensor::{Element, Sparse, Storage, Tensor};
+use crate::data::tensor::{Element, Onlooker, Sparse, Storage, Tensor};
 use crate::model::{Levels, Mode};
 use crate::text::{Code, Diagnostic, Span};
 use crate::with_values;
@@ -213,7 +213,7 @@ struct Wrong {
 }
 
 impl Pending for Pair {
-    fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
+    fn read(&self, request: &Request, modes: &[Mode], _: Option<&dyn Onlooker>) -> Checked<Loaded> {
         let sizes: Vec<usize> = modes.iter().map(Mode::size).collect();
         for (axis, size) in request.axes.iter().zip(&sizes) {
             if u32::try_from(*size).is_err() {

@@ -9,7 +9,7 @@ use crate::data::header::{Header, Profile};
 use crate::data::mask::Masks;
 use crate::data::request::{Literal, Request};
 use crate::data::suggest::count;
-use crate::data::tensor::Dense;
+use crate::data::tensor::{Dense, Onlooker};
 use crate::model::Mode;
 use crate::text::{Code, Diagnostic, Span};
 
@@ -119,21 +119,26 @@ struct Waiting {
 }
 
 impl Pending for Waiting {
-    fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
+    fn read(&self, request: &Request, modes: &[Mode], _: Option<&dyn Onlooker>) -> Checked<Loaded> {
         if !self.missing.is_empty() {
-            return self.read_masked(request, modes, &Masks::default());
+            return self.read_masked(request, modes, &Masks::default(), None);
         }
         binding::check_modes(request, modes, &self.shape, "the literal", self.span)?;
-        let dense = self.dense();
-        let summary = npy::look(&dense);
+        let (dense, summary) = npy::look(self.dense(), None);
         npy::finish(request, modes, dense, summary, "the literal", self.bad())
     }
 
-    fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
+    fn read_masked(
+        &self,
+        request: &Request,
+        modes: &[Mode],
+        masks: &Masks,
+        onlooker: Option<&dyn Onlooker>,
+    ) -> Checked<Loaded> {
         binding::check_modes(request, modes, &self.shape, "the literal", self.span)?;
         let place = |k: &usize| self.cells.get(*k).map(|(_, span)| (*k, *span));
         let missing: Vec<(usize, Span)> = self.missing.iter().filter_map(place).collect();
-        masks.dense(request, modes, &self.dense(), &missing, "the literal", self.bad())
+        masks.dense(request, modes, &self.dense(), &missing, onlooker, ("the literal", self.bad()))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::data::header::{ElementType, Header, Layout, Profile};
 use crate::data::mask::Masks;
 use crate::data::request::Request;
 use crate::data::suggest::clip;
-use crate::data::summary::{Summary, summarise};
+use crate::data::summary::{Summary, summarise, summarise_observed};
 use crate::data::tensor::{Buffer, Dense, Onlooker, Storage, Tensor, Values};
 use crate::model::Mode;
 use crate::text::{Code, Diagnostic, Span};
@@ -432,27 +432,22 @@ struct Waiting {
 }
 
 impl Pending for Waiting {
-    fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
+    fn read(&self, request: &Request, modes: &[Mode], onlooker: Option<&dyn Onlooker>) -> Checked<Loaded> {
         binding::check_modes(request, modes, &self.array.shape, &self.what, self.span)?;
-        let dense = self.array.dense();
-        let summary = look(&dense);
+        let (dense, summary) = look(self.array.dense(), onlooker);
         finish(request, modes, dense, summary, &self.what, self.span)
     }
 
-    fn read_before(&self, request: &Request, modes: &[Mode], onlooker: &dyn Onlooker) -> Checked<Loaded> {
+    fn read_masked(
+        &self,
+        request: &Request,
+        modes: &[Mode],
+        masks: &Masks,
+        onlooker: Option<&dyn Onlooker>,
+    ) -> Checked<Loaded> {
         binding::check_modes(request, modes, &self.array.shape, &self.what, self.span)?;
         let dense = self.array.dense();
-        let (found, summary) = match onlooker.look(&dense) {
-            Some((found, summary)) => (Some(Arc::new(found)), summary),
-            None => (None, look(&dense)),
-        };
-        finish(request, modes, Dense { found, ..dense }, summary, &self.what, self.span)
-    }
-
-    fn read_masked(&self, request: &Request, modes: &[Mode], masks: &Masks) -> Checked<Loaded> {
-        binding::check_modes(request, modes, &self.array.shape, &self.what, self.span)?;
-        let dense = self.array.dense();
-        masks.dense(request, modes, &dense, &[], &self.what, self.span)
+        masks.dense(request, modes, &dense, &[], onlooker, (&self.what, self.span))
     }
 }
 
@@ -480,8 +475,22 @@ pub(crate) fn finish(
     })
 }
 
-/// Looks at every value of an array.
-pub(crate) fn look(dense: &Dense) -> Summary {
+/// Looks at every value of an array that counts, if possible together with somebody else, whose sums stay
+/// with the array.
+pub(crate) fn look(dense: Dense, onlooker: Option<&dyn Onlooker>) -> (Dense, Summary) {
+    if let Some((found, summary)) = onlooker.and_then(|onlooker| onlooker.look(&dense)) {
+        return (Dense { found: Some(Arc::new(found)), ..dense }, summary);
+    }
+    let summary = summary(&dense);
+    (dense, summary)
+}
+
+fn summary(dense: &Dense) -> Summary {
+    if let Values::F64(values) = &dense.values
+        && let Some((values, observed)) = values.through()
+    {
+        return summarise_observed(values, observed);
+    }
     let last_fastest: Vec<usize> = dense
         .shape
         .iter()

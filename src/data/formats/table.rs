@@ -14,7 +14,7 @@ use crate::data::offences::{Group, Offences, line_at};
 use crate::data::request::{Counting, Declared, Request};
 use crate::data::suggest::{clip, closest, count, list};
 use crate::data::summary::{bad_value, cell_name, totals};
-use crate::data::tensor::{Dense, Sparse, Storage, Tensor};
+use crate::data::tensor::{Dense, Onlooker, Sparse, Storage, Tensor};
 use crate::model::mode::number_label;
 use crate::model::table::strides;
 use crate::model::{Levels, Mode};
@@ -560,7 +560,7 @@ fn delimiter(text: &[u8], path: &str) -> u8 {
 }
 
 impl Pending for Table {
-    fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
+    fn read(&self, request: &Request, modes: &[Mode], _: Option<&dyn Onlooker>) -> Checked<Loaded> {
         for (axis, mode) in request.axes.iter().zip(modes) {
             if u32::try_from(mode.size()).is_err() {
                 return Err(vec![too_many_levels(&axis.mode, axis.declared_at.unwrap_or(axis.span))]);

@@ -14,6 +14,7 @@ use crate::data::offences::{Group, Offences};
 use crate::data::request::{Declared, Request};
 use crate::data::suggest::count;
 use crate::data::summary::{bad_value, cell_name};
+use crate::data::tensor::Onlooker;
 use crate::model::{Levels, Mode};
 use crate::text::{Code, Diagnostic, Span};
 
@@ -262,7 +263,7 @@ impl Lines {
 }
 
 impl Pending for Lines {
-    fn read(&self, request: &Request, modes: &[Mode]) -> Checked<Loaded> {
+    fn read(&self, request: &Request, modes: &[Mode], _: Option<&dyn Onlooker>) -> Checked<Loaded> {
         let sizes: Vec<usize> = modes.iter().map(Mode::size).collect();
         for (axis, size) in request.axes.iter().zip(&sizes) {
             if u32::try_from(*size).is_err() {
