@@ -280,7 +280,7 @@ fn reading_twice_gives_the_same_bits() {
             let x = pool.install(|| tensor(&request, &files));
             let values = match &*x.storage {
                 Storage::Dense(dense) => values_of(&dense.values),
-                Storage::Sparse(sparse) => sparse.values.clone(),
+                Storage::Sparse(sparse) => sparse.values.to_vec(),
             };
             let cells: usize = x.modes.iter().map(Mode::size).product();
             (x.total.to_bits(), cells, values.iter().map(|v| v.to_bits()).collect::<Vec<_>>())

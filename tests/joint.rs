@@ -456,11 +456,143 @@ fn a_zero_of_one_tensor_is_filled_by_another() {
     assert_eq!(fitted(&record, "x")[4..], [0.0, 0.0]);
 }
 
+/// The optimality conditions of a fit to data and to what a fit of one table per mode makes of each tensor: sums over
+/// what is observed and over all cells together agree table by table, and tensor by tensor.
+#[test]
+fn a_prior_adds_what_a_simpler_model_makes_of_each_tensor() {
+    let sizes = [3, 4, 3, 2, 3];
+    let class: [&[usize]; 6] = [&[0, 1], &[1, 2], &[0, 2], &[1, 3], &[2], &[4]];
+    for (holes, strength, share) in [(false, "20%", 0.2), (true, "20%", 0.2), (true, "30", f64::NAN)] {
+        let tensors = mixed(&sizes, holes);
+        let text = format!(
+            "{}model one {{ body(1) }}\n\
+             model pairs {{ [a b] [b c] [a c] [b d] [c] [e]; prior {strength} toward one }}\n\
+             fit pairs to {} as m {{ tolerance 1e-13 }}\n\
+             fit one to x as alone_x {{ tolerance 1e-13 }}\nfit one to y as alone_y {{ tolerance 1e-13 }}\n\
+             fit one to z as alone_z {{ tolerance 1e-13 }}\n\
+             show m.of(x).fitted, m.of(y).fitted, m.of(z).fitted, alone_x.fitted, alone_y.fitted, alone_z.fitted\n\
+             show m.certificate.optimality_gap, m.df, m.status, m.divergence\n",
+            declarations(&sizes, &tensors),
+            targets(&tensors)
+        );
+        let (_, record) = healthy(&text);
+        assert!(record.number("m.certificate.optimality_gap") < 1e-12);
+        assert!(record.value("m.df").is_null(), "a prior is worth no number of parameters");
+        let mut wanted: Vec<Vec<f64>> =
+            class.iter().map(|c| vec![0.0; c.iter().map(|m| sizes[*m]).product()]).collect();
+        let mut found = wanted.clone();
+        let mut total = 0.0;
+        for t in &tensors {
+            let (q, simple) = (fitted(&record, t.name), record.numbers(&format!("alone_{}.fitted", t.name)));
+            let seen: f64 = t.values.iter().filter(|x| !x.is_nan()).sum();
+            let mass = if share.is_nan() { 30.0 } else { share * seen };
+            let exposure = mass / simple.iter().sum::<f64>();
+            let shape: Vec<usize> = t.modes.iter().map(|m| sizes[*m]).collect();
+            let (mut all_wanted, mut all_found) = (0.0, 0.0);
+            for k in 0..q.len() {
+                let x = t.values[k];
+                let (data, own) = if x.is_nan() { (0.0, 0.0) } else { (x, 1.0) };
+                let (w, f) = (data + exposure * simple[k], (own + exposure) * q[k]);
+                all_wanted += w;
+                all_found += f;
+                let index = levels(&shape, k);
+                for (c, (wanted, found)) in class.iter().zip(wanted.iter_mut().zip(&mut found)) {
+                    let places: Option<Vec<usize>> =
+                        c.iter().map(|m| t.modes.iter().position(|o| o == m)).collect();
+                    let Some(places) = places else { continue };
+                    let at = c.iter().zip(places).fold(0, |at, (m, p)| at * sizes[*m] + index[p]);
+                    wanted[at] += t.weight * w;
+                    found[at] += t.weight * f;
+                }
+            }
+            close(&[all_found], &[all_wanted], 1e-9);
+            total += t.weight * divergence(&t.values, &q);
+        }
+        for (found, wanted) in found.iter().zip(&wanted) {
+            close(found, wanted, 1e-9);
+        }
+        // what is shown is the distance to the data, without the pseudo-data
+        close(&[record.number("m.divergence")], &[total], 1e-10);
+    }
+}
+
+/// Tensors that share nothing lean by themselves, each to the part of the simpler model it sees.
+#[test]
+fn tensors_that_share_nothing_lean_alone() {
+    let head = "mode a: 3, b: 2, c: 2, d: 3\n\
+        data x[a, b] = [[1, 2], [3, 5], [missing, 1]]\ndata y[c, d] = [[2, 7, 1], [8, 2, missing]]\n";
+    for strength in ["2", "10%", "auto"] {
+        let text = format!(
+            "{head}model simple {{ [a] [b] [c] }}\nmodel of_x {{ [a] [b] }}\nmodel of_y {{ [c] }}\n\
+             model m {{ [a b] [c d]; prior {strength} toward simple }}\n\
+             model mx {{ [a b]; prior {strength} toward of_x }}\nmodel my {{ [c d]; prior {strength} toward of_y }}\n\
+             fit m to x, y weight 3 as m {{ tolerance 1e-12 }}\nfit mx to x as alone_x {{ tolerance 1e-12 }}\n\
+             fit my to y as alone_y {{ tolerance 1e-12 }}\n\
+             show m.of(x).fitted, m.of(y).fitted, alone_x.fitted, alone_y.fitted\n"
+        );
+        let (_, diagnostics, record) = run(&text, &Files::default());
+        assert!(!diagnostics.iter().any(|d| d.is_error()), "{diagnostics:?}");
+        if strength == "auto" {
+            // one share for both, chosen on cells of both
+            assert_eq!(record.codes.iter().filter(|code| **code == "MBA575").count(), 3);
+            continue;
+        }
+        for name in ["x", "y"] {
+            close(&fitted(&record, name), &record.numbers(&format!("alone_{name}.fitted")), 1e-9);
+        }
+    }
+}
+
+/// What `auto` says it chose is what it fitted with, and more tensors choose together.
+#[test]
+fn a_strength_that_is_found_can_be_written_down() {
+    let sizes = [3, 4, 3, 2, 3];
+    let tensors = mixed(&sizes, true);
+    let text = |strength: &str| {
+        format!(
+            "{}model one {{ body(1) }}\n\
+             model pairs {{ [a b] [b c] [a c] [b d] [c] [e]; prior {strength} toward one }}\n\
+             fit pairs to {} as m {{ tolerance 1e-12 }}\nshow m.of(x).fitted, m.kl\n",
+            declarations(&sizes, &tensors),
+            targets(&tensors)
+        )
+    };
+    let (_, _, record) = run(&text("auto"), &Files::default());
+    let (_, rest) = record.text.split_once("leans to `one` by ").expect("a note");
+    let rest = rest.split_whitespace().next().expect("by how much");
+    let (_, written) = healthy(&text(rest));
+    close(&fitted(&record, "x"), &fitted(&written, "x"), 1e-9);
+    close(&[record.number("m.kl")], &[written.number("m.kl")], 1e-9);
+}
+
+/// Joint fits of the same data side by side, with the likelihood-ratio test between them; a saturated one has a divergence
+/// of zero, and nothing below.
+#[test]
+fn joint_fits_are_compared() {
+    let text = "mode a: 3, b: 2, c: 2\ndata x[a, b] = [[1, 2], [3, 5], [4, 1]]\ndata y[a, c] = [[2, 7], [8, 2], [4, 3]]\n\
+        model one { body(1) }\nmodel two { [a b] [a c] }\nfit one to x, y as m\nfit two to x, y as n\n\
+        show compare(m, n).df, compare(m, n).deviance, m.deviance, m.aic, compare(m, n).aic, n.kl, plan(m)\n\
+        show compare(n, m).tests\n";
+    let (_, diagnostics, record) = run(text, &Files::default());
+    assert!(!diagnostics.iter().any(|d| d.is_error()));
+    assert_eq!(record.numbers("compare(m, n).df"), [6.0, 0.0]);
+    let deviance = record.number("m.deviance");
+    close(&record.numbers("compare(m, n).deviance"), &[deviance, 0.0], 1e-12);
+    assert_eq!(record.numbers("compare(m, n).aic")[0], record.number("m.aic"));
+    assert!(!record.number("n.kl").is_sign_negative());
+    let tests = record.value("compare(n, m).tests").to_string();
+    assert!(tests.contains("\"m\"") && tests.contains("\"df\":6"), "{tests}");
+    assert!(record.value("plan(m)").to_string().contains("closed form"));
+    let (_, _, other) =
+        run(&format!("{text}fit one to x as alone\nshow compare(m, alone)\n"), &Files::default());
+    assert!(other.codes.contains(&"MBA105"), "fits of different data");
+}
+
 #[test]
 fn mistakes_have_names() {
     let head = "mode a: 3, b: 2, c: 2\ndata x[a, b] = [[1, 2], [3, 5], [4, 1]]\ndata y[a, c] = [[2, 7], [8, 2], [4, 3]]\n\
         model one { body(1) }\nmodel two { [a b] [a c] [b c] }\nmodel three { [a b c] }\nmodel over_x over a, b { body(1) }\n\
-        model leaning { body(1); prior 5% toward one }\n";
+        model circle { body(1); prior 5% toward circle }\n";
     let codes = |text: &str| -> Vec<&'static str> {
         let (_, diagnostics, _) = run(&format!("{head}{text}\n"), &Files::default());
         diagnostics.iter().filter(|d| d.is_error()).map(|d| d.code.name()).collect()
@@ -474,7 +606,7 @@ fn mistakes_have_names() {
         ("fit one to x, x as m", "MBA377"),
         ("fit two to x, y as m", "MBA375"),
         ("fit over_x to x, y as m", "MBA225"),
-        ("fit leaning to x, y as m", "MBA390"),
+        ("fit circle to x, y as m", "MBA374"),
         ("fit one to x, y by newton as m", "MBA520"),
         ("fit one to x, z as m", "MBA101"),
         ("fit one to x, y as m { hold_out where b == 1 and c == 1 }", "MBA458"),
@@ -485,7 +617,8 @@ fn mistakes_have_names() {
         ("fit one to x, y as m\nshow m.of(z).fitted", "MBA101"),
         ("fit one to x, y as m\nshow m.of(x).marginal(c)", "MBA101"),
         ("fit one to x, y as m\nshow m.of()", "MBA105"),
-        ("fit one to x, y as m\nshow compare(m)", "MBA106"),
+        ("fit one to x, y as m\nshow compare(m.of(x))", "MBA106"),
+        ("fit one to x, y as m\nshow interactions(m)", "MBA106"),
         ("fit one to x, y as m\nshow interactions(m.of(x))", "MBA106"),
         ("fit one to x, y as m\nsave m to \"m.npz\"", "MBA409"),
     ] {

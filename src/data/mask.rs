@@ -399,7 +399,7 @@ impl Masks {
         };
         super::summary::totals(request, total, "what is observed", at)?;
         let coordinates = sparse.coordinates.iter().map(|c| c.of_cells(&kept)).collect();
-        let storage = Arc::new(Storage::Sparse(Sparse { shape, coordinates, values }));
+        let storage = Arc::new(Storage::Sparse(Sparse { shape, coordinates, values: Buffer::new(values) }));
         loaded.tensor = Tensor { storage, total, counts, mask: Some(Arc::new(mask)), ..loaded.tensor };
         Ok(loaded)
     }
@@ -711,7 +711,7 @@ pub fn hide(tensor: &Tensor, factors: Vec<Factor>, span: Span) -> Checked<Tensor
             values.iter().for_each(|x| sum.add(*x));
             let coordinates = sparse.coordinates.iter().map(|c| c.of_cells(&kept)).collect();
             let shape = sparse.shape.clone();
-            (Storage::Sparse(Sparse { shape, coordinates, values }), sum.value())
+            (Storage::Sparse(Sparse { shape, coordinates, values: Buffer::new(values) }), sum.value())
         }
     };
     if total <= 0.0 {

@@ -53,6 +53,12 @@ impl<T: Copy + Default> Buffer<T> {
     }
 }
 
+impl<T: Copy + Default + PartialEq> PartialEq for Buffer<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
 impl<T: Copy + Default> Deref for Buffer<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
@@ -235,14 +241,14 @@ pub struct Sparse {
     /// For each mode the index of every cell, as many as `values`.
     pub coordinates: Vec<Indices>,
     /// The value of each cell.
-    pub values: Vec<f64>,
+    pub values: Buffer<f64>,
 }
 
 impl Sparse {
     /// From one column of indices per mode, each as long as `values` and below the size of its mode.
     pub fn new(shape: Vec<usize>, columns: Vec<Vec<u32>>, values: Vec<f64>) -> Self {
         let coordinates = shape.iter().zip(columns).map(|(n, own)| Indices::new(*n, own)).collect();
-        Self { shape, coordinates, values }
+        Self { shape, coordinates, values: Buffer::new(values) }
     }
 
     /// Bytes one cell takes: an index along each mode, and its value.

@@ -71,6 +71,15 @@ impl Regular {
         self.smooth.is_empty() && self.ties.is_empty() && self.prior.is_none()
     }
 
+    /// What is said of tables over some modes only, with those by other positions. Of a prior nothing is said.
+    #[must_use]
+    pub fn within(&self, of: &Scope, to: &[usize]) -> Regular {
+        let all = |modes: &[usize]| modes.iter().all(|m| of.contains(*m));
+        let smooth = self.smooth.iter().filter(|s| s.scope.is_subset(of)).cloned();
+        let ties = self.ties.iter().filter(|t| all(&t.left) && all(&t.right)).cloned();
+        Regular { smooth: smooth.collect(), ties: ties.collect(), prior: None }.renamed(to)
+    }
+
     /// With modes by other positions.
     #[must_use]
     pub fn renamed(&self, to: &[usize]) -> Regular {

@@ -98,6 +98,13 @@ fn renamed(block: &Block, to: &[usize]) -> Block {
     Block { scope: table.scope, shape: table.shape, place }
 }
 
+/// The model as a tensor with these modes sees it when it is fitted alone: with what is said of its tables.
+pub fn alone(model: &EnergyModel, modes: &[usize]) -> EnergyModel {
+    let of: Scope = modes.iter().copied().collect();
+    let regular = model.regular.within(&of, &places(modes, model.modes.len()));
+    EnergyModel { regular, ..part(model, modes) }
+}
+
 /// The model as a tensor with these modes sees it.
 pub fn part(model: &EnergyModel, modes: &[usize]) -> EnergyModel {
     let of: Scope = modes.iter().copied().collect();
@@ -276,7 +283,8 @@ pub fn schedule(
         } else {
             operations += share.cells * width(share);
             moved += share.cells * (4.0 * width(share) + 16.0);
-            live += share.cells * (4.0 * width(share) + 72.0);
+            let pseudo = if model.regular.prior.is_some() { 8.0 } else { 0.0 };
+            live += share.cells * (4.0 * width(share) + 72.0 + pseudo);
         }
     }
     let resident: f64 = members.iter().map(|m| m.profile.resident_bytes()).sum();
@@ -292,6 +300,7 @@ pub fn schedule(
             })
             .flatten(),
         smooth: model.regular.smooth.iter().map(|s| (s.scope.clone(), s.along)).collect(),
+        prior: model.regular.prior.as_ref().map(|p| p.label.clone()),
     };
     let step = |instruction, operations, bytes| Step {
         instruction,

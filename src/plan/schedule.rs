@@ -366,6 +366,8 @@ pub struct Together {
     pub dimension: Option<BigUint>,
     /// What is smooth, and along which mode.
     pub smooth: Vec<(Scope, usize)>,
+    /// The model that pseudo-data come from, fitted to each tensor by itself.
+    pub prior: Option<String>,
 }
 
 /// A tensor of a joint fit.

@@ -416,7 +416,7 @@ fn take_tensor(reader: &mut Reader, json: &Json) -> Result<Tensor, String> {
             let column =
                 |(d, n): (usize, &usize)| Indices::new(*n, cells.iter().skip(d).step_by(width).copied());
             let coordinates = sizes.iter().enumerate().map(column).collect();
-            Storage::Sparse(Sparse { shape: sizes, coordinates, values })
+            Storage::Sparse(Sparse { shape: sizes, coordinates, values: Buffer::new(values) })
         }
     };
     let mask = cells::take_mask(reader, &json["mask"], &modes)?;

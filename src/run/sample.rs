@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::distribution::{Distribution, conditional};
 use super::sum::Compensated;
-use crate::data::{Indices, Sparse};
+use crate::data::{Buffer, Indices, Sparse};
 use crate::model::Scope;
 use crate::model::table::strides;
 
@@ -88,7 +88,7 @@ pub(super) fn counted(
     let all = all.merged();
     let column = |(d, n): (usize, &usize)| Indices::new(*n, all.cells.iter().skip(d).step_by(width).copied());
     let coordinates = shape.iter().enumerate().map(column).collect();
-    Sparse { shape, coordinates, values: all.counts }
+    Sparse { shape, coordinates, values: Buffer::new(all.counts) }
 }
 
 /// Cells in rows of `width` levels, with how often each occurs.

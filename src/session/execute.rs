@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::bind::{Bound, Origin, Sampling};
 use super::checkpoint::{Begin, Checkpoint};
-use super::lean;
 use super::snapshot::Store;
 use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
 use crate::data::{self, Storage, Tensor};
@@ -339,10 +338,7 @@ impl Session {
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
             let execute = |observer: &mut dyn Observer| match (state, &planned.prior) {
                 (_, Some(prior)) => {
-                    let (memory, seed) = (self.options.memory, self.options.seed);
-                    let stop = &self.options.stop;
-                    let work = lean::Work { control: &planned.control, memory, seed, stop };
-                    let leaned = prior.fit(&planned.model, &tensor, &work, observer)?;
+                    let leaned = prior.fit(&planned.model, &tensor, &self.work(planned), observer)?;
                     notes = leaned.notes;
                     Ok(leaned.fit)
                 }

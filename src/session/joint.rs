@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::checkpoint::Checkpoint;
 use super::hold_out::{self, HoldOut};
+use super::lean::{self, Lean, Leaning};
 use super::{Bound, Event, Host, Origin, Outcome, PlannedFit, Session, Sink, execute};
 use crate::data::Tensor;
 use crate::model::declarations::ModelEntry;
@@ -17,7 +18,8 @@ use crate::report::kept::{self, Other};
 use crate::report::results::{FitResult, HeldOut, JointResult};
 use crate::report::saved;
 use crate::run::joint::{self, Part, Solution};
-use crate::run::{Control, Status, Stoppable};
+use crate::run::masked::regular::Pseudo;
+use crate::run::{Control, Observer, Status, Stoppable};
 use crate::text::ast::{Expr, Fit, FitOption, OptionValue};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
@@ -48,6 +50,19 @@ pub struct PlannedMember {
     model: Arc<EnergyModel>,
     /// Cells that are kept from the fit.
     hold_out: Option<Arc<HoldOut>>,
+    /// What its tables lean to.
+    prior: Option<Arc<Lean>>,
+}
+
+impl PlannedJoint {
+    /// What the tensors lean to, if to anything.
+    fn leaning(&self, tensors: &[Arc<Tensor>]) -> Vec<Leaning<'_>> {
+        let all = self.members.iter().zip(tensors);
+        let leaning = all.filter_map(|(m, tensor)| {
+            Some(Leaning { prior: m.prior.as_deref()?, tensor: Arc::clone(tensor), weight: m.weight })
+        });
+        leaning.collect()
+    }
 }
 
 /// The weight that is written after a tensor: a positive number.
@@ -151,10 +166,18 @@ impl Session {
                     model: Arc::new(plan::part(&model, &places)),
                     modes: places,
                     hold_out: None,
+                    prior: None,
                 }
             })
             .collect();
         let mut members = members;
+        match self.lean(&model, &modes) {
+            Ok(Some(prior)) => {
+                members.iter_mut().for_each(|m| m.prior = Some(Arc::new(prior.seen_by(&m.modes))));
+            }
+            Ok(None) => {}
+            Err(list) => return diagnostics.extend(list),
+        }
         if let Some(option) = fit.options.iter().rev().find(|o| o.name.name == "hold_out") {
             match self.hidden_in_each(option, &targets, &modes) {
                 Ok(hidden) => members.iter_mut().zip(hidden).for_each(|(m, h)| m.hold_out = h.map(Arc::new)),
@@ -232,9 +255,6 @@ impl Session {
         let learned = model.interactions.iter().find(|i| matches!(i.potential, Potential::Learned { .. }));
         if let Some(learned) = learned {
             diagnostics.push(crate::model::unsupported("a learned coefficient in a joint fit", learned.span));
-        }
-        if let Some(prior) = &model.regular.prior {
-            diagnostics.push(crate::model::unsupported("a `prior` in a joint fit", prior.span));
         }
         if !model.latent.is_empty() {
             diagnostics.push(crate::model::unsupported("latent modes in a joint fit", fit.model.span));
@@ -324,8 +344,9 @@ impl Session {
             return;
         }
         match self.joint(planned, own, tensors, host, sink, checkpoint) {
-            Ok(result) => {
+            Ok((result, notes)) => {
                 sink.event(Event::Joint(&result, result.seconds), &self.sources);
+                notes.into_iter().for_each(|note| self.tell(note, sink, outcome));
                 for diagnostic in after(&result, checkpoint.as_ref().map(Checkpoint::path)) {
                     self.tell(diagnostic, sink, outcome);
                 }
@@ -350,21 +371,21 @@ impl Session {
         host: &dyn Host,
         sink: &mut dyn Sink,
         checkpoint: &mut Option<Checkpoint>,
-    ) -> Result<JointResult, Vec<Diagnostic>> {
+    ) -> Result<(JointResult, Vec<Diagnostic>), Vec<Diagnostic>> {
         let Some(schedule) = &planned.schedule else { return Err(Vec::new()) };
         let started = host.seconds();
         let (tensors, held) = self.hide(own, tensors, host)?;
-        let parts: Vec<Part> = own
-            .members
-            .iter()
-            .zip(&tensors)
-            .map(|(m, tensor)| Part {
+        let parts = |tensors: &[Arc<Tensor>], pseudo: Vec<Pseudo>| -> Vec<Part> {
+            let mut pseudo = pseudo.into_iter().map(Arc::new);
+            let part = |(m, tensor): (&PlannedMember, &Arc<Tensor>)| Part {
                 tensor: Arc::clone(tensor),
                 model: Arc::clone(&m.model),
                 modes: m.modes.clone(),
                 weight: m.weight,
-            })
-            .collect();
+                pseudo: pseudo.next(),
+            };
+            own.members.iter().zip(tensors).map(part).collect()
+        };
         let key = match checkpoint {
             Some(_) => Some(digest(planned, own, &tensors).map_err(|reason| {
                 vec![Diagnostic::new(Code::MBA533, "this fit cannot be kept").note(reason)]
@@ -382,17 +403,20 @@ impl Session {
             }
         }
         let seconds = solution.as_ref().map(|(_, seconds)| *seconds);
+        let fit = |parts: &[Part], observer: &mut dyn Observer, solution| {
+            let what = (schedule, &own.layout);
+            joint::execute(what, &planned.model, parts, &planned.control, observer, solution)
+        };
+        let (pseudo, notes) = lean::together(
+            &planned.model,
+            &own.leaning(&tensors),
+            &self.work(planned),
+            &mut |rest, pseudo, observer| fit(&parts(rest, pseudo), observer, None),
+        )?;
         let joint = {
             let inner = sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
-            joint::execute(
-                (schedule, &own.layout),
-                &planned.model,
-                &parts,
-                &planned.control,
-                &mut observer,
-                solution.map(|(found, _)| found),
-            )?
+            fit(&parts(&tensors, pseudo), &mut observer, solution.map(|(found, _)| found))?
         };
         let seconds = seconds.unwrap_or_else(|| host.seconds() - started);
         let done = !matches!(joint.status, Status::Stopped | Status::Interrupted);
@@ -412,7 +436,7 @@ impl Session {
             seconds,
             span: planned.span,
         });
-        Ok(JointResult {
+        let result = JointResult {
             name: planned.name.clone(),
             data: planned.tensor.clone(),
             parts: results.collect(),
@@ -421,7 +445,8 @@ impl Session {
             seconds,
             span: planned.span,
             joint: Arc::new(joint),
-        })
+        };
+        Ok((result, notes))
     }
 
     /// Hides what is held out of each tensor. A tensor so small that nothing of it is held out stays whole.
@@ -461,8 +486,11 @@ fn digest(planned: &PlannedFit, own: &PlannedJoint, tensors: &[Arc<Tensor>]) -> 
     let Control { tolerance, max_sweeps: _, acceleration } = planned.control;
     let weights: Vec<_> = own.members.iter().map(|m| exact(m.weight)).collect();
     let data: Vec<String> = tensors.iter().map(|t| saved::digest_of_tensor(t)).collect();
+    let priors: Vec<String> =
+        own.members.iter().filter_map(|m| Some(m.prior.as_ref()?.digest())).collect::<Result<_, _>>()?;
     let what = json!({
         "model": saved::digest_of_model(&planned.model)?,
+        "priors": priors,
         "data": data,
         "weights": weights,
         "tolerance": exact(tolerance),

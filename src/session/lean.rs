@@ -5,15 +5,16 @@ use std::sync::Arc;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::Session;
+use super::{PlannedFit, Session};
 use crate::data::Tensor;
 use crate::data::mask::{self, Factor, Mask};
 use crate::model::declarations::ModelEntry;
 use crate::model::family::Family;
 use crate::model::{EnergyModel, Mode, Scope, Strength, elaborate};
-use crate::plan;
+use crate::plan::{self, joint};
 use crate::report::saved;
 use crate::run::control::{Control, Observer};
+use crate::run::joint::Joint;
 use crate::run::masked::Knowledge;
 use crate::run::masked::regular::{self, Pseudo};
 use crate::run::{self, Fit, Silent, Status, Stop, Stoppable};
@@ -65,6 +66,12 @@ const SHARES: [f64; 9] = [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0];
 const INNER: f64 = 0.1;
 
 impl Session {
+    /// How the fits on the way to a fit are made.
+    pub(super) fn work<'a>(&'a self, planned: &'a PlannedFit) -> Work<'a> {
+        let (memory, seed) = (self.options.memory, self.options.seed);
+        Work { control: &planned.control, memory, seed, stop: &self.options.stop }
+    }
+
     /// The model that the prior of `model` leans to, over these modes.
     pub(super) fn lean(
         &self,
@@ -138,6 +145,12 @@ impl Lean {
         Ok(format!("{own} {:?} {more}", self.strength))
     }
 
+    /// The same for a tensor with these modes, by position, which has a part of the model.
+    pub fn seen_by(&self, modes: &[usize]) -> Lean {
+        let prior = self.prior.as_ref().map(|prior| Box::new(prior.seen_by(modes)));
+        Lean { model: joint::alone(&self.model, modes), prior, ..self.clone() }
+    }
+
     /// Fits `model` with its prior; the models it leans to are fitted first.
     ///
     /// # Errors
@@ -150,18 +163,32 @@ impl Lean {
         observer: &mut dyn Observer,
     ) -> Result<Leaned, Vec<Diagnostic>> {
         let mut notes = Vec::new();
-        let share = match self.strength {
-            Strength::Share(share) => share,
-            Strength::Mass(mass) => mass / tensor.total,
-            Strength::Auto => {
-                let share = self.choose(model, tensor, work)?;
+        let share = match self.share(tensor) {
+            Some(share) => share,
+            None => {
+                let inner = Inner::of(tensor, 0, self.span, work)?;
+                let values = self.values(&inner.rest, work)?;
+                let share = best_share(work, |share| {
+                    let pseudo = Pseudo::worth(share, &inner.rest, values.clone());
+                    let fit = finish(model, &inner.rest, &pseudo, work, &mut work.observer())?;
+                    Ok(inner.loss(&fit))
+                })?;
                 notes.push(self.chosen(model, share));
                 share
             }
         };
-        let values = self.values(tensor, work)?;
-        let fit = finish(model, tensor, &values, share, work, observer)?;
+        let pseudo = Pseudo::worth(share, tensor, self.values(tensor, work)?);
+        let fit = finish(model, tensor, &pseudo, work, observer)?;
         Ok(Leaned { fit, notes })
+    }
+
+    /// The share of a tensor's observed total that its pseudo-data are worth; none where it has to be found.
+    fn share(&self, tensor: &Tensor) -> Option<f64> {
+        match self.strength {
+            Strength::Share(share) => Some(share),
+            Strength::Mass(mass) => Some(mass / tensor.total),
+            Strength::Auto => None,
+        }
     }
 
     /// The note on what `auto` has chosen.
@@ -218,14 +245,76 @@ impl Lean {
         }
         Ok(values)
     }
+}
 
-    /// The share whose fit to nine tenths of the observed cells predicts the others best.
-    fn choose(&self, model: &EnergyModel, tensor: &Tensor, work: &Work) -> Result<f64, Vec<Diagnostic>> {
+/// A tensor in a joint fit, what multiplies its divergence, and what it leans to.
+pub struct Leaning<'a> {
+    /// The prior as it sees it.
+    pub prior: &'a Lean,
+    /// The data.
+    pub tensor: Arc<Tensor>,
+    /// What multiplies its divergence.
+    pub weight: f64,
+}
+
+/// A joint fit to tensors and their pseudo-data.
+pub type Trial<'a> =
+    dyn FnMut(&[Arc<Tensor>], Vec<Pseudo>, &mut dyn Observer) -> Result<Joint, Vec<Diagnostic>> + 'a;
+
+/// What a simpler model makes of each of several tensors, and what is worth saying of that. Where it has to be
+/// found how much it counts, `fit` is asked for joint fits to fewer cells with such pseudo-data.
+///
+/// # Errors
+/// As for any fit, of each of these models.
+pub fn together(
+    model: &EnergyModel,
+    all: &[Leaning],
+    work: &Work,
+    fit: &mut Trial<'_>,
+) -> Result<(Vec<Pseudo>, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let shares: Option<Vec<f64>> = all.iter().map(|own| own.prior.share(&own.tensor)).collect();
+    let (shares, note) = match shares {
+        Some(shares) => (shares, None),
+        None => {
+            let inner = |(t, own): (usize, &Leaning)| Inner::of(&own.tensor, t, own.prior.span, work);
+            let inner: Vec<Inner> = all.iter().enumerate().map(inner).collect::<Result<_, _>>()?;
+            let rest: Vec<Arc<Tensor>> = inner.iter().map(|i| Arc::clone(&i.rest)).collect();
+            let values = |(own, rest): (&Leaning, &Arc<Tensor>)| own.prior.values(rest, work);
+            let values: Vec<Vec<f64>> = all.iter().zip(&rest).map(values).collect::<Result<_, _>>()?;
+            let share = best_share(work, |share| {
+                let worth = |(v, rest): (&Vec<f64>, &Arc<Tensor>)| Pseudo::worth(share, rest, v.clone());
+                let pseudo = values.iter().zip(&rest).map(worth).collect();
+                let joint = fit(&rest, pseudo, &mut work.observer())?;
+                let each = all.iter().zip(&inner).zip(&joint.parts);
+                Ok(each.map(|((own, inner), fit)| own.weight * inner.loss(fit)).sum())
+            })?;
+            (vec![share; all.len()], all.first().map(|own| own.prior.chosen(model, share)))
+        }
+    };
+    let worth = |(own, share): (&Leaning, f64)| -> Result<Pseudo, Vec<Diagnostic>> {
+        Ok(Pseudo::worth(share, &own.tensor, own.prior.values(&own.tensor, work)?))
+    };
+    let pseudo = all.iter().zip(shares).map(worth).collect::<Result<_, _>>()?;
+    Ok((pseudo, note.into_iter().collect()))
+}
+
+/// A tenth of the observed cells, drawn from a seed, and the others.
+struct Inner {
+    rest: Arc<Tensor>,
+    sizes: Vec<usize>,
+    /// The cells that are held out, and their values.
+    held: Vec<(usize, f64)>,
+}
+
+impl Inner {
+    /// For the tensor at this place in a fit; each has a stream of its own.
+    fn of(tensor: &Tensor, place: usize, span: Span, work: &Work) -> Result<Inner, Vec<Diagnostic>> {
         let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
         let all = Scope::all(sizes.len());
         let none = Mask { factors: Vec::new() };
         let seen = tensor.mask.as_deref().unwrap_or(&none).over(&all, &sizes).unwrap_or_else(|| Arc::new([]));
         let mut stream = Xoshiro256PlusPlus::seed_from_u64(work.seed ^ 0x7072_696f_7200);
+        (0..place).for_each(|_| stream.jump());
         let kept: Vec<bool> = seen
             .iter()
             .map(|s| {
@@ -233,45 +322,54 @@ impl Lean {
                 !s || u >= INNER
             })
             .collect();
-        let places: Vec<usize> = (0..kept.len()).filter(|k| seen[*k] && !kept[*k]).collect();
-        let factor = Factor::new(all, sizes.clone(), kept, self.span);
-        let rest = mask::hide(tensor, vec![factor], self.span)?;
-        let values = self.values(&rest, work)?;
-        let truth = {
-            let mut out = vec![0.0; sizes.iter().product()];
-            crate::report::results::for_each_cell(tensor, |cell, x| {
-                out[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
-            });
-            out
-        };
-        let mut best = (f64::INFINITY, SHARES[0]);
-        for share in SHARES {
-            // what comes of it is interrupted in its turn
-            if work.stop.asked() {
-                break;
-            }
-            let fit = finish(model, &rest, &values, share, work, &mut work.observer())?;
-            let mut loss = crate::numeric::sum::Compensated::default();
-            let mut cell = vec![0; sizes.len()];
-            for k in &places {
-                let mut left = *k;
-                for (level, n) in cell.iter_mut().zip(&sizes).rev() {
-                    *level = left % n;
-                    left /= n;
-                }
-                // a cell that only a prior could determine counts against none of the shares
-                if fit.domain.as_ref().is_some_and(|d| d.of(&cell) == Knowledge::Undetermined) {
-                    continue;
-                }
-                let (x, m) = (truth[*k], fit.distribution.log_probability(&cell).exp() * fit.mass);
-                loss.add(if x > 0.0 { x * (x / m).ln() - x + m } else { m });
-            }
-            if loss.value() < best.0 {
-                best = (loss.value(), share);
-            }
-        }
-        Ok(best.1)
+        let mut values = vec![0.0; sizes.iter().product()];
+        crate::report::results::for_each_cell(tensor, |cell, x| {
+            values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
+        });
+        let held = (0..kept.len()).filter(|k| seen[*k] && !kept[*k]).map(|k| (k, values[k])).collect();
+        let factor = Factor::new(all, sizes.clone(), kept, span);
+        let rest = Arc::new(mask::hide(tensor, vec![factor], span)?);
+        Ok(Inner { rest, sizes, held })
     }
+
+    /// The generalised divergence of the cells that are held out from what a fit to the others predicts.
+    fn loss(&self, fit: &Fit) -> f64 {
+        let mut loss = crate::numeric::sum::Compensated::default();
+        let mut cell = vec![0; self.sizes.len()];
+        for (k, x) in &self.held {
+            let mut left = *k;
+            for (level, n) in cell.iter_mut().zip(&self.sizes).rev() {
+                *level = left % n;
+                left /= n;
+            }
+            // a cell that only a prior could determine counts against none of the shares
+            if fit.domain.as_ref().is_some_and(|d| d.of(&cell) == Knowledge::Undetermined) {
+                continue;
+            }
+            let m = fit.distribution.log_probability(&cell).exp() * fit.mass;
+            loss.add(if *x > 0.0 { x * (x / m).ln() - x + m } else { m });
+        }
+        loss.value()
+    }
+}
+
+/// The share whose fit predicts best.
+fn best_share(
+    work: &Work,
+    mut loss: impl FnMut(f64) -> Result<f64, Vec<Diagnostic>>,
+) -> Result<f64, Vec<Diagnostic>> {
+    let mut best = (f64::INFINITY, SHARES[0]);
+    for share in SHARES {
+        // what comes of it is interrupted in its turn
+        if work.stop.asked() {
+            break;
+        }
+        let loss = loss(share)?;
+        if loss < best.0 {
+            best = (loss, share);
+        }
+    }
+    Ok(best.1)
 }
 
 fn compile(
@@ -283,18 +381,14 @@ fn compile(
     plan::compile(model, &plan::Profile::of(tensor), &options).map(Arc::new)
 }
 
-/// Fits a model to data and to pseudo-data that are worth a share of the observed total.
+/// Fits a model to data and to pseudo-data.
 fn finish(
     model: &EnergyModel,
     tensor: &Tensor,
-    values: &[f64],
-    share: f64,
+    pseudo: &Pseudo,
     work: &Work,
     observer: &mut dyn Observer,
 ) -> Result<Fit, Vec<Diagnostic>> {
     let schedule = compile(model, tensor, work)?;
-    let mass: crate::numeric::sum::Compensated = values.iter().copied().filter(|x| x.is_finite()).collect();
-    let exposure = share * tensor.total / mass.value();
-    let pseudo = Pseudo { values: values.to_vec(), exposure };
-    regular::execute(&schedule, model, tensor, Some(&pseudo), work.control, observer)
+    regular::execute(&schedule, model, tensor, Some(pseudo), work.control, observer)
 }

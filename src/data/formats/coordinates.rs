@@ -12,7 +12,7 @@ use crate::data::header::{Amount, Binding, Header, Profile};
 use crate::data::request::{Declared, Request};
 use crate::data::suggest::{count, others};
 use crate::data::summary::{bad_value, cell_name, summarise};
-use crate::data::tensor::{Element, Onlooker, Sparse, Storage, Tensor};
+use crate::data::tensor::{Buffer, Element, Onlooker, Sparse, Storage, Tensor, Values};
 use crate::model::{Levels, Mode};
 use crate::text::{Code, Diagnostic, Span};
 use crate::with_values;
@@ -220,8 +220,12 @@ impl Pending for Pair {
                 return Err(vec![too_many_levels(&axis.mode, axis.declared_at.unwrap_or(axis.span))]);
             }
         }
-        let values: Vec<f64> =
-            with_values!(&self.values.values(), values => values.iter().map(|x| x.to_f64()).collect());
+        let values = match self.values.values() {
+            Values::F64(values) => values,
+            others => {
+                with_values!(&others, x => Buffer::new(x.iter().map(|x| x.to_f64()).collect::<Vec<f64>>()))
+            }
+        };
         let values = match self.at_once(request, modes, values) {
             Ok(tensor) => return Ok(Loaded { tensor, dropped_rows: 0, notes: Vec::new() }),
             Err(values) => values,
@@ -265,7 +269,7 @@ impl Pending for Pair {
 impl Pair {
     /// The tensor, when every row is in order as it stands: in range, positive, and a cell of its own.
     /// Otherwise the values, so that rows are looked at one by one.
-    fn at_once(&self, request: &Request, modes: &[Mode], values: Vec<f64>) -> Result<Tensor, Vec<f64>> {
+    fn at_once(&self, request: &Request, modes: &[Mode], values: Buffer<f64>) -> Result<Tensor, Buffer<f64>> {
         use crate::data::header::Layout;
         let summary = summarise(&values, &|place| place);
         let Some((total, counts)) = summary.allowed().filter(|(t, _)| t.is_finite()) else {

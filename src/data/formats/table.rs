@@ -14,7 +14,7 @@ use crate::data::offences::{Group, Offences, line_at};
 use crate::data::request::{Counting, Declared, Request};
 use crate::data::suggest::{clip, closest, count, list};
 use crate::data::summary::{bad_value, cell_name, totals};
-use crate::data::tensor::{Dense, Onlooker, Sparse, Storage, Tensor};
+use crate::data::tensor::{Buffer, Dense, Onlooker, Sparse, Storage, Tensor};
 use crate::model::mode::number_label;
 use crate::model::table::strides;
 use crate::model::{Levels, Mode};
@@ -697,7 +697,11 @@ pub(crate) fn assemble(
             }
             Storage::Dense(Dense::row_major(shape, values))
         }
-        None => Storage::Sparse(Sparse { shape, coordinates: merged.coordinates, values: merged.values }),
+        None => Storage::Sparse(Sparse {
+            shape,
+            coordinates: merged.coordinates,
+            values: Buffer::new(merged.values),
+        }),
     };
     Ok(Tensor {
         name: request.name.clone(),

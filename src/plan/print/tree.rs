@@ -181,6 +181,9 @@ impl Schedule {
             let along = draft.names.get(*along).map_or("", String::as_str);
             writeln!(out, "│  smooth {} along {along}", draft.bracket(scope))?;
         }
+        if let Some(prior) = &work.prior {
+            writeln!(out, "│  pseudo-data from {prior}, which is fitted to each tensor first")?;
+        }
         writeln!(
             out,
             "│  per pass: {} operations, {} moved",

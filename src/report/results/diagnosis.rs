@@ -1,7 +1,7 @@
 //! How a fit went: its status, its certificate, its cost.
 
-use super::FitResult;
 use super::statistics::{df, parameters};
+use super::{FitResult, Fitted};
 use crate::model::EnergyModel;
 use crate::plan::Schedule;
 use crate::report::value::{Rows, Value};
@@ -9,13 +9,16 @@ use crate::run::{Certificate, Counters, ZeroMarginals};
 use crate::text::{Code, Diagnostic, Span};
 
 /// The schedule that was run, as a tree.
-pub fn plan(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic> {
-    let [result] = fits else {
+pub fn plan(fits: &[Fitted], span: Span) -> Result<Value, Diagnostic> {
+    let [whole] = fits else {
         return Err(Diagnostic::new(Code::MBA105, "`plan` takes one fit")
             .at(span, "here")
             .help("write `plan(f)`"));
     };
-    Ok(Value::Text(result.fit.schedule.tree()))
+    Ok(Value::Text(match whole {
+        Fitted::One(fit) => fit.fit.schedule.tree(),
+        Fitted::Joint(joint) => joint.joint.schedule.tree(),
+    }))
 }
 
 /// Sweeps made.

@@ -1,6 +1,6 @@
 //! The strength of each interaction: what the fit loses without it.
 
-use super::FitResult;
+use super::Fitted;
 use super::statistics::tail;
 use crate::model::{EnergyModel, Interaction, Potential, Scope};
 use crate::plan::{self, hypergraph};
@@ -11,8 +11,8 @@ use crate::text::{Code, Diagnostic, Span};
 /// For each interaction that no other implies: the KL lost when it is removed and its subsets are kept.
 ///
 /// Each row is a fit of its own, in closed form where the smaller model has one.
-pub fn interactions(fits: &[FitResult], span: Span) -> Result<Value, Diagnostic> {
-    let [result] = fits else {
+pub fn interactions(fits: &[Fitted], span: Span) -> Result<Value, Diagnostic> {
+    let [Fitted::One(result)] = fits else {
         return Err(Diagnostic::new(Code::MBA105, "`interactions` takes one fit")
             .at(span, "here")
             .help("write `interactions(f)`"));

@@ -43,15 +43,18 @@ impl JointResult {
         self.joint.divergence / self.joint.total
     }
 
-    /// Null, with the reason, unless the data are counts and all weights are one.
-    fn counts(&self, value: impl FnOnce() -> Value) -> Value {
+    /// Why the divergence is no likelihood of counts, unless the data are counts and all weights are one.
+    pub(super) fn no_counts(&self) -> Option<String> {
         if !self.parts.iter().all(|p| p.tensor.counts) {
-            return Value::Null("the data are not counts".into());
+            return Some("the data are not counts".into());
         }
-        if self.weights.iter().any(|w| *w != 1.0) {
-            return Value::Null("the tensors have weights: the divergence is no likelihood of counts".into());
-        }
-        value()
+        let weighted = self.weights.iter().any(|w| *w != 1.0);
+        weighted.then(|| "the tensors have weights: the divergence is no likelihood of counts".into())
+    }
+
+    /// Null, with the reason, where the divergence is no likelihood.
+    fn counts(&self, value: impl FnOnce() -> Value) -> Value {
+        self.no_counts().map_or_else(value, Value::Null)
     }
 
     fn parameters(&self) -> Result<BigUint, String> {
@@ -59,7 +62,8 @@ impl JointResult {
         self.joint.rank.clone().map(|rank| if rank > levels { rank - levels } else { BigUint::zero() })
     }
 
-    fn df(&self) -> Result<BigUint, String> {
+    /// Degrees of freedom, or why they are not known.
+    pub(super) fn df(&self) -> Result<BigUint, String> {
         let rank = self.joint.rank.clone()?;
         let cells = self.joint.observed.clone();
         Ok(if cells > rank { cells - rank } else { BigUint::zero() })
@@ -182,6 +186,12 @@ pub const JOINT_FIELDS: &[JointField] = &[
     },
 ];
 
+/// A result without arguments, by its name.
+pub(super) fn field(result: &JointResult, name: &str) -> Value {
+    let found = JOINT_FIELDS.iter().find(|f| f.name == name);
+    found.map_or_else(|| Value::Null(format!("there is no `{name}`")), |f| (f.read)(result))
+}
+
 /// How one tensor of a joint fit is asked for.
 pub const OF: (&str, &str, &str) =
     ("of", "f.of(Y)", "the fit of one tensor, with the results of any fit: `f.of(Y).fitted`");
@@ -216,14 +226,13 @@ pub fn part_summary(result: &FitResult) -> Value {
 pub fn joint_summary(result: &JointResult) -> Value {
     const SHOWN: &[&str] =
         &["status", "iterations", "kl", "divergence", "df", "parameters", "p_value", "certificate"];
-    let counts = result.parts.iter().all(|p| p.tensor.counts) && result.weights.iter().all(|w| *w == 1.0);
+    let counts = result.no_counts().is_none();
     let shown = SHOWN.iter().filter(|n| counts || **n != "p_value");
-    let fields = shown.filter_map(|n| JOINT_FIELDS.iter().find(|f| f.name == *n));
     let mut parts = vec![
         ("model".to_string(), Value::Text(result.joint.model.name.clone())),
         ("data".to_string(), Value::Text(result.data.clone())),
     ];
-    parts.extend(fields.map(|f| (f.name.to_string(), (f.read)(result))));
+    parts.extend(shown.map(|name| (name.to_string(), field(result, name))));
     Value::Record(parts)
 }
 
@@ -320,5 +329,5 @@ pub fn not_of_the_whole(name: &str, fit: &str, tensors: &[String], span: Span) -
 pub fn not_of_joint_fits(function: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::MBA106, format!("`{function}` takes fits of one tensor"))
         .at(span, "a joint fit, or a part of one")
-        .help("its tables are shared by several tensors; see `.tensors`, `.kl` and `.df` of the joint fit")
+        .help("its tables are shared by several tensors; see `.tensors`, `.kl` and `.df` of the joint fit, or compare whole ones")
 }

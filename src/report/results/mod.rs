@@ -97,6 +97,36 @@ pub struct Method {
     pub call: fn(&FitResult, &Given<'_>) -> Result<Value, Diagnostic>,
 }
 
+/// A fit as functions of fits take it.
+#[derive(Debug, Clone)]
+pub enum Fitted {
+    /// To one tensor, or what a joint fit makes of one.
+    One(Box<FitResult>),
+    /// To several tensors.
+    Joint(Box<JointResult>),
+}
+
+/// What a function takes besides fits of one tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joined {
+    /// Nothing.
+    Nothing,
+    /// Joint fits as a whole.
+    Wholes,
+    /// Joint fits, and what they make of one tensor.
+    Parts,
+}
+
+impl Joined {
+    /// Whether the function takes a fit of this kind.
+    pub fn takes(self, fit: &Fitted) -> bool {
+        match fit {
+            Fitted::One(fit) => fit.joint.is_none() || self == Joined::Parts,
+            Fitted::Joint(_) => self != Joined::Nothing,
+        }
+    }
+}
+
 /// A function of whole fits.
 pub struct Function {
     /// Its name.
@@ -105,8 +135,10 @@ pub struct Function {
     pub usage: &'static str,
     /// What it is.
     pub about: &'static str,
+    /// Which fits to several tensors it takes.
+    pub joined: Joined,
     /// Computes it from the fits that are its arguments.
-    pub call: fn(&[FitResult], Span) -> Result<Value, Diagnostic>,
+    pub call: fn(&[Fitted], Span) -> Result<Value, Diagnostic>,
 }
 
 /// Every result without arguments.
@@ -271,18 +303,21 @@ pub const FUNCTIONS: &[Function] = &[
         name: "compare",
         usage: "compare(f, g)",
         about: "fits side by side, with likelihood-ratio tests between nested ones",
+        joined: Joined::Wholes,
         call: compare::compare,
     },
     Function {
         name: "plan",
         usage: "plan(f)",
         about: "the schedule of a fit, as `mba plan` prints it",
+        joined: Joined::Parts,
         call: diagnosis::plan,
     },
     Function {
         name: "interactions",
         usage: "interactions(f)",
         about: "strength of each interaction: the KL lost without it",
+        joined: Joined::Nothing,
         call: interactions::interactions,
     },
 ];

@@ -8,6 +8,7 @@ use crate::plan::joint::{Layout, dimension, loose, part};
 use crate::run::masked::Knowledge;
 use crate::run::masked::identify::Span;
 use crate::run::masked::rows::Rows;
+use crate::run::masked::truth::Truth;
 
 /// Settles which missing cells are determined, and the dimension of the model on the observed ones.
 pub(super) fn settle(
@@ -17,6 +18,12 @@ pub(super) fn settle(
     masked: bool,
 ) -> Result<BigUint, String> {
     let regular = &problem.model.regular;
+    if problem.parts.iter().any(|p| p.pseudo.is_some()) {
+        if masked && !covered(rows, domains) {
+            unsettled(looser(problem, domains), domains);
+        }
+        return Err("a fit with a prior has no number of parameters".into());
+    }
     if !regular.smooth.is_empty() {
         if masked {
             unsettled(looser(problem, domains), domains);
@@ -37,6 +44,16 @@ pub(super) fn settle(
     rank
 }
 
+/// Whether every possible cell has data or pseudo-data of its own; then all of them are determined.
+fn covered(rows: &Joined, domains: &mut [Domain]) -> bool {
+    let possible = |d: &Domain| d.possible.to_vec().iter().filter(|p| **p).count();
+    let all = domains.iter().zip(&rows.groups).all(|(d, rows)| rows.len() == possible(d));
+    if all {
+        domains.iter_mut().for_each(|d| d.determined = Truth::always(d.observed.len()));
+    }
+    all
+}
+
 /// Notes why it is not known which cells are determined.
 fn unsettled(found: Result<(), String>, domains: &mut [Domain]) {
     if let Err(reason) = found {
@@ -44,7 +61,7 @@ fn unsettled(found: Result<(), String>, domains: &mut [Domain]) {
     }
 }
 
-/// The same where tables are smooth.
+/// The same where tables are smooth, or lean on others.
 fn looser(problem: &Problem, domains: &mut [Domain]) -> Result<(), String> {
     let model = loose(problem.model);
     let modes: Vec<Vec<usize>> = problem.parts.iter().map(|p| p.modes.clone()).collect();

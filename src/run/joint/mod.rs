@@ -2,7 +2,8 @@
 //!
 //! Tensor t has the model ln Q_t = κ_t + Σ λ_c over the tables c whose modes it has, and what is minimised is
 //! Σ_t w_t Σ_Ω x ln(x / Q_t) − x + Q_t over the observed cells of each. That is convex. Since every tensor has a
-//! level κ_t of its own, a weight w is the same as data multiplied by w, and every total is matched.
+//! level κ_t of its own, a weight w is the same as data multiplied by w, and every total is matched. Pseudo-data of
+//! a prior are added to those of each tensor, over all of its cells.
 //! Non-negative multiple matrix factorisation is the case of rank one (Ghalamkari and Sugiyama 2022, arXiv
 //! 2110.12595).
 
@@ -18,7 +19,7 @@ use self::design::Joined;
 use super::control::{Control, Observer};
 use super::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
 use super::masked::newton::{Design, Penalty, minimise_from};
-use super::masked::regular::{Measured, distribution, measure, values, zeros};
+use super::masked::regular::{Measured, Pseudo, distribution, measure, values, zeros};
 use super::masked::rows::{Rows, base};
 use super::masked::{Domain, Knowledge, contradiction};
 use super::sum::Compensated;
@@ -41,6 +42,16 @@ pub struct Part {
     pub modes: Vec<usize>,
     /// What multiplies its divergence.
     pub weight: f64,
+    /// What a simpler model says of its cells, on its own scale.
+    pub pseudo: Option<Arc<Pseudo>>,
+}
+
+impl Part {
+    /// What the pseudo-data count for at a cell, and their value there.
+    fn lean(&self, k: usize) -> Option<(f64, f64)> {
+        let pseudo = self.pseudo.as_ref()?;
+        pseudo.values.get(k).filter(|x| x.is_finite()).map(|x| (pseudo.exposure, *x))
+    }
 }
 
 /// What a joint fit returns.
@@ -193,7 +204,8 @@ pub fn execute(
         let own = &layout.own[t];
         let fitted = rows.groups[t].spread(&joint.solution.parameters);
         let of = |k: usize, l: f64| (problem.data[t][k], l.exp() * problem.possible[t][k]);
-        let pairs = rows.groups[t].cells.iter().zip(fitted).map(|(k, l)| of(*k, l));
+        let seen = rows.groups[t].cells.iter().zip(fitted).filter(|(k, _)| problem.observed[t][**k]);
+        let pairs = seen.map(|(k, l)| of(*k, l));
         let Measured { kl, data_entropy, .. } =
             measure(pairs.map(|(x, q)| (x / part.weight, q / part.weight)));
         divergence.add(part.weight * kl * part.tensor.total);
@@ -238,12 +250,17 @@ impl<'a> Problem<'a> {
         Ok(own)
     }
 
-    /// A row for every observed cell, or for every possible one.
+    /// A row for every cell that is observed or has pseudo-data, or for every possible one.
     fn rows(&self, layout: &Layout, every: bool) -> Joined {
         let group = |t: usize| {
-            let seen = self.possible[t].iter().zip(&self.observed[t]);
-            let weight: Vec<f64> = seen.map(|(p, o)| if *o || every { *p } else { 0.0 }).collect();
-            Rows::new(&self.parts[t].model, &layout.own[t], &self.data[t], &weight)
+            let part = &self.parts[t];
+            let cells = || self.possible[t].iter().zip(&self.observed[t]).enumerate();
+            let lean = |k: usize| part.lean(k).map_or(0.0, |(exposure, _)| exposure);
+            let seen = |o: bool| f64::from(u8::from(o || every));
+            let weight: Vec<f64> = cells().map(|(k, (p, o))| p * (seen(*o) + lean(k))).collect();
+            let pseudo = |k: usize| part.lean(k).map_or(0.0, |(exposure, x)| part.weight * exposure * x);
+            let target: Vec<f64> = self.data[t].iter().enumerate().map(|(k, x)| x + pseudo(k)).collect();
+            Rows::new(&part.model, &layout.own[t], &target, &weight)
         };
         Joined { groups: (0..self.parts.len()).map(group).collect() }
     }
@@ -296,7 +313,7 @@ fn solve(
         parameters[level] = (target[level] / weight).ln();
     }
     let (mut sweeps, mut interrupted) = (0, false);
-    if model.regular.is_empty() {
+    if model.regular.smooth.is_empty() && model.regular.ties.is_empty() {
         let swept = design::sweep(tables, rows, (parameters, &target, &scale), control, observer);
         (parameters, sweeps, interrupted) = (swept.parameters, swept.sweeps, swept.interrupted);
     }

@@ -14,7 +14,7 @@ use crate::plan::cost::Unit;
 use crate::plan::{Options, Schedule};
 use crate::run::control::{Control, Observer};
 use crate::run::distribution::Distribution;
-use crate::run::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
+use crate::run::fit::{self, Certificate, Counters, Fit, Status, ZeroMarginals};
 use crate::text::{Code, Diagnostic, Span};
 
 /// Pseudo-data: what a simpler model says of every cell, and how much that counts.
@@ -24,6 +24,14 @@ pub struct Pseudo {
     pub values: Vec<f64>,
     /// How many observations one of them is worth.
     pub exposure: f64,
+}
+
+impl Pseudo {
+    /// Values that are worth a share of the observed total together.
+    pub fn worth(share: f64, tensor: &Tensor, values: Vec<f64>) -> Self {
+        let mass: Compensated = values.iter().copied().filter(|x| x.is_finite()).collect();
+        Self { exposure: share * tensor.total / mass.value(), values }
+    }
 }
 
 /// Fits a model with statements of [`crate::model::Regular`]: minimises the generalised KL over the observed cells, plus
@@ -190,7 +198,9 @@ pub(in crate::run) fn measure(pairs: impl Iterator<Item = (f64, f64)>) -> Measur
         }
     }
     let total = total.value();
-    Measured { kl: divergence.value() / total, data_entropy: entropy.value() / total + total.ln(), total }
+    // the terms add up to no less than zero, and to about one in size
+    let kl = fit::divergence(divergence.value() / total, 1.0, total);
+    Measured { kl, data_entropy: entropy.value() / total + total.ln(), total }
 }
 
 /// What the observed cells and the statements of the model determine together.

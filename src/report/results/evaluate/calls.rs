@@ -11,7 +11,7 @@ use crate::report::results::balanced::{MEAN, mean, no_such_result, shared};
 use crate::report::results::coefficients::out_of_reach;
 use crate::report::results::ensemble::{QUESTIONS, TRANSFORMS};
 use crate::report::results::joint::{OF, not_of_joint_fits, not_of_the_whole, which};
-use crate::report::results::{FIELDS, FUNCTIONS, METHODS, ensemble, estimates};
+use crate::report::results::{FIELDS, FUNCTIONS, Fitted, METHODS, ensemble, estimates};
 use crate::report::value::{Array, Value};
 use crate::run::Ensemble;
 use crate::text::ast::{Argument, Call, Expr, ExprKind, Ident};
@@ -108,25 +108,25 @@ pub(super) fn call(
             if let Some(function) = FUNCTIONS.iter().find(|f| f.name == *name) {
                 let mut fits = Vec::new();
                 for argument in arguments {
-                    match object(&argument.value, environment)? {
-                        Object::Joint(joint) if name == "plan" => {
-                            return Ok(Object::Value(Value::Text(joint.joint.schedule.tree())));
-                        }
-                        Object::Joint(_) => return Err(not_of_joint_fits(name, argument.value.span)),
-                        Object::Fit(fit) if fit.joint.is_some() && name != "plan" => {
-                            return Err(not_of_joint_fits(name, argument.value.span));
-                        }
-                        Object::Fit(fit) => fits.push(*fit),
+                    let whole = match object(&argument.value, environment)? {
+                        Object::Joint(joint) => Fitted::Joint(joint),
+                        Object::Fit(fit) => Fitted::One(fit),
                         _ => return Err(not_a_fit(name, function.usage, argument.value.span)),
+                    };
+                    if !function.joined.takes(&whole) {
+                        return Err(not_of_joint_fits(name, argument.value.span));
                     }
-                }
-                if let Some(fit) = fits.iter().find(|f| out_of_reach(f, name).is_some()) {
-                    return Err(Diagnostic::new(
-                        Code::MBA105,
-                        format!("`{}` was fitted by pseudo-likelihood", fit.name),
-                    )
-                    .at(span, "its divergence and its distribution are not computed")
-                    .help("name fits whose sums are exact"));
+                    if let Fitted::One(fit) = &whole
+                        && out_of_reach(fit, name).is_some()
+                    {
+                        return Err(Diagnostic::new(
+                            Code::MBA105,
+                            format!("`{}` was fitted by pseudo-likelihood", fit.name),
+                        )
+                        .at(span, "its divergence and its distribution are not computed")
+                        .help("name fits whose sums are exact"));
+                    }
+                    fits.push(whole);
                 }
                 return (function.call)(&fits, span).map(Object::Value);
             }

@@ -11,7 +11,7 @@ use crate::report::results::arguments::{Given, find_level};
 use crate::report::results::balanced::{BALANCE_FIELDS, no_such_result, shared};
 use crate::report::results::ensemble::{OBSERVABLES, QUESTIONS, TRANSFORMS};
 use crate::report::results::joint::{JOINT_FIELDS, OF, not_of_joint_fits, not_of_the_whole, which};
-use crate::report::results::{FIELDS, FUNCTIONS, METHODS, estimates};
+use crate::report::results::{FIELDS, FUNCTIONS, Function, Joined, METHODS, estimates};
 use crate::text::ast::{Argument, Expr, ExprKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
@@ -376,9 +376,10 @@ pub(super) fn check_call(
                 check(&argument.value, environment, diagnostics);
                 let whole =
                     matches!(&argument.value.kind, ExprKind::Name(n) if environment.tensors_of(n).is_some());
-                if (whole || part_of(&argument.value, environment).is_some())
-                    && function.is_some_and(|f| f.name != "plan")
-                {
+                let part = part_of(&argument.value, environment).is_some();
+                let refused =
+                    |f: &Function| whole && f.joined == Joined::Nothing || part && f.joined != Joined::Parts;
+                if function.is_some_and(refused) {
                     diagnostics.push(not_of_joint_fits(name, argument.value.span));
                     continue;
                 }
