@@ -696,3 +696,60 @@ fn a_joint_fit_that_is_done_is_kept() {
     room.file("j.mba", text.replace("weight 2", "weight 3"));
     room.mba(&["run", "j.mba", "--resume", "j.npz"]).ends_with(3).says(&["MBA531", "`m`"]);
 }
+
+/// A joint fit that stopped goes on from where it was, and counts on.
+#[test]
+fn a_joint_fit_that_stopped_goes_on() {
+    let room = Room::new();
+    let values = |n: usize, by: usize| -> Vec<String> {
+        (0..n).map(|k| format!("{}", 1 + (k * by + k * k / 3) % 17)).collect()
+    };
+    let rows = |n: usize, m: usize, by: usize| -> String {
+        let cells = values(n * m, by);
+        let rows: Vec<String> = cells.chunks(m).map(|row| format!("[{}]", row.join(", "))).collect();
+        format!("[{}]", rows.join(", ")).replacen("[[1", "[[missing", 1)
+    };
+    let text = |most: &str| {
+        format!(
+            "mode a: 6, b: 5, c: 4\ndata x[a, b] = {}\ndata y[b, c] = {}\ndata z[a, b, c] = {}\n\
+             model two {{ [a b] [b c] [a c] }}\nfit two to x, y, z as m {{ {most} tolerance 1e-12 }}\n\
+             show m.kl, m.iterations, m.status, m.of(z).fitted\n",
+            rows(6, 5, 7),
+            rows(5, 4, 5),
+            format_args!("[{}]", (0..6).map(|k| rows(5, 4, k + 3)).collect::<Vec<_>>().join(", "))
+        )
+    };
+    let shown = |ran: &[Json], name: &str| ran.iter().find(|o| o["show"] == name).unwrap()["value"].clone();
+    room.file("j.mba", text(""));
+    let straight = room.mba(&["run", "j.mba", "--format", "jsonl"]).ends_with(0).objects();
+    room.file("j.mba", text("max_sweeps 2,"));
+    let first =
+        room.mba(&["run", "j.mba", "--format", "jsonl", "--checkpoint", "j.npz"]).ends_with(1).objects();
+    assert_eq!(shown(&first, "m.status"), "stopped");
+    room.file("j.mba", text(""));
+    room.mba(&["run", "j.mba", "--resume", "j.npz", "--checkpoint", "k.npz"])
+        .ends_with(0)
+        .says(&["`m` goes on after 2 sweeps"]);
+    let again = room.mba(&["run", "j.mba", "--format", "jsonl", "--resume", "j.npz"]).ends_with(0).objects();
+    assert_eq!(shown(&again, "m.status"), "converged");
+    assert!(shown(&again, "m.iterations").as_u64() > Some(2));
+    let number = |value: &Json| value.as_f64().unwrap();
+    let (kl, same) = (shown(&straight, "m.kl"), shown(&again, "m.kl"));
+    assert!((number(&kl) - number(&same)).abs() <= 1e-12);
+    let fitted = |ran: &[Json]| -> Vec<f64> {
+        let mut found = Vec::new();
+        let mut rest = vec![shown(ran, "m.of(z).fitted")];
+        while let Some(next) = rest.pop() {
+            match next.as_array() {
+                Some(parts) => rest.extend(parts.iter().rev().cloned()),
+                // what no tensor determines is null
+                None => found.extend(next.as_f64()),
+            }
+        }
+        found
+    };
+    let (one, two) = (fitted(&straight), fitted(&again));
+    assert!(
+        one.len() > 100 && one.len() == two.len() && one.iter().zip(&two).all(|(a, b)| (a - b).abs() <= 1e-8)
+    );
+}

@@ -398,11 +398,11 @@ impl Session {
             if let Some((Other::Joint(found), seconds)) = known
                 && found.parameters.len() == own.layout.tables.parameters
             {
-                sink.event(Event::Resumed(&planned.name, found.iterations, true), &self.sources);
+                sink.event(Event::Resumed(&planned.name, found.iterations, found.done()), &self.sources);
                 solution = Some(((*found).clone(), seconds));
             }
         }
-        let seconds = solution.as_ref().map(|(_, seconds)| *seconds);
+        let before = solution.as_ref().map(|(found, seconds)| (found.done(), *seconds));
         let fit = |parts: &[Part], observer: &mut dyn Observer, solution| {
             let what = (schedule, &own.layout);
             joint::execute(what, &planned.model, parts, &planned.control, observer, solution)
@@ -418,9 +418,12 @@ impl Session {
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
             fit(&parts(&tensors, pseudo), &mut observer, solution.map(|(found, _)| found))?
         };
-        let seconds = seconds.unwrap_or_else(|| host.seconds() - started);
-        let done = !matches!(joint.status, Status::Stopped | Status::Interrupted);
-        if let (Some(checkpoint), Some(key), true) = (checkpoint, key, done) {
+        let seconds = match before {
+            Some((true, seconds)) => seconds,
+            Some((false, seconds)) => seconds + host.seconds() - started,
+            None => host.seconds() - started,
+        };
+        if let (Some(checkpoint), Some(key)) = (checkpoint, key) {
             let kept = Other::Joint(Arc::new(joint.solution.clone()));
             checkpoint.other_done(&planned.name, key, kept, seconds);
         }

@@ -102,11 +102,12 @@ pub struct Swept {
 /// Proportional fitting over all tensors: for one table after another, λ ← λ + ln(Σ_t w_t X_t / Σ_t w_t Q_t) over the
 /// tensors that see it. Each step is the exact minimum over its table (Darroch and Ratcliff 1972), so that the
 /// objective never grows. It ends when the gap is within the tolerance, or when sweeps are slow. O(rows × tables)
-/// a sweep.
+/// a sweep. An earlier run may have made some `before`.
 pub fn sweep(
     tables: &Tables,
     rows: &Joined,
-    (mut parameters, target, scale): (Vec<f64>, &[f64], &[f64]),
+    (mut parameters, before): (Vec<f64>, usize),
+    (target, scale): (&[f64], &[f64]),
     control: &Control,
     observer: &mut dyn Observer,
 ) -> Swept {
@@ -116,8 +117,9 @@ pub fn sweep(
         q.push(all[start..start + group.len()].to_vec());
     }
     let (mut gap, mut sweeps, mut interrupted) = (f64::INFINITY, 0, false);
-    while gap > control.tolerance && sweeps < control.max_sweeps.min(SWEEPS) && !interrupted {
-        let before = gap;
+    let most = control.max_sweeps.saturating_sub(before).min(SWEEPS);
+    while gap > control.tolerance && sweeps < most && !interrupted {
+        let last = gap;
         gap = 0.0;
         // levels first: the totals are right from then on
         let (levels, others): (Vec<&Block>, Vec<&Block>) =
@@ -157,9 +159,9 @@ pub fn sweep(
             }
         }
         sweeps += 1;
-        let told = Sweep::alone(sweeps, gap, control);
+        let told = Sweep::alone(before + sweeps, gap, control);
         interrupted = observer.sweep(&told) == Flow::Interrupt;
-        if sweeps >= FIRST && gap > SLOW * before {
+        if sweeps >= FIRST && gap > SLOW * last {
             break;
         }
     }

@@ -102,6 +102,13 @@ pub struct Solution {
     pub passes: usize,
 }
 
+impl Solution {
+    /// Whether it is that of the fit, rather than where one stopped.
+    pub fn done(&self) -> bool {
+        !self.stopped && !self.interrupted
+    }
+}
+
 /// Everything a solution is read against.
 struct Problem<'a> {
     model: &'a EnergyModel,
@@ -116,7 +123,8 @@ struct Problem<'a> {
     observed: Vec<Vec<bool>>,
 }
 
-/// Fits a model to several tensors. `solution` is what an earlier run of the same fit ended with.
+/// Fits a model to several tensors. `known` is what an earlier run of the same fit ended with: what was done is taken
+/// as it is, and what was not goes on.
 ///
 /// # Errors
 /// As [`crate::run::execute`], of each tensor.
@@ -126,7 +134,7 @@ pub fn execute(
     parts: &[Part],
     control: &Control,
     observer: &mut dyn Observer,
-    solution: Option<Solution>,
+    known: Option<Solution>,
 ) -> Result<Joint, Vec<Diagnostic>> {
     for part in parts {
         contradiction(&part.model, &part.tensor)?;
@@ -150,11 +158,10 @@ pub fn execute(
     for group in &mut rows.groups {
         group.retain(|row| row.iter().all(|p| !gone[*p as usize]));
     }
-    let solution = match solution {
-        Some(solution) => solution,
-        None => solve(model, tables, &rows, &penalties, control, observer),
+    let mut solution = match known {
+        Some(known) if known.done() => known,
+        begun => solve((model, tables), &rows, &penalties, begun, control, observer),
     };
-    let mut solution = solution;
     for (p, gone) in solution.parameters.iter_mut().zip(&gone) {
         if *gone {
             *p = f64::NEG_INFINITY;
@@ -290,11 +297,12 @@ fn gone(tables: &Tables, rows: &Joined, penalties: &[Penalty]) -> Vec<bool> {
     (0..tables.parameters).map(|p| mass[p] <= 0.0 && present[p] > 0.0 && !held[p]).collect()
 }
 
+/// From tables of one, or from where an earlier run ended.
 fn solve(
-    model: &EnergyModel,
-    tables: &Tables,
+    (model, tables): (&EnergyModel, &Tables),
     rows: &Joined,
     penalties: &[Penalty],
+    begun: Option<Solution>,
     control: &Control,
     observer: &mut dyn Observer,
 ) -> Solution {
@@ -304,21 +312,30 @@ fn solve(
         let most = block.place.iter().map(|p| target[*p as usize]).fold(f64::MIN_POSITIVE, f64::max);
         block.place.iter().for_each(|p| scale[*p as usize] = most);
     }
-    // tables of one, and levels that match the totals
-    let mut parameters = vec![0.0; tables.parameters];
-    let weight: Vec<f64> = rows.groups.iter().map(|g| g.weight.iter().sum()).collect();
-    let levels = tables.blocks.iter().filter(|b| b.scope.is_empty()).flat_map(|b| &b.place);
-    for (level, weight) in levels.zip(weight) {
-        let level = *level as usize;
-        parameters[level] = (target[level] / weight).ln();
-    }
+    let (before, spent) = begun.as_ref().map_or((0, 0), |b| (b.iterations, b.passes));
+    let mut parameters = match begun {
+        // parameters that are gone take part in nothing
+        Some(begun) => begun.parameters.into_iter().map(|p| if p.is_finite() { p } else { 0.0 }).collect(),
+        None => {
+            // tables of one, and levels that match the totals
+            let mut parameters = vec![0.0; tables.parameters];
+            let weight: Vec<f64> = rows.groups.iter().map(|g| g.weight.iter().sum()).collect();
+            let levels = tables.blocks.iter().filter(|b| b.scope.is_empty()).flat_map(|b| &b.place);
+            for (level, weight) in levels.zip(weight) {
+                let level = *level as usize;
+                parameters[level] = (target[level] / weight).ln();
+            }
+            parameters
+        }
+    };
     let (mut sweeps, mut interrupted) = (0, false);
     if model.regular.smooth.is_empty() && model.regular.ties.is_empty() {
-        let swept = design::sweep(tables, rows, (parameters, &target, &scale), control, observer);
+        let swept = design::sweep(tables, rows, (parameters, before), (&target, &scale), control, observer);
         (parameters, sweeps, interrupted) = (swept.parameters, swept.sweeps, swept.interrupted);
     }
-    let rest = Control { max_sweeps: if interrupted { sweeps } else { control.max_sweeps }, ..*control };
-    let found = minimise_from((tables, rows, penalties), (parameters, &scale, sweeps), &rest, observer);
+    let made = before + sweeps;
+    let rest = Control { max_sweeps: if interrupted { made } else { control.max_sweeps }, ..*control };
+    let found = minimise_from((tables, rows, penalties), (parameters, &scale, made), &rest, observer);
     Solution {
         parameters: found.parameters,
         gap: found.gap,
@@ -326,7 +343,7 @@ fn solve(
         iterations: found.steps,
         stopped: found.stopped && !interrupted,
         interrupted: interrupted && found.stopped || found.interrupted,
-        passes: found.passes + 2 * sweeps,
+        passes: spent + found.passes + 2 * sweeps,
     }
 }
 
