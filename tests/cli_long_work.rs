@@ -695,6 +695,13 @@ fn a_joint_fit_that_is_done_is_kept() {
     room.mba(&["run", "j.mba", "--resume", "j.npz"]).ends_with(0).says(&["`m` was done before"]);
     room.file("j.mba", text.replace("weight 2", "weight 3"));
     room.mba(&["run", "j.mba", "--resume", "j.npz"]).ends_with(3).says(&["MBA531", "`m`"]);
+    // what a prior hides to find its strength is drawn from the seed
+    room.file("p.mba", text.replace("{ body(1) }", "{ [a b] [a c]; prior auto toward body(1) }"));
+    room.mba(&["run", "p.mba", "--seed", "1", "--checkpoint", "p.npz"]).ends_with(0);
+    room.mba(&["run", "p.mba", "--seed", "1", "--resume", "p.npz"])
+        .ends_with(0)
+        .says(&["`m` was done before"]);
+    room.mba(&["run", "p.mba", "--seed", "2", "--resume", "p.npz"]).ends_with(3).says(&["MBA531"]);
 }
 
 /// A joint fit that stopped goes on from where it was, and counts on.

@@ -387,7 +387,7 @@ impl Session {
             own.members.iter().zip(tensors).map(part).collect()
         };
         let key = match checkpoint {
-            Some(_) => Some(digest(planned, own, &tensors).map_err(|reason| {
+            Some(_) => Some(digest(planned, own, &tensors, self.options.seed).map_err(|reason| {
                 vec![Diagnostic::new(Code::MBA533, "this fit cannot be kept").note(reason)]
             })?),
             None => None,
@@ -484,16 +484,24 @@ impl Session {
 }
 
 /// A digest of all that a joint fit is computed from.
-fn digest(planned: &PlannedFit, own: &PlannedJoint, tensors: &[Arc<Tensor>]) -> Result<String, String> {
+fn digest(
+    planned: &PlannedFit,
+    own: &PlannedJoint,
+    tensors: &[Arc<Tensor>],
+    seed: u64,
+) -> Result<String, String> {
     // more sweeps are no reason to begin again
     let Control { tolerance, max_sweeps: _, acceleration } = planned.control;
     let weights: Vec<_> = own.members.iter().map(|m| exact(m.weight)).collect();
     let data: Vec<String> = tensors.iter().map(|t| saved::digest_of_tensor(t)).collect();
     let priors: Vec<String> =
         own.members.iter().filter_map(|m| Some(m.prior.as_ref()?.digest())).collect::<Result<_, _>>()?;
+    // cells that `auto` holds out are drawn from it; what the fit holds out is part of the data
+    let seed = (!priors.is_empty()).then_some(seed);
     let what = json!({
         "model": saved::digest_of_model(&planned.model)?,
         "priors": priors,
+        "seed": seed,
         "data": data,
         "weights": weights,
         "tolerance": exact(tolerance),
