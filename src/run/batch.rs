@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::kernel::combine_one;
+use super::kernel::{combine_one, plus, put, times};
 use super::multiply::{multiply, pack, scale_packed, stride};
 use super::projection::Projection;
 use super::vector::vectorised;
@@ -138,7 +138,7 @@ impl Batch {
                         self.level(level, factors, directions, [left, right], cells, part);
                         add(&mut part.sums[0], &own, k == 0);
                         if directions.is_some() {
-                            times(&mut own_changes, &own);
+                            weighted(&mut own_changes, &own);
                             add(&mut part.sums[1], &own_changes, k == 0);
                         }
                         part.cells = [own, own_changes];
@@ -179,9 +179,9 @@ impl Batch {
             }
         }
         for (f, way) in &self.last {
-            combine_one(way, onto, factors[*f], |l, s| l * s);
+            combine_one(way, onto, factors[*f], times);
             if let Some(directions) = directions {
-                combine_one(way, changes, directions[*f], |l, s| l + s);
+                combine_one(way, changes, directions[*f], plus);
             }
         }
     }
@@ -199,26 +199,26 @@ impl Batch {
         let Part { diagonal: [own, change], right: [scaled, scaled_change], .. } = part;
         own.fill(1.0);
         for (f, step, way) in &self.diagonal {
-            combine_one(way, own, &factors[*f][level * step..], |l, s| l * s);
+            combine_one(way, own, &factors[*f][level * step..], times);
         }
         scale_packed(&right[0], own, None, scaled);
         multiply(&left[0], scaled, cells, self.columns, self.over, false);
         if let Some(directions) = directions {
             change.fill(0.0);
             for (f, step, way) in &self.diagonal {
-                combine_one(way, change, &directions[*f][level * step..], |l, s| l + s);
+                combine_one(way, change, &directions[*f][level * step..], plus);
             }
-            times(change, own);
+            weighted(change, own);
             scale_packed(&right[1], own, Some((&right[0], change)), scaled_change);
             multiply(&left[1], scaled, changes, self.columns, self.over, false);
             multiply(&left[0], scaled_change, changes, self.columns, self.over, true);
             over(changes, cells);
             for (f, step, way) in &self.after {
-                combine_one(way, changes, &directions[*f][level * step..], |l, s| l + s);
+                combine_one(way, changes, &directions[*f][level * step..], plus);
             }
         }
         for (f, step, way) in &self.after {
-            combine_one(way, cells, &factors[*f][level * step..], |l, s| l * s);
+            combine_one(way, cells, &factors[*f][level * step..], times);
         }
     }
 
@@ -260,18 +260,18 @@ fn fill(matrix: &mut [f64], own: &[(usize, Projection)], factors: &[&[f64]], dir
         [] => matrix.fill(none),
         [(f, way), others @ ..] => {
             let source = directions.unwrap_or(factors);
-            combine_one(way, matrix, source[*f], |_, s| s);
+            combine_one(way, matrix, source[*f], put);
             for (f, way) in others {
                 match directions {
-                    None => combine_one(way, matrix, factors[*f], |l, s| l * s),
-                    Some(directions) => combine_one(way, matrix, directions[*f], |l, s| l + s),
+                    None => combine_one(way, matrix, factors[*f], times),
+                    Some(directions) => combine_one(way, matrix, directions[*f], plus),
                 }
             }
         }
     }
     if directions.is_some() {
         // relative changes add up, and the matrix they are relative to is multiplied in
-        own.iter().for_each(|(f, way)| combine_one(way, matrix, factors[*f], |l, s| l * s));
+        own.iter().for_each(|(f, way)| combine_one(way, matrix, factors[*f], times));
     }
 }
 
@@ -288,7 +288,7 @@ vectorised! {
 
 vectorised! {
     /// `changes ← changes · cells`.
-    times(changes: &'a mut [f64], cells: &'a [f64]) -> () {
+    weighted(changes: &'a mut [f64], cells: &'a [f64]) -> () {
         changes.iter_mut().zip(cells).for_each(|(c, o)| *c *= o);
     }
 }

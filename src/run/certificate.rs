@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::factored::Tangent;
-use super::kernel::{combine, marginalise};
+use super::kernel::{combine, marginalise, minus, plus, put};
 use super::machine::Machine;
 use super::projection::Projection;
 use super::sum::dot;
@@ -356,9 +356,9 @@ impl<'a> Fisher<'a> {
                 node.generators.iter().map(|(start, cells, way)| (way, &v[*start..start + cells]));
             match generators.next() {
                 None => table.fill(0.0),
-                Some((way, own)) => combine(way, table, own, |_, b| b),
+                Some((way, own)) => combine(way, table, own, put),
             }
-            generators.for_each(|(way, own)| combine(way, table, own, |a, b| a + b));
+            generators.for_each(|(way, own)| combine(way, table, own, plus));
         }
         tables
     }
@@ -373,7 +373,7 @@ impl<'a> Fisher<'a> {
             let Some((p, separator, down, up)) = &node.parent else { continue };
             let message = self.expected(machine, node, &energy[i], *separator, down, &mut weighted);
             machine.count(node.belief, 3.0, 40.0);
-            combine(up, &mut energy[*p], &message, |a, b| a + b);
+            combine(up, &mut energy[*p], &message, plus);
             sent[i] = message;
         }
         let mut out = vec![0.0; v.len()];
@@ -385,7 +385,7 @@ impl<'a> Fisher<'a> {
                 let mut message = self.expected(machine, above, &energy[*p], *separator, up, &mut weighted);
                 machine.count(above.belief, 3.0, 32.0);
                 message.iter_mut().zip(&sent[i]).for_each(|(m, s)| *m -= s);
-                combine(down, &mut energy[i], &message, |a, b| a + b);
+                combine(down, &mut energy[i], &message, plus);
             } else {
                 mean = dot(&machine.tables[node.belief.0], &energy[i]);
                 means += mean;
@@ -440,7 +440,7 @@ impl<'a> Fisher<'a> {
                     let mut message = vec![0.0; machine.tables[separator.0].len()];
                     let negated: Vec<f64> = energy[i].iter().map(|e| -e).collect();
                     super::kernel::maximise(down, &negated, &mut message);
-                    combine(up, &mut energy[*p], &message, |a, b| a - b);
+                    combine(up, &mut energy[*p], &message, minus);
                 }
                 None => total += energy[i].iter().fold(f64::INFINITY, |m, e| m.min(*e)),
             }

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::batch::{self, Batch};
-use super::kernel::{Combine, combine_one};
+use super::kernel::{Combine, combine_one, plus, put, times};
 use super::multiply::{multiply, pack, stride};
 use super::projection::Projection;
 use crate::model::Scope;
@@ -156,7 +156,7 @@ impl Plan {
             self.left(slice, turned, room, false);
             multiply(&room[0], right, onto, self.columns, self.over, false);
             for (f, at, way) in &slice.inside {
-                combine_one(way, onto, &factors[*f][*at..], |l, s| l * s);
+                combine_one(way, onto, &factors[*f][*at..], times);
             }
         };
         if !self.large {
@@ -201,8 +201,8 @@ impl Plan {
             multiply(left, right_changes, changes, self.columns, self.over, true);
             changes.iter_mut().zip(onto.iter()).for_each(|(c, o)| *c = if *o > 0.0 { *c / o } else { 0.0 });
             for (f, at, way) in &slice.inside {
-                combine_one(way, onto, &factors[*f][*at..], |l, s| l * s);
-                combine_one(way, changes, &directions[*f][*at..], |l, s| l + s);
+                combine_one(way, onto, &factors[*f][*at..], times);
+                combine_one(way, changes, &directions[*f][*at..], plus);
             }
         };
         let (mut rest, mut rest_changes) = (onto, changes);
@@ -234,17 +234,17 @@ impl Plan {
         pack(matrix, self.over, right);
         for (turn, [own, changes]) in self.left.iter().zip(turned) {
             own.resize(turn.cells, 0.0);
-            combine_one(&turn.way, own, factors[turn.factor], |_, s| s);
+            combine_one(&turn.way, own, factors[turn.factor], put);
             if let Some(directions) = directions {
                 changes.resize(turn.cells, 0.0);
-                combine_one(&turn.way, changes, directions[turn.factor], |_, s| s);
+                combine_one(&turn.way, changes, directions[turn.factor], put);
             }
         }
         if let Some(directions) = directions {
             // relative changes add up, and the matrix they are relative to is multiplied in
             fill(matrix, self.right.iter().map(|(f, way)| (way, directions[*f])), |l, s| l + s, 0.0);
             for (f, way) in &self.right {
-                combine_one(way, matrix, factors[*f], |l, s| l * s);
+                combine_one(way, matrix, factors[*f], times);
             }
             pack(matrix, self.over, right_changes);
         }
@@ -287,8 +287,8 @@ impl pulp::WithSimd for Fill<'_> {
             for (k, ((turn, (from, projection)), [factor, _])) in own().enumerate() {
                 let small = &factor[turn.at[o] + from..];
                 match k {
-                    0 => Combine { projection, large: &mut *row, small, f: |_, s| s }.with_simd(simd),
-                    _ => Combine { projection, large: &mut *row, small, f: |l, s| l * s }.with_simd(simd),
+                    0 => Combine { projection, large: &mut *row, small, f: put }.with_simd(simd),
+                    _ => Combine { projection, large: &mut *row, small, f: times }.with_simd(simd),
                 }
             }
             if !changes {
@@ -298,7 +298,7 @@ impl pulp::WithSimd for Fill<'_> {
             change.fill(0.0);
             for ((turn, (from, projection)), [_, direction]) in own() {
                 let small = &direction[turn.at[o] + from..];
-                Combine { projection, large: &mut *change, small, f: |l, s| l + s }.with_simd(simd);
+                Combine { projection, large: &mut *change, small, f: plus }.with_simd(simd);
             }
             change.iter_mut().zip(row).for_each(|(c, l)| *c *= *l);
         }
@@ -314,7 +314,7 @@ fn fill<'a>(
 ) {
     match factors.next() {
         None => matrix.fill(none),
-        Some((way, factor)) => combine_one(way, matrix, factor, |_, s| s),
+        Some((way, factor)) => combine_one(way, matrix, factor, put),
     }
     for (way, factor) in factors {
         combine_one(way, matrix, factor, together);

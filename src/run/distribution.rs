@@ -89,7 +89,7 @@ impl Belief {
         let mut table = Table::filled(self.scope.clone(), self.shape.clone(), 0.0);
         for factor in &self.factors {
             let onto = super::projection::Projection::between(&self.scope, &self.shape, &factor.scope);
-            super::kernel::combine(&onto, &mut table.values, &factor.values, |a, b| a + b);
+            super::kernel::combine(&onto, &mut table.values, &factor.values, super::kernel::plus);
         }
         for condition in &self.conditions {
             let onto = super::projection::Projection::between(&self.scope, &self.shape, &condition.scope);
@@ -241,7 +241,7 @@ impl Distribution {
                 let values: Vec<f64> = found.iter().map(|(v, _)| *v).collect();
                 let up = &mut above[*p];
                 let onto = super::projection::Projection::between(&up.scope, &up.shape, &scope);
-                super::kernel::combine(&onto, &mut up.values, &values, |a, b| a + b);
+                super::kernel::combine(&onto, &mut up.values, &values, super::kernel::plus);
             }
             best[i] = found;
         }

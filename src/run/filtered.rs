@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::contract::Room;
-use super::kernel::combine;
+use super::kernel::{combine, plus, put, times};
 use super::projection::Projection;
 use super::stream::Way;
 use super::vector::{kept, vectorised};
@@ -231,7 +231,7 @@ impl Filtered {
     pub fn run(&self, factors: &[&[f64]], onto: &mut [f64], room: &mut Room) {
         self.sums(factors, None, onto, &mut [], room);
         for (f, way) in &self.inside {
-            combine(way, onto, factors[*f], |l, s| l * s);
+            combine(way, onto, factors[*f], times);
         }
     }
 
@@ -248,8 +248,8 @@ impl Filtered {
         self.sums(factors, Some(directions), onto, changes, room);
         changes.iter_mut().zip(&*onto).for_each(|(c, o)| *c = if *o > 0.0 { *c / o } else { 0.0 });
         for (f, way) in &self.inside {
-            combine(way, onto, factors[*f], |l, s| l * s);
-            combine(way, changes, directions[*f], |l, s| l + s);
+            combine(way, onto, factors[*f], times);
+            combine(way, changes, directions[*f], plus);
         }
     }
 
@@ -425,16 +425,16 @@ impl Group {
         own.resize(self.cells + WIDE, 0.0);
         for (k, (f, way)) in self.factors.iter().enumerate() {
             match k {
-                0 => combine(way, &mut own[..self.cells], factors[*f], |_, x| x),
-                _ => combine(way, &mut own[..self.cells], factors[*f], |o, x| o * x),
+                0 => combine(way, &mut own[..self.cells], factors[*f], put),
+                _ => combine(way, &mut own[..self.cells], factors[*f], times),
             }
         }
         let Some(directions) = directions else { return };
         changes.resize(self.cells + WIDE, 0.0);
         for (k, (f, way)) in self.factors.iter().enumerate() {
             match k {
-                0 => combine(way, &mut changes[..self.cells], directions[*f], |_, x| x),
-                _ => combine(way, &mut changes[..self.cells], directions[*f], |o, x| o + x),
+                0 => combine(way, &mut changes[..self.cells], directions[*f], put),
+                _ => combine(way, &mut changes[..self.cells], directions[*f], plus),
             }
         }
         if multiplied {

@@ -174,9 +174,33 @@ impl<F: Fn(f64) -> f64> pulp::WithSimd for Map<'_, F> {
     }
 }
 
+/// What [`combine`] makes of two values: by name, so that each way is compiled once, whoever asks for it.
+#[inline(always)]
+pub fn times(l: f64, s: f64) -> f64 {
+    l * s
+}
+
+/// The sum, for [`combine`].
+#[inline(always)]
+pub fn plus(l: f64, s: f64) -> f64 {
+    l + s
+}
+
+/// The difference, for [`combine`].
+#[inline(always)]
+pub fn minus(l: f64, s: f64) -> f64 {
+    l - s
+}
+
+/// The second alone, for [`combine`].
+#[inline(always)]
+pub fn put(_: f64, s: f64) -> f64 {
+    s
+}
+
 /// `large ← large · small`.
 pub fn scale(projection: &Projection, large: &mut [f64], small: &[f64]) {
-    combine(projection, large, small, |l, s| l * s);
+    combine(projection, large, small, times);
 }
 
 /// a/b with 0/0 = 0, and ∞ where there is something over nothing.
@@ -216,7 +240,7 @@ mod tests {
             marginalise(&projection, &from, &mut got);
             assert_eq!(got, want);
             let mut scaled = from.clone();
-            combine(&projection, &mut scaled, &want, |l, s| l - s);
+            combine(&projection, &mut scaled, &want, minus);
             for (i, o) in place.iter().enumerate() {
                 assert_eq!(scaled[i], from[i] - want[*o]);
             }
@@ -237,7 +261,7 @@ mod tests {
             marginalise(&projection, &from, &mut cut);
             assert_eq!(whole, cut, "whole numbers add exactly");
             let (mut one, mut many) = (from.clone(), from.clone());
-            combine_one(&projection, &mut one, &whole, |l, s| l + s);
+            combine_one(&projection, &mut one, &whole, plus);
             scale(&projection, &mut many, &vec![2.0; small]);
             combine(&projection, &mut many, &whole, |l, s| l / 2.0 + s);
             assert_eq!(one, many);

@@ -69,7 +69,7 @@ impl Landscape {
             if let Some(k) = within {
                 let onto = &mut terms[*k];
                 let way = Projection::between(&onto.scope, &onto.shape, &table.scope);
-                super::kernel::combine(&way, &mut onto.values, &table.values, |a, b| a + b);
+                super::kernel::combine(&way, &mut onto.values, &table.values, super::kernel::plus);
             }
         }
         let terms: Vec<Term> = terms

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::contract::Room;
 use super::control::{Control, Observer, Sweep};
 use super::fit::{Certificate, Counters};
-use super::kernel::{combine, map, marginalise, maximise, ratio, scale};
+use super::kernel::{combine, map, marginalise, maximise, plus, ratio, scale};
 use super::learned::Learned;
 use super::projection::Projection;
 use super::state::{Misfit, Resumable, State, whole};
@@ -370,7 +370,7 @@ impl<'a> Machine<'a> {
         for potential in potentials {
             let projection = self.projection(belief, *potential);
             let (from, onto) = self.two(*potential, belief);
-            combine(&projection, onto, from, |l, p| l + p);
+            combine(&projection, onto, from, plus);
             self.count(belief, 1.0, 16.0);
         }
         for k in fixed {
@@ -405,7 +405,7 @@ impl<'a> Machine<'a> {
             *m = if *m == f64::NEG_INFINITY { *m } else { *m + z.ln() };
         }
         let up = self.projection(parent, separator);
-        combine(&up, &mut self.tables[parent.0], &message, |l, m| l + m);
+        combine(&up, &mut self.tables[parent.0], &message, plus);
         self.tables[separator.0] = message;
         self.scratch = mass;
         self.count(child, TRANSCENDENTAL + 4.0, 48.0);

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::contract::{Plan, Room};
 use super::filtered::{Filtered, Truths};
-use super::kernel::{Combine, accumulate, combine};
+use super::kernel::{Combine, accumulate, combine, plus, put, times};
 use super::projection::Projection;
 use crate::model::Scope;
 use crate::model::table::strides;
@@ -175,7 +175,7 @@ impl Stream {
             work(0, onto, room);
         }
         for (f, way) in &self.inside {
-            combine(way, onto, factors[*f], |l, s| l * s);
+            combine(way, onto, factors[*f], times);
         }
     }
 
@@ -212,8 +212,8 @@ impl Stream {
             work(0, onto, changes, room);
         }
         for (f, way) in &self.inside {
-            combine(way, onto, factors[*f], |l, s| l * s);
-            combine(way, changes, directions[*f], |l, s| l + s);
+            combine(way, onto, factors[*f], times);
+            combine(way, changes, directions[*f], plus);
         }
     }
 
@@ -250,15 +250,15 @@ impl pulp::WithSimd for Make<'_> {
         for (k, t) in stream.through.iter().enumerate() {
             let (projection, small) = (&t.way, &factors[t.factor][begins(t)..]);
             match k {
-                0 => Combine { projection, large: &mut *cells, small, f: |_, s| s }.with_simd(simd),
-                _ => Combine { projection, large: &mut *cells, small, f: |l, s| l * s }.with_simd(simd),
+                0 => Combine { projection, large: &mut *cells, small, f: put }.with_simd(simd),
+                _ => Combine { projection, large: &mut *cells, small, f: times }.with_simd(simd),
             }
         }
         let Some((directions, changed)) = changes else { return };
         changed.fill(0.0);
         for t in &stream.through {
             let (projection, small) = (&t.way, &directions[t.factor][begins(t)..]);
-            Combine { projection, large: &mut *changed, small, f: |l, s| l + s }.with_simd(simd);
+            Combine { projection, large: &mut *changed, small, f: plus }.with_simd(simd);
         }
         changed.iter_mut().zip(cells).for_each(|(c, l)| *c *= *l);
     }

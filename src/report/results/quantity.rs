@@ -71,7 +71,7 @@ impl Quantity {
 fn onto(small: &Table, large: &Table) -> Vec<f64> {
     let mut values = vec![0.0; large.values.len()];
     let projection = crate::run::projection::Projection::between(&large.scope, &large.shape, &small.scope);
-    crate::run::kernel::combine(&projection, &mut values, &small.values, |_, s| s);
+    crate::run::kernel::combine(&projection, &mut values, &small.values, crate::run::kernel::put);
     values
 }
 

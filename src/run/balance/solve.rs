@@ -6,7 +6,7 @@ use crate::model::table::cell_at;
 use crate::numeric::sum::{Compensated, dot, sum};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Status};
-use crate::run::kernel::{combine, map, marginalise, maximise, scale};
+use crate::run::kernel::{combine, map, marginalise, maximise, plus, scale};
 use crate::run::projection::Projection;
 
 /// Sweeps after which the exponentials are taken anew, so that rounding does not add up.
@@ -135,7 +135,7 @@ impl Solver<'_> {
     fn refresh(&mut self) {
         self.values.copy_from_slice(&self.log_kernel);
         for (projection, potential) in self.projections.iter().zip(&self.potentials) {
-            combine(projection, &mut self.values, potential, |v, l| v + l);
+            combine(projection, &mut self.values, potential, plus);
         }
         map(&mut self.values, f64::exp);
         self.drift = 0.0;
@@ -145,7 +145,7 @@ impl Solver<'_> {
     fn update_in_logs(&mut self, c: usize) {
         self.scratch.copy_from_slice(&self.log_kernel);
         for (projection, potential) in self.projections.iter().zip(&self.potentials) {
-            combine(projection, &mut self.scratch, potential, |v, l| v + l);
+            combine(projection, &mut self.scratch, potential, plus);
         }
         let cells = self.potentials[c].len();
         let (mut most, mut mass) = (vec![0.0; cells], vec![0.0; cells]);
@@ -238,7 +238,7 @@ impl Solver<'_> {
     fn spread(&mut self, direction: &[Vec<f64>]) {
         self.scratch.fill(0.0);
         for (projection, table) in self.projections.iter().zip(direction) {
-            combine(projection, &mut self.scratch, table, |e, d| e + d);
+            combine(projection, &mut self.scratch, table, plus);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::model::Scope;
 use crate::model::table::strides;
 use crate::numeric::sum::dot;
 use crate::plan::cost::SLAB;
-use crate::run::kernel::{accumulate, combine, combine_one, marginalise, maximise};
+use crate::run::kernel::{accumulate, combine, combine_one, marginalise, maximise, minus, plus};
 use crate::run::machine::Machine;
 use crate::run::projection::Projection;
 
@@ -156,7 +156,7 @@ impl<'a> Rows<'a> {
             let at = self.base(slab, &self.separator);
             let pairs = rows.chunks_mut(self.length).zip(weighted.chunks_mut(self.length));
             for ((row, product), mean) in pairs.zip(&means) {
-                combine_one(&self.separator.inside, row, &mean[at..], |r, m| r - m);
+                combine_one(&self.separator.inside, row, &mean[at..], minus);
                 product.iter_mut().zip(row.iter()).zip(belief).for_each(|((p, r), b)| *p = r * b);
             }
             if let (Ok(left), Ok(right)) = (
@@ -186,7 +186,7 @@ impl<'a> Rows<'a> {
             let row = self.local.get(coefficient).copied().unwrap_or(0);
             let own = &mut rows[row * self.length..(row + 1) * self.length];
             let at = self.base(slab, placed);
-            combine_one(&placed.inside, own, &placed.values[at..], |r, t| r + t);
+            combine_one(&placed.inside, own, &placed.values[at..], plus);
         }
     }
 }
@@ -242,7 +242,7 @@ pub fn product(machine: &Machine, statistics: &Statistics, v: &[f64]) -> Vec<f64
     for (i, node) in nodes.iter().enumerate().rev() {
         let Some((p, separator)) = node.parent else { continue };
         let message = expected(node, &energy[i], separator);
-        combine(&way(&nodes[p], separator), &mut energy[p], &message, |a, b| a + b);
+        combine(&way(&nodes[p], separator), &mut energy[p], &message, plus);
         sent[i] = message;
     }
     let mut out = vec![0.0; v.len()];
@@ -251,7 +251,7 @@ pub fn product(machine: &Machine, statistics: &Statistics, v: &[f64]) -> Vec<f64
         if let Some((p, separator)) = node.parent {
             let mut message = expected(&nodes[p], &energy[p], separator);
             message.iter_mut().zip(&sent[i]).for_each(|(m, s)| *m -= s);
-            combine(&way(node, separator), &mut energy[i], &message, |a, b| a + b);
+            combine(&way(node, separator), &mut energy[i], &message, plus);
         } else {
             mean = dot(&machine.tables[node.belief.0], &energy[i]);
         }
@@ -286,7 +286,7 @@ pub fn smallest(machine: &Machine, statistics: &Statistics, d: &[f64]) -> f64 {
                 let negated: Vec<f64> = energy[i].iter().map(|e| -e).collect();
                 let mut message = vec![0.0; machine.tables[separator.0].len()];
                 maximise(&down, &negated, &mut message);
-                combine(&up, &mut energy[p], &message, |a, b| a - b);
+                combine(&up, &mut energy[p], &message, minus);
             }
             None => total += energy[i].iter().fold(f64::INFINITY, |m, e| m.min(*e)),
         }

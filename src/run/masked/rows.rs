@@ -157,7 +157,7 @@ pub fn base(model: &EnergyModel) -> Vec<f64> {
     for interaction in &grounded.interactions {
         let Some(table) = interaction.potential.energies() else { continue };
         let onto = crate::run::projection::Projection::between(&all, &sizes, &table.scope);
-        crate::run::kernel::combine(&onto, &mut energy, &table.values, |e, t| e + t);
+        crate::run::kernel::combine(&onto, &mut energy, &table.values, crate::run::kernel::plus);
     }
     energy.iter_mut().for_each(|e| *e = (-*e / model.temperature).exp());
     energy

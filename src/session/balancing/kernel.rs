@@ -214,6 +214,6 @@ fn spread(tensor: &Arc<Tensor>, shape: &Shape) -> Vec<f64> {
         .collect();
     let projection = crate::run::projection::Projection::strided(shape.sizes.iter().copied().zip(steps));
     let mut all = vec![0.0; shape.cells()];
-    crate::run::kernel::combine(&projection, &mut all, &table, |_, x| x);
+    crate::run::kernel::combine(&projection, &mut all, &table, crate::run::kernel::put);
     all
 }
