@@ -186,14 +186,14 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
     let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
     let (mut last_step, mut last_keep) = (0.0f64, 0.0f64);
     let mut worth = f64::INFINITY;
-    let mut applied = 0;
+    let (mut applied, mut decrement, mut mean) = (0, 0.0, 0.0);
     let price = operator.price(machine);
     while now > SOLVED * SOLVED * start && now > floor && worth > WORTHLESS * resolution {
         if applied == MOST {
             break;
         }
         applied += 1;
-        let (image, _) = operator.apply(machine, &direction);
+        let (image, change) = operator.apply(machine, &direction);
         machine.predict(price);
         machine.worked(cost::gradients(image.len() as f64));
         let curvature = dot(&direction, &image);
@@ -202,6 +202,8 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         }
         let step = now / curvature;
         solution.iter_mut().zip(&direction).for_each(|(s, d)| *s += step * d);
+        decrement += step * now;
+        mean += step * change;
         residual.iter_mut().zip(&image).for_each(|(r, i)| *r -= step * i);
         let next = size(&residual);
         let keep = next / now;
@@ -213,19 +215,23 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         (last_step, last_keep) = (step, keep);
         now = next;
         let room = room(applied);
-        if applied >= 4 && room * now <= WORTHLESS * resolution {
+        if room * now <= WORTHLESS * resolution {
             worth = room * now / smallest_eigenvalue(&diagonal, &beside);
         }
     }
+    if worth <= WORTHLESS * resolution {
+        let smallest = operator.smallest(machine, &solution) - mean;
+        return Ok(Newton { decrement, smallest, missed: worth });
+    }
 
+    // what was not given up is looked at again, without what conjugate gradients made of it
     machine.predict(price);
     let (image, mean) = operator.apply(machine, &solution);
     let decrement = dot(&solution, &image);
     let missed: Vec<f64> = right.iter().zip(&image).map(|(r, i)| r - i).collect();
     let smallest = operator.smallest(machine, &solution) - mean;
-    if smallest < -1.0 || worth <= WORTHLESS * resolution {
-        let missed = if worth.is_finite() { worth } else { 0.0 };
-        return Ok(Newton { decrement, smallest, missed });
+    if smallest < -1.0 {
+        return Ok(Newton { decrement, smallest, missed: 0.0 });
     }
     if size(&missed) > (1e-6_f64).powi(2) * start + 100.0 * floor {
         return Err(format!(
