@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 
 use super::kernel::{combine_one, plus, put, times};
-use super::multiply::{multiply, pack, scale_packed, stride};
+use super::multiply::{Outside, multiply_within, pack, scale_packed, stride};
 use super::projection::Projection;
 use super::vector::vectorised;
 use crate::model::Scope;
@@ -30,12 +30,23 @@ pub(super) struct Batch {
     right: Vec<(usize, Projection)>,
     /// Factors of the level and the summed index, and how far one level is from the next in them.
     diagonal: Vec<(usize, usize, Projection)>,
-    /// Factors of rows and columns, of each level.
-    after: Vec<(usize, usize, Projection)>,
+    /// Factors that come in after the sum: those of rows, those of columns, and those of both.
+    after: [Vec<After>; 3],
     /// Factors of rows and columns for all levels together.
     last: Vec<(usize, Projection)>,
     /// Whether it is worth more than one thread.
     large: bool,
+}
+
+/// A factor that comes in after the sum, of each level.
+struct After {
+    factor: usize,
+    /// How far one level is from the next in it.
+    step: usize,
+    /// From what it depends on, of rows, columns or cells.
+    own: Projection,
+    /// From all cells.
+    cells: Projection,
 }
 
 /// Room for the matrices, kept from call to call.
@@ -51,6 +62,7 @@ pub(super) struct Room {
 #[derive(Default)]
 struct Part {
     diagonal: [Vec<f64>; 2],
+    outside: [Vec<f64>; 3],
     right: [Vec<f64>; 2],
     cells: [Vec<f64>; 2],
     sums: [Vec<f64>; 2],
@@ -92,7 +104,7 @@ impl Batch {
             left: Vec::new(),
             right: Vec::new(),
             diagonal: Vec::new(),
-            after: Vec::new(),
+            after: Default::default(),
             last: Vec::new(),
             large: size(mode) * count(&rows) * count(&columns) * count(&over) >= large,
         };
@@ -100,15 +112,24 @@ impl Batch {
             let scope = &buffers[id.0].scope;
             let touches = |axes: &[(usize, usize)]| axes.iter().any(|(m, _)| scope.contains(*m));
             let cells = || way(f, [&rows, &columns]);
+            let after = || {
+                let (place, own) = match (touches(&rows), touches(&columns)) {
+                    (_, false) => (0, way(f, [&rows, &[]])),
+                    (false, true) => (1, way(f, [&columns, &[]])),
+                    (true, true) => (2, cells()),
+                };
+                (place, After { factor: f, step: step(f, mode), own, cells: cells() })
+            };
+            let mut put_after = |(place, own): (usize, After)| found.after[place].push(own);
             match (shape.side(scope)?, scope.contains(mode)) {
                 (Side::Left, false) => found.left.push((f, way(f, [&over, &rows]))),
                 (Side::Right, false) => found.right.push((f, way(f, [&columns, &over]))),
                 (Side::Inside, false) if summed => found.last.push((f, cells())),
-                (Side::Inside, _) => found.after.push((f, step(f, mode), cells())),
+                (Side::Inside, _) => put_after(after()),
                 (_, true) if !touches(&rows) && !touches(&columns) => {
                     found.diagonal.push((f, step(f, mode), way(f, [&over, &[]])));
                 }
-                (_, true) if !touches(&over) => found.after.push((f, step(f, mode), cells())),
+                (_, true) if !touches(&over) => put_after(after()),
                 _ => return None,
             }
         }
@@ -196,13 +217,23 @@ impl Batch {
         [cells, changes]: [&mut [f64]; 2],
         part: &mut Part,
     ) {
-        let Part { diagonal: [own, change], right: [scaled, scaled_change], .. } = part;
+        let Part { diagonal: [own, change], right: [scaled, scaled_change], outside, .. } = part;
+        let sizes = [self.rows, self.columns, self.rows * self.columns];
+        let mut beside: [&[f64]; 3] = [&[]; 3];
+        for (((beside, room), after), size) in beside.iter_mut().zip(outside).zip(&self.after).zip(sizes) {
+            *beside = product(after, level, factors, size, room);
+        }
+        let [rows, columns, each] = beside;
+        let outside = Outside { rows, columns, cells: each };
+        let multiply = |left: &[f64], right: &[f64], onto: &mut [f64], add: bool| {
+            multiply_within(left, right, onto, self.columns, self.over, add, outside);
+        };
         own.fill(1.0);
         for (f, step, way) in &self.diagonal {
             combine_one(way, own, &factors[*f][level * step..], times);
         }
         scale_packed(&right[0], own, None, scaled);
-        multiply(&left[0], scaled, cells, self.columns, self.over, false);
+        multiply(&left[0], scaled, cells, false);
         if let Some(directions) = directions {
             change.fill(0.0);
             for (f, step, way) in &self.diagonal {
@@ -210,15 +241,12 @@ impl Batch {
             }
             weighted(change, own);
             scale_packed(&right[1], own, Some((&right[0], change)), scaled_change);
-            multiply(&left[1], scaled, changes, self.columns, self.over, false);
-            multiply(&left[0], scaled_change, changes, self.columns, self.over, true);
+            multiply(&left[1], scaled, changes, false);
+            multiply(&left[0], scaled_change, changes, true);
             over(changes, cells);
-            for (f, step, way) in &self.after {
-                combine_one(way, changes, &directions[*f][level * step..], plus);
+            for After { factor, step, cells, .. } in self.after.iter().flatten() {
+                combine_one(cells, changes, &directions[*factor][level * step..], plus);
             }
-        }
-        for (f, step, way) in &self.after {
-            combine_one(way, cells, &factors[*f][level * step..], times);
         }
     }
 
@@ -249,6 +277,27 @@ impl Batch {
                 part.cells[k].resize(if self.summed { cells } else { 0 }, 0.0);
                 part.sums[k].resize(if self.summed { cells } else { 0 }, 0.0);
             }
+        }
+    }
+}
+
+/// The product of factors of one level, of so many numbers: where it is one factor as it lies in memory, that.
+fn product<'a>(
+    after: &[After],
+    level: usize,
+    factors: &[&'a [f64]],
+    size: usize,
+    room: &'a mut Vec<f64>,
+) -> &'a [f64] {
+    let at = |own: &After| &factors[own.factor][level * own.step..];
+    match after {
+        [] => &[],
+        [only] if only.own.in_order(size) => &at(only)[..size],
+        _ => {
+            room.clear();
+            room.resize(size, 1.0);
+            after.iter().for_each(|own| combine_one(&own.own, room, at(own), times));
+            room
         }
     }
 }

@@ -11,7 +11,8 @@ const WIDE: usize = 2;
 const TALL: usize = 12;
 const LOW: usize = 6;
 
-/// Rows of a tile for what is left.
+/// Rows of a tile for what is left: for more than four of them, and for up to four.
+const HALF: usize = 8;
 const REST: usize = 4;
 
 /// Cells between two rows of a left matrix, for as many columns as `rows`: whole lines of the cache, and an
@@ -105,8 +106,32 @@ impl pulp::WithSimd for ScalePacked<'_> {
 /// [`stride`] cells for each value of the summed index, the right one is [`pack`]ed, and the result is row-major
 /// with `columns` cells a row. 2 · rows · columns · over operations.
 pub fn multiply(left: &[f64], right: &[f64], onto: &mut [f64], columns: usize, over: usize, add: bool) {
+    multiply_within(left, right, onto, columns, over, add, Outside::default());
+}
+
+/// What every cell of a product is multiplied by as it is written. Nothing, where a slice is empty.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Outside<'a> {
+    /// A number for each row.
+    pub rows: &'a [f64],
+    /// A number for each column.
+    pub columns: &'a [f64],
+    /// A number for each cell, row-major.
+    pub cells: &'a [f64],
+}
+
+/// As [`multiply`], with each cell of the product multiplied by what is outside.
+pub(super) fn multiply_within(
+    left: &[f64],
+    right: &[f64],
+    onto: &mut [f64],
+    columns: usize,
+    over: usize,
+    add: bool,
+    outside: Outside,
+) {
     if columns > 0 && over > 0 {
-        pulp::Arch::new().dispatch(Multiply { left, right, onto, columns, over, add });
+        pulp::Arch::new().dispatch(Multiply { left, right, onto, columns, over, add, outside });
     }
 }
 
@@ -117,6 +142,7 @@ struct Multiply<'a> {
     columns: usize,
     over: usize,
     add: bool,
+    outside: Outside<'a>,
 }
 
 impl pulp::WithSimd for Multiply<'_> {
@@ -126,8 +152,9 @@ impl pulp::WithSimd for Multiply<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let rows = self.onto.len() / self.columns;
         if S::F64_LANES >= 8 {
-            let done = self.stripes::<S, TALL>(simd, 0, rows / TALL);
-            self.stripes::<S, REST>(simd, done, (rows - done).div_ceil(REST));
+            let done = self.stripes::<S, TALL>(simd, 0, (rows + REST - 1) / TALL);
+            let done = self.stripes::<S, HALF>(simd, done, usize::from(rows > done + REST));
+            self.stripes::<S, REST>(simd, done, rows.saturating_sub(done).div_ceil(REST));
         } else {
             let done = self.stripes::<S, LOW>(simd, 0, rows / LOW);
             self.stripes::<S, REST>(simd, done, (rows - done).div_ceil(REST));
@@ -139,7 +166,7 @@ impl Multiply<'_> {
     /// `count` times `R` rows from `row`; the row after them.
     #[inline(always)]
     fn stripes<S: Simd, const R: usize>(&mut self, simd: S, row: usize, count: usize) -> usize {
-        let Self { left, right, onto, columns, over, add } = self;
+        let Self { left, right, onto, columns, over, add, outside } = self;
         let (lanes, columns, over) = (S::F64_LANES, *columns, *over);
         let wide = WIDE * lanes;
         let stride = stride(onto.len() / columns);
@@ -159,13 +186,25 @@ impl Multiply<'_> {
                 };
                 // whole loops over constants, so that the tile never needs an address
                 let mut rows = out.chunks_exact_mut(columns);
-                for sums in sums {
-                    let Some(row) = rows.next() else { break };
-                    let mut cells = row[from..].chunks_mut(lanes);
-                    for sum in sums {
+                for (r, sums) in sums.into_iter().enumerate() {
+                    let Some(cells) = rows.next() else { break };
+                    let own = row + k * R + r;
+                    let mut cells = cells[from..].chunks_mut(lanes);
+                    for (w, mut sum) in sums.into_iter().enumerate() {
                         let Some(cells) = cells.next() else { break };
-                        let kept = if *add { simd.partial_load_f64s(cells) } else { simd.splat_f64s(0.0) };
-                        simd.partial_store_f64s(cells, simd.add_f64s(kept, sum));
+                        let at = from + w * lanes;
+                        if let Some(x) = outside.rows.get(own) {
+                            sum = simd.mul_f64s(sum, simd.splat_f64s(*x));
+                        }
+                        for (beside, at) in [(outside.columns, at), (outside.cells, own * columns + at)] {
+                            if let Some(x) = beside.get(at..at + cells.len()) {
+                                sum = simd.mul_f64s(sum, simd.partial_load_f64s(x));
+                            }
+                        }
+                        if *add {
+                            sum = simd.add_f64s(simd.partial_load_f64s(cells), sum);
+                        }
+                        simd.partial_store_f64s(cells, sum);
                     }
                 }
             }
@@ -201,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_shape_is_multiplied_as_the_definition_says() {
-        for rows in [1usize, 3, 4, 5, 11, 12, 13, 30, 47] {
+        for rows in [1usize, 3, 4, 5, 8, 9, 11, 12, 13, 17, 20, 30, 47] {
             for columns in [1usize, 2, 7, 8, 9, 15, 16, 17, 33] {
                 for over in [1usize, 2, 5, 31] {
                     // whole numbers add exactly
@@ -222,6 +261,16 @@ mod tests {
                     assert_eq!(onto, want, "{rows} × {columns} over {over}");
                     multiply(&a, &packed, &mut onto, columns, over, true);
                     assert!(onto.iter().zip(&want).all(|(o, w)| *o == 2.0 * w));
+                    let of = |count: usize| (0..count).map(|i| (i % 3) as f64 + 1.0).collect::<Vec<_>>();
+                    let (rows_by, columns_by, cells_by) = (of(rows), of(columns), of(rows * columns));
+                    let outside = Outside { rows: &rows_by, columns: &columns_by, cells: &cells_by };
+                    let by = |i: usize| rows_by[i / columns] * columns_by[i % columns] * cells_by[i];
+                    multiply_within(&a, &packed, &mut onto, columns, over, false, outside);
+                    assert!(onto.iter().zip(&want).enumerate().all(|(i, (o, w))| *o == w * by(i)));
+                    let outside = Outside { rows: &rows_by, ..Outside::default() };
+                    multiply_within(&a, &packed, &mut onto, columns, over, true, outside);
+                    let two = |i: usize| by(i) + rows_by[i / columns];
+                    assert!(onto.iter().zip(&want).enumerate().all(|(i, (o, w))| *o == w * two(i)));
                 }
             }
         }

@@ -54,6 +54,11 @@ impl Projection {
         self.inner
     }
 
+    /// Whether all of so many cells fall one after the other.
+    pub fn in_order(&self, cells: usize) -> bool {
+        self.inner == (cells, 1) || cells == 1
+    }
+
     /// Visits every run of the innermost axis: where it starts, and where its first cell falls.
     #[inline(always)]
     pub fn runs(&self, mut visit: impl FnMut(usize, usize)) {

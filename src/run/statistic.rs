@@ -330,7 +330,7 @@ impl BlockPlan {
         let source = Projection::strided(axes.iter().map(|(a, n)| (*n, data_strides[*a])));
         let cells = count(&all);
         Self {
-            together: source.inner() == (cells, 1) || cells == 1,
+            together: source.in_order(cells),
             source,
             cells,
             sums,
