@@ -184,33 +184,50 @@ impl Multiply<'_> {
                 } else {
                     tile::<S, R, 1>(simd, steps)
                 };
-                // whole loops over constants, so that the tile never needs an address
+                let by_columns = part::<S>(simd, outside.columns, from);
                 let mut rows = out.chunks_exact_mut(columns);
                 for (r, sums) in sums.into_iter().enumerate() {
                     let Some(cells) = rows.next() else { break };
                     let own = row + k * R + r;
-                    let mut cells = cells[from..].chunks_mut(lanes);
-                    for (w, mut sum) in sums.into_iter().enumerate() {
-                        let Some(cells) = cells.next() else { break };
-                        let at = from + w * lanes;
-                        if let Some(x) = outside.rows.get(own) {
-                            sum = simd.mul_f64s(sum, simd.splat_f64s(*x));
+                    let cells = &mut cells[from..];
+                    let mut sums = sums;
+                    if let Some(x) = outside.rows.get(own) {
+                        let x = simd.splat_f64s(*x);
+                        (0..WIDE).for_each(|w| sums[w] = simd.mul_f64s(sums[w], x));
+                    }
+                    if let Some(x) = by_columns {
+                        (0..WIDE).for_each(|w| sums[w] = simd.mul_f64s(sums[w], x[w]));
+                    }
+                    if let Some(x) = part::<S>(simd, outside.cells, own * columns + from) {
+                        (0..WIDE).for_each(|w| sums[w] = simd.mul_f64s(sums[w], x[w]));
+                    }
+                    if let (true, Some(x)) = (*add, part::<S>(simd, cells, 0)) {
+                        (0..WIDE).for_each(|w| sums[w] = simd.add_f64s(sums[w], x[w]));
+                    }
+                    match S::as_mut_simd_f64s(cells).0.first_chunk_mut::<WIDE>() {
+                        Some(whole) => *whole = sums,
+                        None => {
+                            let cells = cells.chunks_mut(lanes).zip(sums);
+                            cells.for_each(|(cells, sum)| simd.partial_store_f64s(cells, sum));
                         }
-                        for (beside, at) in [(outside.columns, at), (outside.cells, own * columns + at)] {
-                            if let Some(x) = beside.get(at..at + cells.len()) {
-                                sum = simd.mul_f64s(sum, simd.partial_load_f64s(x));
-                            }
-                        }
-                        if *add {
-                            sum = simd.add_f64s(simd.partial_load_f64s(cells), sum);
-                        }
-                        simd.partial_store_f64s(cells, sum);
                     }
                 }
             }
         }
         row + count * R
     }
+}
+
+/// The vectors of a tile's row from `at`, with zeros where there are fewer cells; none of no cells. Whole vectors
+/// are an instruction each, a part of one is a call.
+#[inline(always)]
+fn part<S: Simd>(simd: S, cells: &[f64], at: usize) -> Option<[S::f64s; WIDE]> {
+    let cells = cells.get(at..).filter(|c| !c.is_empty())?;
+    if let Some(whole) = S::as_simd_f64s(cells).0.first_chunk::<WIDE>() {
+        return Some(*whole);
+    }
+    let mut parts = cells.chunks(S::F64_LANES);
+    Some(std::array::from_fn(|_| simd.partial_load_f64s(parts.next().unwrap_or_default())))
 }
 
 /// The sums of one tile, of which `W` vectors a row are wanted.
