@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::conjugate::{Equations, WORTHLESS};
 use super::factored::Tangent;
 use super::kernel::{combine, marginalise, minus, plus, put};
 use super::machine::Machine;
@@ -22,12 +23,6 @@ const MOST: usize = 500;
 
 /// Relative residual at which the Newton equations count as solved.
 const SOLVED: f64 = 1e-8;
-
-/// Steps up to which the guess at the smallest eigenvalue is given more room.
-const EARLY: f64 = 16.0;
-
-/// What is left of the equations is not worth solving below this part of the resolution of doubles.
-const WORTHLESS: f64 = 0.1;
 
 /// Bounds what is left to gain on the generators that were iterated. Conjugate gradients in marginal
 /// coordinates, preconditioned by 1/Q_g; each application of G is two passes of conditional expectations
@@ -155,9 +150,7 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// Conjugate gradients end when the equations are solved, or when what is missing is worth less than
-/// doubles can tell: what is missing, over the smallest eigenvalue met so far (of the Lanczos matrix
-/// that the coefficients are) with room for one a hundred times smaller, and more after few steps.
+/// The Newton equations of one atom, solved until what is left is worth less than doubles can tell.
 fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Result<Newton, String> {
     let pairs = operator.pairs().to_vec();
     if pairs.is_empty() {
@@ -166,12 +159,18 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
     let target: Vec<f64> = pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
     let fitted = operator.marginals(machine);
     let inverse: Vec<f64> = fitted.iter().map(|q| if *q > 0.0 { 1.0 / q } else { 0.0 }).collect();
-    let size = |r: &[f64]| -> f64 { r.iter().zip(&inverse).map(|(r, i)| r * r * i).sum() };
-
     let right: Vec<f64> = target.iter().zip(&fitted).map(|(p, q)| p - q).collect();
-    let start = size(&right);
     // below this, a residual is rounding and the equations have no solution
     let floor = (32.0 * f64::EPSILON).powi(2) * pairs.len() as f64;
+    let equations = Equations {
+        right: &right,
+        inverse: &inverse,
+        accuracy: SOLVED,
+        floor,
+        worthless: WORTHLESS * resolution,
+        most: MOST,
+    };
+    let start = equations.size(&right);
     if start <= 100.0 * floor {
         // KL(Q*‖Q) ≤ Σ ‖λ − λ*‖∞ ‖P_g − Q_g‖₁, and what is unknown of λ* is taken to be no more than the
         // spread of λ, which is wide where the optimum is near the boundary
@@ -179,74 +178,36 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         let missed = spread * right.iter().map(|r| r.abs()).sum::<f64>();
         return Ok(Newton { missed, ..Newton::default() });
     }
-    let mut solution = vec![0.0; right.len()];
-    let mut residual = right.clone();
-    let mut direction: Vec<f64> = residual.iter().zip(&inverse).map(|(r, i)| r * i).collect();
-    let mut now = start;
-    let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
-    let (mut last_step, mut last_keep) = (0.0f64, 0.0f64);
-    let mut worth = f64::INFINITY;
-    let (mut applied, mut decrement, mut mean) = (0, 0.0, 0.0);
     let price = operator.price(machine);
-    while now > SOLVED * SOLVED * start && now > floor && worth > WORTHLESS * resolution {
-        if applied == MOST {
-            break;
-        }
-        applied += 1;
-        let (image, change) = operator.apply(machine, &direction);
+    let found = equations.solve(|direction| {
         machine.predict(price);
-        machine.worked(cost::gradients(image.len() as f64));
-        let curvature = dot(&direction, &image);
-        if curvature <= 0.0 || !curvature.is_finite() {
-            break;
-        }
-        let step = now / curvature;
-        solution.iter_mut().zip(&direction).for_each(|(s, d)| *s += step * d);
-        decrement += step * now;
-        mean += step * change;
-        residual.iter_mut().zip(&image).for_each(|(r, i)| *r -= step * i);
-        let next = size(&residual);
-        let keep = next / now;
-        for ((d, r), i) in direction.iter_mut().zip(&residual).zip(&inverse) {
-            *d = r * i + keep * *d;
-        }
-        diagonal.push(1.0 / step + if applied > 1 { last_keep / last_step } else { 0.0 });
-        beside.push(keep.sqrt() / step);
-        (last_step, last_keep) = (step, keep);
-        now = next;
-        let room = room(applied);
-        if room * now <= WORTHLESS * resolution {
-            worth = room * now / smallest_eigenvalue(&diagonal, &beside);
-        }
-    }
-    if worth <= WORTHLESS * resolution {
-        let smallest = operator.smallest(machine, &solution) - mean;
-        return Ok(Newton { decrement, smallest, missed: worth });
+        machine.worked(cost::gradients(direction.len() as f64));
+        operator.apply(machine, direction)
+    });
+    if let Some(missed) = found.worth {
+        let smallest = operator.smallest(machine, &found.d) - found.mean;
+        return Ok(Newton { decrement: found.decrement, smallest, missed });
     }
 
     // what was not given up is looked at again, without what conjugate gradients made of it
     machine.predict(price);
-    let (image, mean) = operator.apply(machine, &solution);
-    let decrement = dot(&solution, &image);
+    let (image, mean) = operator.apply(machine, &found.d);
+    let decrement = dot(&found.d, &image);
     let missed: Vec<f64> = right.iter().zip(&image).map(|(r, i)| r - i).collect();
-    let smallest = operator.smallest(machine, &solution) - mean;
+    let smallest = operator.smallest(machine, &found.d) - mean;
     if smallest < -1.0 {
         return Ok(Newton { decrement, smallest, missed: 0.0 });
     }
-    if size(&missed) > (1e-6_f64).powi(2) * start + 100.0 * floor {
+    if equations.size(&missed) > (1e-6_f64).powi(2) * start + 100.0 * floor {
         return Err(format!(
-            "the Newton equations were not solved to the precision a proof needs in {applied} steps"
+            "the Newton equations were not solved to the precision a proof needs in {} steps",
+            found.steps
         ));
     }
-    if dot(&solution, &missed).abs() > 1e-3 * decrement {
+    if dot(&found.d, &missed).abs() > 1e-3 * decrement {
         return Err("the Newton equations are too ill-conditioned for a proof".into());
     }
     Ok(Newton { decrement, smallest, missed: 0.0 })
-}
-
-/// By how much the smallest eigenvalue may lie below the guess after so many steps: early guesses are too large.
-fn room(steps: usize) -> f64 {
-    100.0 * (EARLY / steps as f64).max(1.0).powi(2)
 }
 
 /// Largest minus smallest of the finite numbers of a table.
@@ -255,25 +216,6 @@ fn spread(table: &[f64]) -> f64 {
     let (low, high) =
         finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
     (high - low).max(0.0)
-}
-
-/// The smallest eigenvalue of a symmetric tridiagonal matrix, by bisection on the number of negative
-/// pivots (Sturm), from below. O(rows) for each of 60 halvings.
-fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
-    let below = |x: f64| {
-        let mut pivot = 1.0f64;
-        diagonal.iter().enumerate().any(|(i, d)| {
-            let off = if i == 0 { 0.0 } else { beside[i - 1] };
-            pivot = d - x - off * off / pivot;
-            pivot <= 0.0
-        })
-    };
-    let (mut low, mut high) = (0.0, diagonal.iter().copied().fold(f64::INFINITY, f64::min));
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if below(middle) { high = middle } else { low = middle }
-    }
-    high
 }
 
 /// c(m) = ((1+m) ln(1+m) − m)/m², from 1 at m = −1 to ½ at m = 0.

@@ -6,6 +6,7 @@ mod aside;
 pub mod balance;
 mod batch;
 mod certificate;
+mod conjugate;
 mod contract;
 pub mod control;
 pub mod coordinates;

@@ -12,6 +12,7 @@
 use super::rows::{Rows, Tables};
 use crate::model::table::strides;
 use crate::numeric::sum::{Compensated, dot};
+use crate::run::conjugate::{Equations, Solution, WORTHLESS};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 
 /// Cells, each the sum of a few parameters, with an exposure and a target.
@@ -212,38 +213,16 @@ impl<D: Design> Problem<'_, D> {
         d
     }
 
-    /// Solves H d = −g to a relative residual in the preconditioned norm; also what is left of the equations.
-    fn solve(&mut self, q: &[f64], g: &[f64], accuracy: f64) -> (Vec<f64>, Vec<f64>) {
+    /// Solves H d = −g to a relative residual in the preconditioned norm, or until what is left is `worthless`.
+    fn solve(&mut self, q: &[f64], g: &[f64], accuracy: f64, worthless: f64) -> Solution {
         let inverse: Vec<f64> =
             self.diagonal(q).iter().map(|d| if *d > 0.0 { 1.0 / d } else { 0.0 }).collect();
-        let size = |r: &[f64]| r.iter().zip(&inverse).map(|(r, i)| r * r * i).sum::<f64>();
-        let mut solution = vec![0.0; g.len()];
-        let mut residual: Vec<f64> = g.iter().map(|g| -g).collect();
-        let mut direction: Vec<f64> = residual.iter().zip(&inverse).map(|(r, i)| r * i).collect();
-        let start = size(&residual);
+        let right: Vec<f64> = g.iter().map(|g| -g).collect();
         // below this a residual is rounding, part of it where H is singular: to go on would only spread it
         let floor = (64.0 * f64::EPSILON).powi(2) * self.target.iter().sum::<f64>();
-        let mut now = start;
-        for _ in 0..MOST {
-            if now <= accuracy * accuracy * start || now <= floor {
-                break;
-            }
-            let image = self.curvature(q, &direction);
-            let bend = dot(&direction, &image);
-            if bend <= 0.0 || !bend.is_finite() {
-                break;
-            }
-            let step = now / bend;
-            solution.iter_mut().zip(&direction).for_each(|(s, d)| *s += step * d);
-            residual.iter_mut().zip(&image).for_each(|(r, i)| *r -= step * i);
-            let next = size(&residual);
-            let keep = next / now;
-            for ((d, r), i) in direction.iter_mut().zip(&residual).zip(&inverse) {
-                *d = r * i + keep * *d;
-            }
-            now = next;
-        }
-        (solution, residual)
+        let equations =
+            Equations { right: &right, inverse: &inverse, accuracy, floor, worthless, most: MOST };
+        equations.solve(|direction| (self.curvature(q, direction), 0.0))
     }
 }
 
@@ -295,7 +274,7 @@ fn descend<D: Design>(
         let sweep = Sweep::alone(steps, gap, control);
         interrupted = observer.sweep(&sweep) == Flow::Interrupt;
         let accuracy = (0.1f64).min(gap.sqrt()).max(1e-6);
-        let (d, _) = problem.solve(&q, &gradient, accuracy);
+        let d = problem.solve(&q, &gradient, accuracy, 0.0).d;
         let slope = dot(&gradient, &d);
         let mut step = 1.0;
         let mut moved = false;
@@ -351,12 +330,15 @@ fn bound<D: Design>(
     q: &[f64],
     gradient: &[f64],
 ) -> Result<f64, String> {
-    let (d, left) = problem.solve(q, gradient, 1e-9);
+    let scale: f64 = problem.target.iter().sum();
+    let found = problem.solve(q, gradient, 1e-9, WORTHLESS * f64::EPSILON * scale);
     let (low, high) = parameters
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(*p), high.max(*p)));
-    let missed = (high - low).max(1.0) * left.iter().map(|r| r.abs()).sum::<f64>();
-    let e = problem.rows.spread(&d);
+    let missed = found
+        .worth
+        .unwrap_or_else(|| (high - low).max(1.0) * found.left.iter().map(|r| r.abs()).sum::<f64>());
+    let e = problem.rows.spread(&found.d);
     let mut total = Compensated::default();
     for (q, e) in q.iter().zip(&e) {
         if *e < -1.0 {
@@ -374,6 +356,5 @@ fn bound<D: Design>(
         };
         total.add(q * part);
     }
-    let scale: f64 = problem.target.iter().sum();
-    Ok(total.value() + problem.roughness(&d) + missed + f64::EPSILON * scale)
+    Ok(total.value() + problem.roughness(&found.d) + missed + f64::EPSILON * scale)
 }

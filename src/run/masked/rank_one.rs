@@ -18,6 +18,7 @@ use crate::numeric::sum::dot;
 use crate::plan::Schedule;
 use crate::plan::cost::Unit;
 use crate::plan::schedule::RankOne;
+use crate::run::conjugate::{Equations, Solution, WORTHLESS};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Counters, Fit, Status, divergence};
 use crate::run::statistic;
@@ -81,55 +82,37 @@ impl Work<'_> {
         dot(&wide, &self.a) + linear(&self.rows, &self.a) + linear(&self.columns, &self.b)
     }
 
-    /// Solves the Newton equations by conjugate gradients: changes of ln a and ln b, and what is left of them.
-    fn step(&mut self, wide: &[f64], deep: &[f64], accuracy: f64) -> (Vec<f64>, Vec<f64>) {
+    /// Solves the Newton equations: changes of ln a and ln b.
+    fn step(&mut self, wide: &[f64], deep: &[f64], accuracy: f64, worthless: f64) -> Solution {
         let n = self.rows.len();
-        let diagonal: Vec<f64> = wide.iter().chain(deep).copied().collect();
+        let fitted = || wide.iter().chain(deep);
         let wanted = self.rows.iter().chain(&self.columns);
-        let mut left: Vec<f64> = wanted.zip(&diagonal).map(|(w, f)| w - f).collect();
-        let scaled = |r: &[f64]| -> Vec<f64> {
-            r.iter().zip(&diagonal).map(|(r, d)| if *d > 0.0 { r / d } else { 0.0 }).collect()
-        };
-        let mut z = scaled(&left);
-        let mut along = z.clone();
-        let mut found = vec![0.0; left.len()];
-        let mut size = dot(&left, &z);
-        let end = (accuracy * accuracy * size).max((8.0 * f64::EPSILON).powi(2));
+        let right: Vec<f64> = wanted.zip(fitted()).map(|(w, f)| w - f).collect();
+        let inverse: Vec<f64> = fitted().map(|d| if *d > 0.0 { 1.0 / d } else { 0.0 }).collect();
+        let floor = (8.0 * f64::EPSILON).powi(2);
+        let equations =
+            Equations { right: &right, inverse: &inverse, accuracy, floor, worthless, most: PRODUCTS };
         let (mut up, mut under) = (vec![0.0; n], vec![0.0; deep.len()]);
-        for _ in 0..PRODUCTS {
-            if size <= end {
-                break;
-            }
+        let found = equations.solve(|along| {
             let (mine, other) = along.split_at(n);
             let be: Vec<f64> = self.b.iter().zip(other).map(|(b, e)| b * e).collect();
             let ad: Vec<f64> = self.a.iter().zip(mine).map(|(a, d)| a * d).collect();
             self.pattern.across(&be, &mut up);
             self.pattern.down(&ad, &mut under);
-            self.products += 2;
             let upper =
                 mine.iter().zip(wide).zip(self.a.iter().zip(&up)).map(|((d, w), (a, u))| w * d + a * u);
             let lower =
                 other.iter().zip(deep).zip(self.b.iter().zip(&under)).map(|((e, w), (b, u))| w * e + b * u);
-            let image: Vec<f64> = upper.chain(lower).collect();
-            let bend = dot(&along, &image);
-            if bend <= 0.0 || !bend.is_finite() {
-                break;
-            }
-            let much = size / bend;
-            found.iter_mut().zip(&along).for_each(|(f, d)| *f += much * d);
-            left.iter_mut().zip(&image).for_each(|(r, i)| *r -= much * i);
-            z = scaled(&left);
-            let next = dot(&left, &z);
-            along.iter_mut().zip(&z).for_each(|(d, z)| *d = z + next / size * *d);
-            size = next;
-        }
-        (found, left)
+            (upper.chain(lower).collect(), 0.0)
+        });
+        self.products += 2 * found.steps;
+        found
     }
 
     /// A Newton step, shortened until the objective falls; false when it does not.
     fn newton(&mut self) -> bool {
         let (gap, wide, deep) = self.gap();
-        let (d, _) = self.step(&wide, &deep, gap.sqrt().clamp(1e-6, 0.1));
+        let d = self.step(&wide, &deep, gap.sqrt().clamp(1e-6, 0.1), 0.0).d;
         let before = self.objective();
         let (a, b) = (self.a.clone(), self.b.clone());
         let mut much = 1.0;
@@ -150,11 +133,8 @@ impl Work<'_> {
     /// A bound in nats per unit mass on what is still to be gained: R = Q (1 + d + e) has the margins of the
     /// data, and the gap is at most KL(R ‖ Q).
     fn bound(&mut self, wide: &[f64], deep: &[f64]) -> Result<f64, String> {
-        let wanted = self.rows.iter().chain(&self.columns);
-        let residual: Vec<f64> = wanted.zip(wide.iter().chain(deep)).map(|(w, f)| w - f).collect();
-        let (d, left) = self.step(wide, deep, 1e-8);
-        let square = dot(&d, &residual).max(0.0);
-        let (mine, other) = d.split_at(wide.len());
+        let found = self.step(wide, deep, 1e-8, WORTHLESS * f64::EPSILON);
+        let (mine, other) = found.d.split_at(wide.len());
         let least = |side: &[f64]| side.iter().fold(f64::INFINITY, |m, x| m.min(*x));
         let m = least(mine) + least(other);
         if m < -1.0 {
@@ -168,8 +148,10 @@ impl Work<'_> {
             let (low, high) = logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
             (high - low).max(1.0)
         };
-        let missed = logs(&self.a).max(logs(&self.b)) * left.iter().map(|r| r.abs()).sum::<f64>();
-        Ok(factor * square + missed + f64::EPSILON)
+        let missed = found.worth.unwrap_or_else(|| {
+            logs(&self.a).max(logs(&self.b)) * found.left.iter().map(|r| r.abs()).sum::<f64>()
+        });
+        Ok(factor * found.decrement + missed + f64::EPSILON)
     }
 }
 

@@ -1,0 +1,168 @@
+//! Conjugate gradients for the Newton equations G d = r, preconditioned by a diagonal (Hestenes and Stiefel 1952,
+//! doi:10.6028/jres.049.044), which know what the part that they leave unsolved is still worth.
+//!
+//! What is left of r is worth no more than its size over the smallest eigenvalue of the preconditioned G. That is guessed
+//! from the Lanczos matrix which the coefficients are (Golub and Van Loan, §11.3), with room for one a hundred times
+//! smaller, and more after few steps.
+
+use super::sum::dot;
+
+/// What is left of the equations is not worth solving below this part of the resolution of doubles.
+pub(super) const WORTHLESS: f64 = 0.1;
+
+/// Steps up to which the guess at the smallest eigenvalue is given more room.
+const EARLY: f64 = 16.0;
+
+/// What is to be solved, and how far.
+#[derive(Clone, Copy)]
+pub(super) struct Equations<'a> {
+    /// r.
+    pub right: &'a [f64],
+    /// What G is preconditioned by: the inverse of its diagonal, about.
+    pub inverse: &'a [f64],
+    /// Size of the residual, relative to that of r, at which they count as solved.
+    pub accuracy: f64,
+    /// Square of the size below which a residual is rounding.
+    pub floor: f64,
+    /// dᵀGd that is worth nothing; 0 where all of it is wanted.
+    pub worthless: f64,
+    /// Most steps.
+    pub most: usize,
+}
+
+/// What was found.
+pub(super) struct Solution {
+    /// d.
+    pub d: Vec<f64>,
+    /// r − G d.
+    pub left: Vec<f64>,
+    /// dᵀGd.
+    pub decrement: f64,
+    /// The second result of `apply`, at d.
+    pub mean: f64,
+    /// What is left unsolved may be worth so much, when that is why it was left.
+    pub worth: Option<f64>,
+    /// Applications of G.
+    pub steps: usize,
+}
+
+impl Equations<'_> {
+    /// rᵀ D⁻¹ r.
+    pub fn size(&self, r: &[f64]) -> f64 {
+        r.iter().zip(self.inverse).map(|(r, i)| r * r * i).sum()
+    }
+
+    /// Solves them. `apply` gives G v and another linear function of v.
+    pub fn solve(&self, mut apply: impl FnMut(&[f64]) -> (Vec<f64>, f64)) -> Solution {
+        let n = self.right.len();
+        let mut found = Solution {
+            d: vec![0.0; n],
+            left: self.right.to_vec(),
+            decrement: 0.0,
+            mean: 0.0,
+            worth: None,
+            steps: 0,
+        };
+        let mut direction: Vec<f64> = found.left.iter().zip(self.inverse).map(|(r, i)| r * i).collect();
+        let start = self.size(self.right);
+        let mut now = start;
+        let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
+        let (mut last_step, mut last_keep) = (0.0f64, 0.0f64);
+        while now > self.accuracy * self.accuracy * start && now > self.floor && found.steps < self.most {
+            found.steps += 1;
+            let (image, mean) = apply(&direction);
+            let curvature = dot(&direction, &image);
+            if curvature <= 0.0 || !curvature.is_finite() {
+                break;
+            }
+            let step = now / curvature;
+            found.d.iter_mut().zip(&direction).for_each(|(s, d)| *s += step * d);
+            found.left.iter_mut().zip(&image).for_each(|(r, i)| *r -= step * i);
+            found.decrement += step * now;
+            found.mean += step * mean;
+            let next = self.size(&found.left);
+            let keep = next / now;
+            for ((d, r), i) in direction.iter_mut().zip(&found.left).zip(self.inverse) {
+                *d = r * i + keep * *d;
+            }
+            diagonal.push(1.0 / step + if found.steps > 1 { last_keep / last_step } else { 0.0 });
+            beside.push(keep.sqrt() / step);
+            (last_step, last_keep) = (step, keep);
+            now = next;
+            let room = room(found.steps);
+            if room * now <= self.worthless {
+                let worth = room * now / smallest_eigenvalue(&diagonal, &beside);
+                if worth <= self.worthless {
+                    found.worth = Some(worth);
+                    break;
+                }
+            }
+        }
+        found
+    }
+}
+
+/// By how much the smallest eigenvalue may lie below the guess after so many steps: early guesses are too large.
+fn room(steps: usize) -> f64 {
+    100.0 * (EARLY / steps as f64).max(1.0).powi(2)
+}
+
+/// The smallest eigenvalue of a symmetric tridiagonal matrix, by bisection on the number of negative
+/// pivots (Sturm), from below. O(rows) for each of 60 halvings.
+fn smallest_eigenvalue(diagonal: &[f64], beside: &[f64]) -> f64 {
+    let below = |x: f64| {
+        let mut pivot = 1.0f64;
+        diagonal.iter().enumerate().any(|(i, d)| {
+            let off = if i == 0 { 0.0 } else { beside[i - 1] };
+            pivot = d - x - off * off / pivot;
+            pivot <= 0.0
+        })
+    };
+    let (mut low, mut high) = (0.0, diagonal.iter().copied().fold(f64::INFINITY, f64::min));
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if below(middle) { high = middle } else { low = middle }
+    }
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The matrix of a chain of springs on the ground, and its diagonal.
+    fn springs(v: &[f64], ground: f64) -> Vec<f64> {
+        let at = |i: usize| v.get(i).copied().unwrap_or(0.0);
+        (0..v.len())
+            .map(|i| (2.0 + ground) * v[i] - at(i + 1) - if i > 0 { at(i - 1) } else { 0.0 })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_left_is_worth_no_more_than_is_said() {
+        for ground in [1.0, 0.1, 0.01] {
+            let right: Vec<f64> = (0..200).map(|i| f64::from(i * i % 17) - 8.0).collect();
+            let inverse = vec![1.0 / (2.0 + ground); right.len()];
+            let equations = Equations {
+                right: &right,
+                inverse: &inverse,
+                accuracy: 1e-12,
+                floor: 0.0,
+                worthless: 0.0,
+                most: 1000,
+            };
+            let apply = |v: &[f64]| (springs(v, ground), v[0]);
+            let whole = equations.solve(apply);
+            assert!(equations.size(&whole.left).sqrt() <= 1e-12 * equations.size(&right).sqrt());
+            assert!((whole.mean - whole.d[0]).abs() <= 1e-12 && whole.worth.is_none());
+            assert!((whole.decrement - dot(&right, &whole.d)).abs() <= 1e-9 * whole.decrement);
+            for worthless in [1e-1, 1e-4, 1e-8] {
+                let part = Equations { worthless, ..equations }.solve(apply);
+                let worth = part.worth.expect("it is given up");
+                assert!(worth <= worthless && part.steps < whole.steps);
+                let rest: Vec<f64> = whole.d.iter().zip(&part.d).map(|(w, p)| w - p).collect();
+                assert!(dot(&rest, &springs(&rest, ground)) <= worth, "{worthless:e} of {ground}");
+            }
+        }
+    }
+}
