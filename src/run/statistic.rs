@@ -30,6 +30,9 @@ pub struct Statistics {
     pub zeros: Option<usize>,
 }
 
+/// Cells that are read from two places at a time.
+const STRIP: usize = 4096;
+
 /// Cells of a block: small enough for the cache, large enough for long inner loops.
 const BLOCK: usize = crate::plan::cost::BLOCK as usize;
 
@@ -185,8 +188,8 @@ fn dense_pass<T: Element>(
     let private: usize = scopes.iter().map(|(_, n)| *n).sum();
     // private tables are worth their memory only when they are small beside the data
     let groups = if private.saturating_mul(GROUPS) <= cells / 4 { GROUPS.min(blocks) } else { 1 };
-    let run = |group: usize| -> Option<(Vec<Vec<f64>>, Compensated, Compensated, f64, Summary)> {
-        let (mut zeros, mut summary) = (0.0, Summary::default());
+    let run = |group: usize| -> Option<(Vec<Vec<f64>>, Compensated, Compensated, usize, Summary)> {
+        let (mut zeros, mut summary) = (0, Summary::default());
         let mut tables: Vec<Vec<f64>> = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
         let mut buffer = Vec::new();
         let mut local: Vec<Vec<f64>> = full.sums.iter().map(|s| vec![0.0; s.cells]).collect();
@@ -235,7 +238,7 @@ fn dense_pass<T: Element>(
     for part in parts {
         let (own, t, x, z, seen) = part?;
         summary.join(&seen);
-        zeros += z as usize;
+        zeros += z;
         total.add(t.value());
         x_ln_x.add(x.value());
         if tables.is_empty() {
@@ -251,24 +254,36 @@ fn dense_pass<T: Element>(
 }
 
 vectorised! {
-    /// The values that are observed, and zero for the others; how many of those that are observed are zero.
-    select(values: &'a [f64], observed: &'a [bool], onto: &'a mut [f64]) -> f64 {
-        let mut zeros = [0.0; LANES];
-        let cell = |value: f64, seen: bool, out: &mut f64, zeros: &mut f64| {
-            *out = kept(seen, value);
-            *zeros += kept(seen & (value == 0.0), 1.0);
-        };
-        let ((v, v_rest), (s, s_rest)) = (values.as_chunks::<LANES>(), observed.as_chunks::<LANES>());
-        let (o, o_rest) = onto.as_chunks_mut::<LANES>();
-        for ((v, s), o) in v.iter().zip(s).zip(o) {
-            for i in 0..LANES {
-                cell(v[i], s[i], &mut o[i], &mut zeros[i]);
+    /// The values that are observed, and zero for the others; how many of those that are observed are zero. Two
+    /// places of memory are read at a time, so that while one waits for its page the other goes on.
+    select(values: &'a [f64], observed: &'a [bool], onto: &'a mut [f64]) -> usize {
+        let mut zeros = [0u64; 2 * LANES];
+        let cells = |values: &[f64], observed: &[bool], onto: &mut [f64], zeros: &mut [u64]| {
+            for (((x, seen), out), zeros) in values.iter().zip(observed).zip(onto).zip(zeros) {
+                *out = kept(*seen, *x);
+                *zeros += u64::from(*seen & (*x == 0.0));
             }
+        };
+        let strips = values.chunks(STRIP).zip(observed.chunks(STRIP)).zip(onto.chunks_mut(STRIP));
+        for ((values, observed), onto) in strips {
+            let half = values.len() / (2 * LANES) * LANES;
+            let (x, y) = values.split_at(half);
+            let (seen, beside) = observed.split_at(half);
+            let (out, over) = onto.split_at_mut(half);
+            let ((y, y_rest), (beside, beside_rest)) = (y.as_chunks::<LANES>(), beside.as_chunks::<LANES>());
+            let (over, over_rest) = over.as_chunks_mut::<LANES>();
+            let left = x.as_chunks::<LANES>().0.iter().zip(seen.as_chunks::<LANES>().0);
+            let left = left.zip(out.as_chunks_mut::<LANES>().0);
+            let mut right = y.iter().zip(beside).zip(over);
+            let [of_left, of_right] = zeros.as_chunks_mut::<LANES>().0 else { break };
+            for (((x, seen), out), ((y, beside), over)) in left.zip(right.by_ref()) {
+                cells(x, seen, out, of_left);
+                cells(y, beside, over, of_right);
+            }
+            right.for_each(|((y, beside), over)| cells(y, beside, over, of_right));
+            cells(y_rest, beside_rest, over_rest, of_left);
         }
-        for ((v, s), o) in v_rest.iter().zip(s_rest).zip(o_rest) {
-            cell(*v, *s, o, &mut zeros[0]);
-        }
-        zeros.iter().sum()
+        zeros.iter().sum::<u64>() as usize
     }
 }
 
@@ -498,6 +513,21 @@ mod tests {
         let other: Scope = [1].into_iter().collect();
         let fresh = [(&other, 30)];
         assert_eq!(gather(&seen, &fresh).map(|s| s.tables), gather(&tensor(plain), &fresh).map(|s| s.tables));
+    }
+
+    #[test]
+    fn what_is_observed_is_selected_in_blocks_of_any_length() {
+        for n in [0usize, 1, 15, 16, 31, 32, 33, 47, 48, 4095, 4096, 4097, 4127, 9000] {
+            let hidden = |k: usize| if k.is_multiple_of(2) { f64::NAN } else { f64::INFINITY };
+            let seen: Vec<bool> = (0..n).map(|k| k * k % 5 != 1).collect();
+            let of = |k: usize| if !seen[k] { hidden(k) } else { (k % 3) as f64 };
+            let values: Vec<f64> = (0..n).map(of).collect();
+            let mut onto = vec![7.0; n];
+            let zeros = select(&values, &seen, &mut onto);
+            let want: Vec<f64> = (0..n).map(|k| if seen[k] { values[k] } else { 0.0 }).collect();
+            assert_eq!(onto, want, "{n}");
+            assert_eq!(zeros, (0..n).filter(|k| seen[*k] && values[*k] == 0.0).count(), "{n}");
+        }
     }
 
     #[test]
