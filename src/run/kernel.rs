@@ -58,8 +58,12 @@ vectorised! {
     /// `onto ← onto + Σ from`, one thread.
     accumulate(projection: &'a Projection, from: &'a [f64], onto: &'a mut [f64]) -> () {
         let (length, stride) = projection.inner();
+        let rows = projection.repeated();
         match stride {
             0 => projection.runs(|i, o| onto[o] += lanes(&from[i..i + length])),
+            1 if rows > 1 => projection.groups(|i, o| {
+                add_rows(&from[i..i + rows * length], length, &mut onto[o..o + length]);
+            }),
             1 => projection.runs(|i, o| {
                 onto[o..o + length].iter_mut().zip(&from[i..i + length]).for_each(|(o, f)| *o += f);
             }),
@@ -68,6 +72,28 @@ vectorised! {
                 cells.zip(&from[i..i + length]).for_each(|(o, f)| *o += f);
             }),
         }
+    }
+}
+
+/// Columns of rows that are added up in registers.
+const ABREAST: usize = 32;
+
+/// Adds rows to one, in their order. What they are added to is read and written once.
+#[inline(always)]
+fn add_rows(rows: &[f64], length: usize, onto: &mut [f64]) {
+    let (whole, rest) = onto.as_chunks_mut::<ABREAST>();
+    for (k, onto) in whole.iter_mut().enumerate() {
+        let mut sums = *onto;
+        for row in rows.chunks_exact(length) {
+            if let Some(cells) = row[k * ABREAST..].first_chunk::<ABREAST>() {
+                sums.iter_mut().zip(cells).for_each(|(s, x)| *s += x);
+            }
+        }
+        *onto = sums;
+    }
+    let start = length - rest.len();
+    for row in rows.chunks_exact(length) {
+        rest.iter_mut().zip(&row[start..]).for_each(|(o, x)| *o += x);
     }
 }
 

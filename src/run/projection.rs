@@ -59,11 +59,25 @@ impl Projection {
         self.inner == (cells, 1) || cells == 1
     }
 
+    /// How many neighbouring runs of the innermost axis fall onto the same cells.
+    pub fn repeated(&self) -> usize {
+        if self.middle.1 == 0 { self.middle.0 } else { 1 }
+    }
+
     /// Visits every run of the innermost axis: where it starts, and where its first cell falls.
     #[inline(always)]
     pub fn runs(&self, mut visit: impl FnMut(usize, usize)) {
         let (length, _) = self.inner;
         let (count, step) = self.middle;
+        self.groups(|from, onto| (0..count).for_each(|k| visit(from + k * length, onto + k * step)));
+    }
+
+    /// Visits the runs of the innermost axis in groups, as the axis outside it has them: where the first of a group
+    /// starts, and where its first cell falls.
+    #[inline(always)]
+    pub fn groups(&self, mut visit: impl FnMut(usize, usize)) {
+        let (length, _) = self.inner;
+        let (count, _) = self.middle;
         // a table of many modes that do not merge is rare, and only its index needs the heap
         let (mut few, mut many) = ([0; FEW], Vec::new());
         let index = match few.get_mut(..self.outer.len()) {
@@ -78,12 +92,8 @@ impl Projection {
             return;
         }
         loop {
-            let mut onto = base;
-            for _ in 0..count {
-                visit(from, onto);
-                from += length;
-                onto += step;
-            }
+            visit(from, base);
+            from += count * length;
             let mut axis = self.outer.len();
             loop {
                 if axis == 0 {
