@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 
 use super::kernel::{combine_one, plus, put, times};
-use super::multiply::{Outside, multiply_within, pack, scale_packed, stride};
+use super::multiply::{multiply, pack, scale_packed, stride};
 use super::projection::Projection;
 use super::vector::vectorised;
 use crate::model::Scope;
@@ -62,7 +62,7 @@ pub(super) struct Room {
 #[derive(Default)]
 struct Part {
     diagonal: [Vec<f64>; 2],
-    outside: [Vec<f64>; 3],
+    beside: [Vec<f64>; 3],
     right: [Vec<f64>; 2],
     cells: [Vec<f64>; 2],
     sums: [Vec<f64>; 2],
@@ -217,16 +217,14 @@ impl Batch {
         [cells, changes]: [&mut [f64]; 2],
         part: &mut Part,
     ) {
-        let Part { diagonal: [own, change], right: [scaled, scaled_change], outside, .. } = part;
+        let Part { diagonal: [own, change], right: [scaled, scaled_change], beside: rooms, .. } = part;
         let sizes = [self.rows, self.columns, self.rows * self.columns];
         let mut beside: [&[f64]; 3] = [&[]; 3];
-        for (((beside, room), after), size) in beside.iter_mut().zip(outside).zip(&self.after).zip(sizes) {
+        for (((beside, room), after), size) in beside.iter_mut().zip(rooms).zip(&self.after).zip(sizes) {
             *beside = product(after, level, factors, size, room);
         }
-        let [rows, columns, each] = beside;
-        let outside = Outside { rows, columns, cells: each };
         let multiply = |left: &[f64], right: &[f64], onto: &mut [f64], add: bool| {
-            multiply_within(left, right, onto, self.columns, self.over, add, outside);
+            multiply(left, right, onto, self.columns, self.over, add);
         };
         own.fill(1.0);
         for (f, step, way) in &self.diagonal {
@@ -247,6 +245,9 @@ impl Batch {
             for After { factor, step, cells, .. } in self.after.iter().flatten() {
                 combine_one(cells, changes, &directions[*factor][level * step..], plus);
             }
+        }
+        if self.after.iter().any(|after| !after.is_empty()) {
+            times_beside(cells, beside, self.columns);
         }
     }
 
@@ -321,6 +322,25 @@ fn fill(matrix: &mut [f64], own: &[(usize, Projection)], factors: &[&[f64]], dir
     if directions.is_some() {
         // relative changes add up, and the matrix they are relative to is multiplied in
         own.iter().for_each(|(f, way)| combine_one(way, matrix, factors[*f], times));
+    }
+}
+
+vectorised! {
+    /// Each cell of a matrix times the number of its row, that of its column and its own, where there are such.
+    times_beside(cells: &'a mut [f64], beside: [&'a [f64]; 3], columns: usize) -> () {
+        let [by_rows, by_columns, each] = beside;
+        let each = each.chunks_exact(columns).map(Some).chain(std::iter::repeat(None));
+        for ((i, row), own) in cells.chunks_exact_mut(columns).enumerate().zip(each) {
+            let x = by_rows.get(i).copied().unwrap_or(1.0);
+            match (by_columns, own) {
+                ([], None) => row.iter_mut().for_each(|cell| *cell *= x),
+                ([], Some(own)) => row.iter_mut().zip(own).for_each(|(cell, z)| *cell *= x * z),
+                (y, None) => row.iter_mut().zip(y).for_each(|(cell, y)| *cell *= x * y),
+                (y, Some(own)) => {
+                    row.iter_mut().zip(y).zip(own).for_each(|((cell, y), z)| *cell *= x * y * z);
+                }
+            }
+        }
     }
 }
 

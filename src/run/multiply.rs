@@ -106,32 +106,8 @@ impl pulp::WithSimd for ScalePacked<'_> {
 /// [`stride`] cells for each value of the summed index, the right one is [`pack`]ed, and the result is row-major
 /// with `columns` cells a row. 2 · rows · columns · over operations.
 pub fn multiply(left: &[f64], right: &[f64], onto: &mut [f64], columns: usize, over: usize, add: bool) {
-    multiply_within(left, right, onto, columns, over, add, Outside::default());
-}
-
-/// What every cell of a product is multiplied by as it is written. Nothing, where a slice is empty.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Outside<'a> {
-    /// A number for each row.
-    pub rows: &'a [f64],
-    /// A number for each column.
-    pub columns: &'a [f64],
-    /// A number for each cell, row-major.
-    pub cells: &'a [f64],
-}
-
-/// As [`multiply`], with each cell of the product multiplied by what is outside.
-pub(super) fn multiply_within(
-    left: &[f64],
-    right: &[f64],
-    onto: &mut [f64],
-    columns: usize,
-    over: usize,
-    add: bool,
-    outside: Outside,
-) {
     if columns > 0 && over > 0 {
-        pulp::Arch::new().dispatch(Multiply { left, right, onto, columns, over, add, outside });
+        pulp::Arch::new().dispatch(Multiply { left, right, onto, columns, over, add });
     }
 }
 
@@ -142,7 +118,6 @@ struct Multiply<'a> {
     columns: usize,
     over: usize,
     add: bool,
-    outside: Outside<'a>,
 }
 
 impl pulp::WithSimd for Multiply<'_> {
@@ -166,7 +141,7 @@ impl Multiply<'_> {
     /// `count` times `R` rows from `row`; the row after them.
     #[inline(always)]
     fn stripes<S: Simd, const R: usize>(&mut self, simd: S, row: usize, count: usize) -> usize {
-        let Self { left, right, onto, columns, over, add, outside } = self;
+        let Self { left, right, onto, columns, over, add } = self;
         let (lanes, columns, over) = (S::F64_LANES, *columns, *over);
         let wide = WIDE * lanes;
         let stride = stride(onto.len() / columns);
@@ -184,31 +159,21 @@ impl Multiply<'_> {
                 } else {
                     tile::<S, R, 1>(simd, steps)
                 };
-                let by_columns = part::<S>(simd, outside.columns, from);
+                // whole loops over constants, so that the tile never needs an address
                 let mut rows = out.chunks_exact_mut(columns);
-                for (r, sums) in sums.into_iter().enumerate() {
-                    let Some(cells) = rows.next() else { break };
-                    let own = row + k * R + r;
-                    let cells = &mut cells[from..];
-                    let mut sums = sums;
-                    if let Some(x) = outside.rows.get(own) {
-                        let x = simd.splat_f64s(*x);
-                        (0..WIDE).for_each(|w| sums[w] = simd.mul_f64s(sums[w], x));
-                    }
-                    if let Some(x) = by_columns {
-                        (0..WIDE).for_each(|w| sums[w] = simd.mul_f64s(sums[w], x[w]));
-                    }
-                    if let Some(x) = part::<S>(simd, outside.cells, own * columns + from) {
-                        (0..WIDE).for_each(|w| sums[w] = simd.mul_f64s(sums[w], x[w]));
-                    }
-                    if let (true, Some(x)) = (*add, part::<S>(simd, cells, 0)) {
-                        (0..WIDE).for_each(|w| sums[w] = simd.add_f64s(sums[w], x[w]));
-                    }
-                    match S::as_mut_simd_f64s(cells).0.first_chunk_mut::<WIDE>() {
-                        Some(whole) => *whole = sums,
-                        None => {
-                            let cells = cells.chunks_mut(lanes).zip(sums);
-                            cells.for_each(|(cells, sum)| simd.partial_store_f64s(cells, sum));
+                for sums in sums {
+                    let Some(row) = rows.next() else { break };
+                    let mut cells = row[from..].chunks_mut(lanes);
+                    for sum in sums {
+                        let Some(cells) = cells.next() else { break };
+                        match S::as_mut_simd_f64s(cells) {
+                            // a part of a vector is a call on some processors, a whole one an instruction
+                            ([whole], _) => *whole = if *add { simd.add_f64s(*whole, sum) } else { sum },
+                            _ if *add => {
+                                let kept = simd.partial_load_f64s(cells);
+                                simd.partial_store_f64s(cells, simd.add_f64s(kept, sum));
+                            }
+                            _ => simd.partial_store_f64s(cells, sum),
                         }
                     }
                 }
@@ -216,18 +181,6 @@ impl Multiply<'_> {
         }
         row + count * R
     }
-}
-
-/// The vectors of a tile's row from `at`, with zeros where there are fewer cells; none of no cells. Whole vectors
-/// are an instruction each, a part of one is a call.
-#[inline(always)]
-fn part<S: Simd>(simd: S, cells: &[f64], at: usize) -> Option<[S::f64s; WIDE]> {
-    let cells = cells.get(at..).filter(|c| !c.is_empty())?;
-    if let Some(whole) = S::as_simd_f64s(cells).0.first_chunk::<WIDE>() {
-        return Some(*whole);
-    }
-    let mut parts = cells.chunks(S::F64_LANES);
-    Some(std::array::from_fn(|_| simd.partial_load_f64s(parts.next().unwrap_or_default())))
 }
 
 /// The sums of one tile, of which `W` vectors a row are wanted.
@@ -278,16 +231,6 @@ mod tests {
                     assert_eq!(onto, want, "{rows} × {columns} over {over}");
                     multiply(&a, &packed, &mut onto, columns, over, true);
                     assert!(onto.iter().zip(&want).all(|(o, w)| *o == 2.0 * w));
-                    let of = |count: usize| (0..count).map(|i| (i % 3) as f64 + 1.0).collect::<Vec<_>>();
-                    let (rows_by, columns_by, cells_by) = (of(rows), of(columns), of(rows * columns));
-                    let outside = Outside { rows: &rows_by, columns: &columns_by, cells: &cells_by };
-                    let by = |i: usize| rows_by[i / columns] * columns_by[i % columns] * cells_by[i];
-                    multiply_within(&a, &packed, &mut onto, columns, over, false, outside);
-                    assert!(onto.iter().zip(&want).enumerate().all(|(i, (o, w))| *o == w * by(i)));
-                    let outside = Outside { rows: &rows_by, ..Outside::default() };
-                    multiply_within(&a, &packed, &mut onto, columns, over, true, outside);
-                    let two = |i: usize| by(i) + rows_by[i / columns];
-                    assert!(onto.iter().zip(&want).enumerate().all(|(i, (o, w))| *o == w * two(i)));
                 }
             }
         }
