@@ -7,6 +7,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 
 use super::constant::{self, Constant, Names};
+use super::family::FAMILIES;
 use super::mode::{Level, Levels, Order};
 use crate::text::ast::{
     DataDeclaration, Expr, ExprKind, ModeDeclaration, ModelDeclaration, ParamDeclaration, Program, Statement,
@@ -297,6 +298,13 @@ impl Declarations {
             let near = suggest::nearest(name, self.models.keys().map(String::as_str));
             unknown("model", name, span, near, format!("declare it: `model {name} {{ … }}`"))
         })
+    }
+
+    /// What is neither a family nor a model, where either would do; suggests the nearest of both.
+    pub fn no_family(&self, what: &str, name: &str, span: Span, declare: String) -> Diagnostic {
+        let families = FAMILIES.iter().map(|f| f.name);
+        let near = suggest::nearest(name, families.chain(self.models.keys().map(String::as_str)));
+        unknown(what, name, span, near, declare)
     }
 }
 

@@ -157,19 +157,8 @@ impl Session {
                 let name = &call.name.name;
                 let family = crate::model::family::Family::find(name).is_some();
                 if !family && !self.declarations.models.contains_key(name) {
-                    let names = crate::model::family::FAMILIES.iter().map(|f| f.name);
-                    let near = suggest::nearest(
-                        name,
-                        names.chain(self.declarations.models.keys().map(String::as_str)),
-                    );
                     let help = format!("declare it: `model {name}(…)`");
-                    diagnostics.push(crate::model::declarations::unknown(
-                        "family",
-                        name,
-                        call.name.span,
-                        near,
-                        help,
-                    ));
+                    diagnostics.push(self.declarations.no_family("family", name, call.name.span, help));
                 }
             }
         }

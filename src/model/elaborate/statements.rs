@@ -71,9 +71,10 @@ impl Elaboration<'_> {
             return;
         };
         let name = &toward.name.name;
-        let of_family = !self.declarations.models.contains_key(name) && Family::find(name).is_some();
-        if let (false, Err(diagnostic)) = (of_family, self.declarations.model(name, toward.name.span)) {
-            self.diagnostics.push(diagnostic);
+        if !self.declarations.models.contains_key(name) && Family::find(name).is_none() {
+            let help = format!("declare it: `model {name} {{ … }}`");
+            let missing = self.declarations.no_family("model or family", name, toward.name.span, help);
+            self.diagnostics.push(missing);
             return;
         }
         if self.regular.prior.is_some() {
