@@ -1,4 +1,5 @@
-//! Whether some numbers are all different, without sorting them.
+//! Whether some numbers are all different, without sorting them: chunks of them are dealt out into parts
+//! by a hash, wherever they come from, and each part is then put into a small table.
 
 use rayon::prelude::*;
 
@@ -8,89 +9,118 @@ const PART: usize = 2048;
 /// Most parts, so that as many places are written to at a time.
 const PARTS: usize = 1 << 14;
 
-/// Runs of numbers that are dealt out at the same time.
-const RUNS: usize = 8;
+/// Numbers of a chunk for each part, so that what is read of a chunk at a time is some lines of memory.
+const RUN: usize = 16;
 
-/// Numbers from which more than one thread is worth it.
-const LARGE: usize = 1 << 18;
+/// Fewest numbers of a chunk.
+const CHUNK: usize = 1 << 13;
+
+/// Parts a thread takes at a time.
+const SHARE: usize = 16;
 
 /// An odd number whose multiples are spread evenly (Knuth, TAOCP 3, §6.4): the golden ratio times 2⁶⁴.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Whether no number occurs twice. The numbers are dealt out by the top bits of a hash, and each part is
-/// put into a small table. O(n) time, n numbers of room.
-pub(crate) fn distinct(numbers: &[u64]) -> bool {
-    let parts = (numbers.len() / PART).next_power_of_two().clamp(1, PARTS);
-    let shift = u64::BITS - parts.trailing_zeros();
-    let part_of = |hash: u64| hash.checked_shr(shift).unwrap_or(0) as usize;
-    // one multiplication by an odd number is one-to-one, so hashes differ as the numbers do
-    let deal = |run: &[u64]| -> Dealt {
-        let mut ends = vec![0usize; parts + 1];
-        for number in run {
-            if let Some(count) = ends.get_mut(part_of(number.wrapping_mul(SPREAD)) + 1) {
-                *count += 1;
-            }
+/// How numbers are dealt out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dealing {
+    parts: usize,
+    shift: u32,
+}
+
+impl Dealing {
+    /// For so many numbers.
+    pub fn of(numbers: usize) -> Self {
+        let parts = (numbers / PART).next_power_of_two().clamp(1, PARTS);
+        Self { parts, shift: u64::BITS - parts.trailing_zeros() }
+    }
+
+    /// Numbers that are dealt out at a time; the last chunk is shorter.
+    pub fn chunk(&self) -> usize {
+        (RUN * self.parts).max(CHUNK)
+    }
+
+    /// Writes the hashes of a chunk in the order of their parts, and says where each part begins and the
+    /// last ends. O(numbers + parts) time.
+    pub fn deal(&self, chunk: &[u64], hashes: &mut [u64]) -> Box<[u32]> {
+        let mut ends = vec![0u32; self.parts + 1].into_boxed_slice();
+        for number in chunk {
+            ends[self.part(number.wrapping_mul(SPREAD)) + 1] += 1;
         }
         for part in 1..ends.len() {
             ends[part] += ends[part - 1];
         }
         let mut next = ends.clone();
-        let mut hashes = vec![0u64; run.len()];
-        for number in run {
+        for number in chunk {
+            // a multiplication by an odd number is one-to-one, so hashes differ as the numbers do
             let hash = number.wrapping_mul(SPREAD);
-            let place = &mut next[part_of(hash)];
-            hashes[*place] = hash;
+            let place = &mut next[self.part(hash)];
+            hashes[*place as usize] = hash;
             *place += 1;
         }
-        Dealt { hashes, ends }
-    };
-    let different = |dealt: &[Dealt], part: usize, table: &mut Vec<u64>| -> bool {
-        let own = |d: &Dealt| d.ends[part]..d.ends[part + 1];
-        let count: usize = dealt.iter().map(|d| own(d).len()).sum();
-        let slots = (2 * count).next_power_of_two().max(2);
-        table.clear();
-        table.resize(slots, 0);
-        let mut zeros = 0;
-        for d in dealt {
-            for hash in &d.hashes[own(d)] {
-                // an empty slot is 0; one part at most has a number whose hash is 0
-                if *hash == 0 {
-                    zeros += 1;
-                    continue;
-                }
-                // what the top bits tell apart has to reach the others: low bits may all be zero
-                let mixed = (*hash ^ *hash >> 29).wrapping_mul(SPREAD);
-                let mut at = (mixed >> 32) as usize & (slots - 1);
-                while table[at] != 0 {
-                    if table[at] == *hash {
-                        return false;
-                    }
-                    at = (at + 1) & (slots - 1);
-                }
-                table[at] = *hash;
-            }
-        }
-        zeros <= 1
-    };
-    if numbers.len() < LARGE {
-        let dealt = [deal(numbers)];
-        let mut table = Vec::new();
-        return (0..parts).all(|part| different(&dealt, part, &mut table));
+        ends
     }
-    let dealt: Vec<Dealt> = numbers.par_chunks(numbers.len().div_ceil(RUNS)).map(deal).collect();
-    let parts = (0..parts).into_par_iter().with_min_len(16);
-    parts.map_init(Vec::new, |table, part| different(&dealt, part, table)).all(|different| different)
+
+    /// Whether no hash occurs twice in chunks that were dealt out. O(numbers) time, a small table of room.
+    pub fn distinct(&self, dealt: &[(&[u64], &[u32])]) -> bool {
+        (0..self.parts)
+            .into_par_iter()
+            .with_min_len(SHARE)
+            .map_init(Vec::new, |table, part| {
+                let own = |ends: &[u32]| ends[part] as usize..ends[part + 1] as usize;
+                let count = dealt.iter().map(|(_, ends)| own(ends).len()).sum();
+                different(dealt.iter().flat_map(|(hashes, ends)| &hashes[own(ends)]), count, table)
+            })
+            .all(|different| different)
+    }
+
+    fn part(&self, hash: u64) -> usize {
+        hash.checked_shr(self.shift).unwrap_or(0) as usize
+    }
 }
 
-/// Hashes in the order of their parts, and where each part begins and ends.
-struct Dealt {
-    hashes: Vec<u64>,
-    ends: Vec<usize>,
+/// Whether so many hashes are all different.
+fn different<'a>(hashes: impl Iterator<Item = &'a u64>, count: usize, table: &mut Vec<u64>) -> bool {
+    let slots = (2 * count).next_power_of_two().max(2);
+    table.clear();
+    table.resize(slots, 0);
+    let mut zeros = 0;
+    for hash in hashes {
+        // an empty slot is 0; one part at most has a number whose hash is 0
+        if *hash == 0 {
+            zeros += 1;
+            continue;
+        }
+        // what the top bits tell apart has to reach the others: low bits may all be zero
+        let mixed = (*hash ^ *hash >> 29).wrapping_mul(SPREAD);
+        let mut at = (mixed >> 32) as usize & (slots - 1);
+        while table[at] != 0 {
+            if table[at] == *hash {
+                return false;
+            }
+            at = (at + 1) & (slots - 1);
+        }
+        table[at] = *hash;
+    }
+    zeros <= 1
 }
 
 #[cfg(test)]
 mod tests {
-    use super::distinct;
+    use super::Dealing;
+
+    fn distinct(numbers: &[u64]) -> bool {
+        let dealing = Dealing::of(numbers.len());
+        let dealt: Vec<_> = numbers
+            .chunks(dealing.chunk())
+            .map(|chunk| {
+                let mut hashes = vec![0; chunk.len()];
+                let ends = dealing.deal(chunk, &mut hashes);
+                (hashes, ends)
+            })
+            .collect();
+        dealing.distinct(&dealt.iter().map(|(hashes, ends)| (&hashes[..], &ends[..])).collect::<Vec<_>>())
+    }
 
     #[test]
     fn one_repetition_is_found_wherever_it_is() {

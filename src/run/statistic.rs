@@ -1,5 +1,7 @@
 //! Marginals of the data, several from one pass, read in the data's own number type.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::kernel::accumulate;
@@ -407,6 +409,9 @@ impl<T: Element> pulp::WithSimd for Convert<'_, T> {
 /// Cells a thread takes at a time.
 const SHARE: usize = 1 << 17;
 
+/// Stored cells that are added to one table after the other while the nearest cache has them.
+const TURN: usize = 2048;
+
 /// Coordinates are walked in fixed shares, each summed to private tables that are added in order; where
 /// tables are large beside the shares, each table is one walk instead.
 fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
@@ -421,22 +426,27 @@ fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
     let shares = cells.div_ceil(SHARE).clamp(1, GROUPS);
     let private: usize = scopes.iter().map(|(_, n)| *n).sum();
     let shares = if private.saturating_mul(shares) <= cells { shares } else { 1 };
-    let walk = |k: usize, share: usize, table: &mut [f64]| {
-        let (start, end) = (share * cells / shares, (share + 1) * cells / shares);
-        histogram(&columns[k], &sparse.values, start, end, table);
-    };
-    let jobs: Vec<(usize, usize)> =
-        (0..shares).flat_map(|share| (0..scopes.len()).map(move |k| (share, k))).collect();
-    let parts: Vec<Vec<f64>> = jobs
+    // a share takes all tables in turn, so that its cells are read once; without shares a table is a job
+    let together = if shares == 1 { 1 } else { scopes.len().max(1) };
+    let jobs: Vec<(usize, usize)> = (0..shares)
+        .flat_map(|share| (0..scopes.len()).step_by(together).map(move |first| (share, first)))
+        .collect();
+    let parts: Vec<Vec<Vec<f64>>> = jobs
         .into_par_iter()
-        .map(|(share, k)| {
-            let mut table = vec![0.0; scopes[k].1];
-            walk(k, share, &mut table);
-            table
+        .map(|(share, first)| {
+            let own = first..first + together;
+            let mut tables: Vec<Vec<f64>> = scopes[own.clone()].iter().map(|(_, n)| vec![0.0; *n]).collect();
+            let (start, end) = (share * cells / shares, (share + 1) * cells / shares);
+            for turn in (start..end).step_by(TURN) {
+                for (columns, table) in columns[own.clone()].iter().zip(&mut tables) {
+                    histogram(columns, &sparse.values, turn..end.min(turn + TURN), table);
+                }
+            }
+            tables
         })
         .collect();
     let mut tables: Vec<Vec<f64>> = Vec::new();
-    for (i, own) in parts.into_iter().enumerate() {
+    for (i, own) in parts.into_iter().flatten().enumerate() {
         if i < scopes.len() {
             tables.push(own);
         } else {
@@ -452,18 +462,18 @@ fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
     Sums { tables, total: total.value(), x_ln_x: x_ln_x.value(), read: cells, zeros: None }
 }
 
-/// Adds the cells from `start` to `end` to the table of their columns.
-fn histogram(columns: &[(&Indices, usize)], values: &[f64], start: usize, end: usize, table: &mut [f64]) {
+/// Adds some cells to the table of their columns.
+fn histogram(columns: &[(&Indices, usize)], values: &[f64], cells: Range<usize>, table: &mut [f64]) {
     if let [(first, step), (second, 1)] = columns {
         return with_indices!(first, first => with_indices!(second, second => {
-            let cells = first[start..end].iter().zip(&second[start..end]).zip(&values[start..end]);
-            for ((i, j), value) in cells {
+            let indices = first[cells.clone()].iter().zip(&second[cells.clone()]);
+            for ((i, j), value) in indices.zip(&values[cells]) {
                 table[i.place() * step + j.place()] += value;
             }
         }));
     }
     let mut place = [0usize; 1024];
-    let mut start = start;
+    let Range { mut start, end } = cells;
     while start < end {
         let stop = end.min(start + place.len());
         let place = &mut place[..stop - start];
