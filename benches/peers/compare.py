@@ -5,7 +5,8 @@
 
 `mba` is timed as a whole command: start, read, check, fit to a marginal gap of 1e-9, certify, print.
 numpy is timed for the fit alone. Both in CPU seconds of all threads, the least of a few runs in turn.
-Resident memory counts the pages of mapped files that were read. What the machine can do, bytes read and
+"By the clock" is how long that takes with a thread for every core, and "threads" how many times as long
+with one. Resident memory counts the pages of mapped files that were read. What the machine can do, bytes read and
 operations of matrix products per second, is measured by numpy, and the limit of a case follows from it:
 its input read once, and the counted operations of its sweeps at that rate. With `--write` the table goes
 between two marks of a document instead of to the screen alone.
@@ -155,6 +156,8 @@ def cases(folder):
         axes = 3 if "³" in name else 4
         fit = lambda data, generators=generators: proportional_fitting(data, generators)
         yield name, program(name, axes, f'"{path}"', generators), ([path], fit)
+    # numpy would take minutes, and there is enough to do for every core
+    yield "all pairs, 60⁴", program("", 4, f'"{dense(60)}"', PAIRS), None
     for name, case, generators, fit in [
         ("ring of pairs, 30 % missing", "ring", RING, masked_fitting),
         ("the same against imputation", "ring", RING, imputation),
@@ -178,38 +181,42 @@ def cases(folder):
 
 # a process that starts another is counted into the resident memory of that one, so this one is small
 LAUNCHER = """
-import os, sys
+import os, sys, time
 said = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 actions = [(os.POSIX_SPAWN_DUP2, said, 1)]
+start = time.monotonic()
 child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ, file_actions=actions)
 _, status, used = os.wait4(child, 0)
-print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+took = time.monotonic() - start
+print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, took)
 """
 
 
 def launched(command, said):
-    """CPU seconds and mebibytes resident of a command, which writes to a file."""
+    """CPU seconds and mebibytes resident of a command that writes to a file, and its seconds by the clock."""
     words = [sys.executable, "-I", "-S", "-c", LAUNCHER, said, *command]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True)
-    code, seconds, most = done.stdout.split()
+    code, *found = done.stdout.split()
     if code != "0":
         raise SystemExit(f"{command} ended with {code}\n{done.stderr}")
-    return float(seconds), float(most)
+    return tuple(map(float, found))
 
 
 class Command:
-    """A program that is run some times: its CPU seconds, mebibytes resident, and what it said."""
+    """A program that is run some times: its seconds of CPU and by the clock, mebibytes resident, and what it said."""
 
-    def __init__(self, mba, text):
-        self.mba, self.text, self.seconds, self.most = mba, text, float("inf"), 0.0
+    def __init__(self, mba, text, *options):
+        self.mba, self.text, self.options = mba, text, options
+        self.seconds, self.clock, self.most = float("inf"), float("inf"), 0.0
         self.said = []
 
     def run(self):
         with tempfile.TemporaryDirectory() as place:
             path, said = pathlib.Path(place) / "case.mba", pathlib.Path(place) / "said"
             path.write_text(self.text)
-            seconds, most = launched([self.mba, "run", path, "--format", "jsonl"], said)
-            self.seconds, self.most = min(self.seconds, seconds), max(self.most, most)
+            seconds, most, clock = launched([self.mba, "run", path, "--format", "jsonl", *self.options], said)
+            self.seconds, self.clock = min(self.seconds, seconds), min(self.clock, clock)
+            self.most = max(self.most, most)
             self.said = [json.loads(line) for line in said.read_text().splitlines()]
 
     @property
@@ -260,16 +267,17 @@ def written(document, name, lines):
     document.write_text(head + begin + "\n" + "\n".join(lines) + "\n\n" + end + tail)
 
 
-HEAD = "| case | numpy | sweeps | mba | sweeps | ratio | asked | KL differs by | optimum within | limit | of the limit | input | resident |"
+HEAD = "| case | numpy | sweeps | mba | sweeps | ratio | asked | KL differs by | optimum within | limit | of the limit | by the clock | threads | input | resident |"
 
 
 def row(mba, name, text, peer, reading, products):
     """One case, mba and numpy in turn so that both meet the same minutes."""
-    command = Command(mba, text)
+    command, alone = Command(mba, text), Command(mba, text, "--threads", "1")
     spent, numpy_sweeps, kl = float("inf"), None, None
     runs, total = 0, 0.0
     for turn in range(7):
         command.run()
+        alone.run()
         if peer and (runs < 1 or total < 3.0) and runs < 3:
             paths, fitting = peer
             data = [np.load(path) for path in paths]
@@ -285,7 +293,9 @@ def row(mba, name, text, peer, reading, products):
     asked = ASKED.get(name, "–")
     cells = ["–", "–", f"{seconds * 1e3:.0f} ms", str(fit["iterations"]), "–", asked, "–"]
     cells.append("–" if within is None else f"{within:.1e}")
-    cells += [f"{limit * 1e3:.1f} ms", f"{seconds / limit:.1f}×", f"{read / 1e6:.0f} MB", f"{command.most:.0f} MiB"]
+    cells += [f"{limit * 1e3:.1f} ms", f"{seconds / limit:.1f}×"]
+    cells += [f"{command.clock * 1e3:.0f} ms", f"{alone.clock / command.clock:.1f}×"]
+    cells += [f"{read / 1e6:.0f} MB", f"{command.most:.0f} MiB"]
     if peer:
         cells[:2] = [f"{spent:.2f} s", str(numpy_sweeps)]
         cells[4], cells[6] = f"{spent / seconds:.0f}×", f"{abs(kl - fit['kl']):.0e}"

@@ -75,7 +75,7 @@ def measured(mba, folder, text, repeats=3):
     best, most = float("inf"), 0.0
     said = folder / "growth.jsonl"
     for _ in range(repeats):
-        seconds, resident = launched([mba, "run", path, "--format", "jsonl", "--memory", "20GiB"], said)
+        seconds, resident, _ = launched([mba, "run", path, "--format", "jsonl", "--memory", "20GiB"], said)
         best, most = min(best, seconds), max(most, resident)
     lines = [json.loads(line) for line in said.read_text().splitlines()]
     return best, most, next(line for line in lines if "fit" in line)

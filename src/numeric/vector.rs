@@ -186,6 +186,16 @@ vectorised! {
 }
 
 vectorised! {
+    /// `values[i] ← values[i] + by` where that is finite, 0 elsewhere.
+    add_to_finite(values: &'a mut [f64], by: f64) -> () {
+        values.iter_mut().for_each(|x| {
+            let sum = *x + by;
+            *x = if sum.abs() < f64::INFINITY { sum } else { 0.0 };
+        });
+    }
+}
+
+vectorised! {
     /// `onto ← other − onto`.
     subtract_from(onto: &'a mut [f64], other: &'a [f64]) -> () {
         onto.iter_mut().zip(other).for_each(|(o, x)| *o = x - *o);

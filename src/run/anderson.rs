@@ -7,7 +7,7 @@ use super::kernel::scale;
 use super::machine::Machine;
 use super::state::{Misfit, Resumable, State};
 use super::sum::sum;
-use super::vector::{add_scaled, exp_all, ln_all, plain_dot, subtract_from, weighted_dot};
+use super::vector::{add_scaled, add_to_finite, exp_all, ln_all, plain_dot, subtract_from, weighted_dot};
 use crate::plan::cost::extrapolation;
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Match};
 use crate::text::Diagnostic;
@@ -82,7 +82,7 @@ impl<'a> Anderson<'a> {
                     let (at, unit) = (out.len(), machine.scale_of[f.0]);
                     out.extend_from_slice(&machine.tables[f.0]);
                     ln_all(&mut out[at..]);
-                    out[at..].iter_mut().for_each(|l| *l = if l.is_finite() { *l + unit } else { 0.0 });
+                    add_to_finite(&mut out[at..], unit);
                 }
             }
         }

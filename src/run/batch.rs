@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::kernel::{combine_one, plus, put, times};
+use super::kernel::{combine_one, plus, put, times, times_each_one};
 use super::multiply::{multiply, pack, scale_packed, stride};
 use super::projection::Projection;
 use super::vector::vectorised;
@@ -159,7 +159,7 @@ impl Batch {
                         self.level(level, factors, directions, [left, right], cells, part);
                         add(&mut part.sums[0], &own, k == 0);
                         if directions.is_some() {
-                            weighted(&mut own_changes, &own);
+                            times_each_one(&mut own_changes, &own);
                             add(&mut part.sums[1], &own_changes, k == 0);
                         }
                         part.cells = [own, own_changes];
@@ -237,7 +237,7 @@ impl Batch {
             for (f, step, way) in &self.diagonal {
                 combine_one(way, change, &directions[*f][level * step..], plus);
             }
-            weighted(change, own);
+            times_each_one(change, own);
             scale_packed(&right[1], own, Some((&right[0], change)), scaled_change);
             multiply(&left[1], scaled, changes, false);
             multiply(&left[0], scaled_change, changes, true);
@@ -352,13 +352,6 @@ vectorised! {
         } else {
             onto.iter_mut().zip(cells).for_each(|(o, c)| *o += c);
         }
-    }
-}
-
-vectorised! {
-    /// `changes ← changes · cells`.
-    weighted(changes: &'a mut [f64], cells: &'a [f64]) -> () {
-        changes.iter_mut().zip(cells).for_each(|(c, o)| *c *= o);
     }
 }
 

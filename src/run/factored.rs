@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::filtered::{Filtered, Truths};
-use super::kernel::{map, marginalise, scale};
+use super::kernel::{map, marginalise, scale, times_each, total};
 use super::machine::Machine;
 use super::stream::Way;
 use super::sum::sum;
@@ -153,7 +153,7 @@ impl Machine<'_> {
 
     /// The mass of the model, as a view that is fresh has it.
     pub fn mass_of(&self, view: BufferId) -> f64 {
-        self.scale_of[view.0].exp() * sum(&self.tables[view.0])
+        self.scale_of[view.0].exp() * total(&self.tables[view.0])
     }
 
     /// Runs the check and keeps the gap of the normalised marginals.
@@ -185,12 +185,33 @@ impl Machine<'_> {
     /// A factor from the logarithms of its positive cells.
     pub fn set_factor(&mut self, factor: BufferId, logs: &[f64]) {
         let own = &mut self.tables[factor.0];
-        let positive = || own.iter().zip(logs).filter(|(f, _)| **f > 0.0);
-        let most = positive().fold(f64::NEG_INFINITY, |m, (_, l)| m.max(*l));
-        let least = positive().fold(f64::INFINITY, |m, (_, l)| m.min(*l));
+        let (least, most) = reach(own, logs);
         set_cells(own, logs, most);
         self.scale_of[factor.0] = most;
         self.uneven |= least - most < EVEN.ln();
+    }
+}
+
+vectorised! {
+    /// The smallest and the largest logarithm of the positive cells of a factor: ∞ and −∞ for none.
+    reach(own: &'a [f64], logs: &'a [f64]) -> (f64, f64) {
+        let (mut least, mut most) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        let mut cell = |i: usize, f: f64, l: f64| {
+            least[i] = if (f > 0.0) & (l < least[i]) { l } else { least[i] };
+            most[i] = if (f > 0.0) & (l > most[i]) { l } else { most[i] };
+        };
+        let (f, f_rest) = own.as_chunks::<LANES>();
+        let (l, l_rest) = logs.as_chunks::<LANES>();
+        for (f, l) in f.iter().zip(l) {
+            for i in 0..LANES {
+                cell(i, f[i], l[i]);
+            }
+        }
+        f_rest.iter().zip(l_rest).for_each(|(f, l)| cell(0, *f, *l));
+        (
+            least.iter().fold(f64::INFINITY, |m, l| m.min(*l)),
+            most.iter().fold(f64::NEG_INFINITY, |m, l| m.max(*l)),
+        )
     }
 }
 
@@ -260,6 +281,7 @@ vectorised! {
 /// The Fisher information of a factored atom, as a map: every step of its check, differentiated.
 pub(super) struct Tangent<'a> {
     pub(super) factored: &'a Factored,
+    /// By how much each table changes: relative to itself, but of views altogether.
     directions: Vec<Vec<f64>>,
 }
 
@@ -318,6 +340,9 @@ impl<'a> Tangent<'a> {
         if machine.schedule.buffers[product.onto.0].role == Role::Incoming {
             let largest = largest(&onto);
             onto.iter_mut().for_each(|v| *v /= largest);
+        } else {
+            // of a view only sums are asked for
+            times_each(&mut changes, &onto);
         }
         machine.tables[product.onto.0] = onto;
         self.directions[product.onto.0] = changes;
@@ -330,20 +355,16 @@ impl<'a> Tangent<'a> {
     /// The expectation of a view's changes given the cells of a smaller table.
     fn derive(&mut self, machine: &mut Machine, from: BufferId, to: BufferId) {
         let way = machine.projection(from, to);
-        let view = &machine.tables[from.0];
-        let changes = &mut self.directions[from.0];
-        let mut weighted = std::mem::take(&mut machine.scratch);
-        weighted.clear();
-        weighted.extend(view.iter().zip(changes.iter()).map(|(b, c)| b * c));
         let cells = machine.tables[to.0].len();
-        let mut mass = vec![0.0; cells];
-        marginalise(&way, view, &mut mass);
+        let mut mass = std::mem::take(&mut machine.scratch);
+        mass.resize(cells, 0.0);
+        marginalise(&way, &machine.tables[from.0], &mut mass);
         let mut onto = std::mem::take(&mut self.directions[to.0]);
         onto.resize(cells, 0.0);
-        marginalise(&way, &weighted, &mut onto);
+        marginalise(&way, &self.directions[from.0], &mut onto);
         onto.iter_mut().zip(&mass).for_each(|(o, m)| *o = if *m > 0.0 { *o / m } else { 0.0 });
         self.directions[to.0] = onto;
-        machine.scratch = weighted;
+        machine.scratch = mass;
     }
 
     /// A bound from below on Σ d over the support.

@@ -5,11 +5,11 @@
 use rayon::prelude::*;
 
 use super::projection::Projection;
-use super::sum::lanes;
+use super::sum::{lanes, sum};
 use super::vector::vectorised;
 
 /// Cells from which a kernel is worth more than one thread.
-const LARGE: usize = 1 << 18;
+const LARGE: usize = 1 << 17;
 
 /// Blocks a large table is cut into, whatever the number of threads.
 const PARTS: usize = 8;
@@ -95,6 +95,15 @@ fn add_rows(rows: &[f64], length: usize, onto: &mut [f64]) {
     for row in rows.chunks_exact(length) {
         rest.iter_mut().zip(&row[start..]).for_each(|(o, x)| *o += x);
     }
+}
+
+/// Their sum.
+pub fn total(values: &[f64]) -> f64 {
+    if values.len() < LARGE {
+        return sum(values);
+    }
+    let parts: Vec<f64> = values.par_chunks(values.len().div_ceil(PARTS)).map(sum).collect();
+    sum(&parts)
 }
 
 /// Largest value of each cell that is summed out; −∞ for none.
@@ -183,6 +192,22 @@ pub fn map(values: &mut [f64], f: impl Fn(f64) -> f64 + Copy + Send + Sync) {
         pulp::Arch::new().dispatch(Map { values, f });
     } else {
         values.par_chunks_mut(LARGE / 4).for_each(|values| pulp::Arch::new().dispatch(Map { values, f }));
+    }
+}
+
+/// `values[i] ← values[i] · by[i]`.
+pub fn times_each(values: &mut [f64], by: &[f64]) {
+    if values.len() < LARGE {
+        return times_each_one(values, by);
+    }
+    let part = values.len().div_ceil(PARTS);
+    values.par_chunks_mut(part).zip(by.par_chunks(part)).for_each(|(values, by)| times_each_one(values, by));
+}
+
+vectorised! {
+    /// [`times_each`], one thread.
+    times_each_one(values: &'a mut [f64], by: &'a [f64]) -> () {
+        values.iter_mut().zip(by).for_each(|(v, b)| *v *= b);
     }
 }
 
