@@ -48,7 +48,6 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA502", "is for tensors that do not come from a program"),
     ("MBA505", "is for schedules that do not come from a program"),
     ("MBA530", "needs a run that is asked to end"),
-    ("MBA520", "every method of this version fits every model that can be planned"),
     ("MBA511", "needs an observer that interrupts"),
     ("MBA531", "is about the command line"),
     ("MBA532", "is about the command line"),

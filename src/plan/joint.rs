@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use num_bigint::BigUint;
 
 use super::draft::Draft;
-use super::method::Solver;
-use super::options::Profile;
+use super::options::{Options, Profile};
 use super::passes::PASSES;
 use super::rows::{Block, Tables, said_of_nothing};
 use super::schedule::{Instruction, Schedule, Share, Step, Together};
@@ -230,23 +229,28 @@ pub fn closed(model: &EnergyModel, layout: &Layout, members: &[Member]) -> bool 
         && tables.iter().enumerate().all(apart)
 }
 
-/// The schedule of a joint fit: a formula, or sweeps and Newton steps over the cells of all tensors.
-///
-/// # Errors
-/// MBA390 for each part of the model this version cannot compute; MBA370 when something is said of a table that
-/// there is not; MBA501 when the predicted peak is beyond `memory`.
-pub fn schedule(
-    model: &EnergyModel,
-    members: &[Member],
-    memory: u64,
-) -> Result<(Schedule, Layout), Vec<Diagnostic>> {
-    let profile = Profile {
+/// The shape of all data together.
+pub fn of_all(members: &[Member]) -> Profile {
+    Profile {
         stored: members.iter().map(|m| m.profile.stored).sum(),
         sparse: members.iter().all(|m| m.profile.sparse),
         element_bytes: members.iter().map(|m| m.profile.element_bytes).max().unwrap_or(8),
         mapped: members.iter().all(|m| m.profile.mapped),
         masks: Vec::new(),
-    };
+    }
+}
+
+/// The schedule of a joint fit: a formula, or sweeps and Newton steps over the cells of all tensors.
+///
+/// # Errors
+/// MBA390 for each part of the model this version cannot compute; MBA370 when something is said of a table that
+/// there is not; MBA501 when the predicted peak is beyond the memory allowed.
+pub fn schedule(
+    model: &EnergyModel,
+    members: &[Member],
+    options: &Options,
+) -> Result<(Schedule, Layout), Vec<Diagnostic>> {
+    let profile = of_all(members);
     super::supported::check(model, Some(&profile))?;
     let layout = Layout::of(model, &members.iter().map(|m| m.modes.clone()).collect::<Vec<_>>());
     let wrong = said_of_nothing(model, &layout.tables);
@@ -320,7 +324,7 @@ pub fn schedule(
         model: model.name.clone(),
         draft,
         profile: Some(profile),
-        solver: Solver::Auto,
+        solver: options.solver,
         buffers: Vec::new(),
         places: Vec::new(),
         matches: Vec::new(),
@@ -328,9 +332,9 @@ pub fn schedule(
         groups: Vec::new(),
         peak: live + resident,
     };
-    if schedule.peak > memory as f64 {
-        let (need, have) =
-            (super::print::human::bytes(schedule.peak), super::print::human::bytes(memory as f64));
+    let memory = options.memory as f64;
+    if schedule.peak > memory {
+        let (need, have) = (super::print::human::bytes(schedule.peak), super::print::human::bytes(memory));
         let message = format!("`{}` needs {need} of memory, and the budget is {have}", model.name);
         return Err(vec![
             Diagnostic::new(Code::MBA501, message)

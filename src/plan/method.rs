@@ -30,6 +30,8 @@ pub struct Method {
     pub about: &'static str,
     /// Why it cannot fit this model to data like these; none when it can.
     pub refuses: fn(&EnergyModel, &Profile) -> Option<String>,
+    /// Whether it can fit several tensors at once.
+    pub several: bool,
     /// What the schedule's loops do.
     pub solver: Solver,
 }
@@ -40,30 +42,35 @@ pub const METHODS: &[Method] = &[
         name: "auto",
         about: "chosen by the compiler: closed forms, accelerated proportional fitting, Newton's method where it is slow",
         refuses: anything,
+        several: true,
         solver: Solver::Auto,
     },
     Method {
         name: "ipf",
         about: "iterative proportional fitting, never accelerated",
         refuses: sweeps,
+        several: true,
         solver: Solver::Ipf,
     },
     Method {
         name: "newton",
         about: "Newton's method with conjugate gradients in marginal space, after three sweeps",
         refuses: anything,
+        several: true,
         solver: Solver::Newton,
     },
     Method {
         name: "pseudo_likelihood",
         about: "learned coefficients by the likelihood of each mode given the others: another estimate, without sums over all cells",
         refuses: no_coefficients,
+        several: false,
         solver: Solver::PseudoLikelihood,
     },
     Method {
         name: "a1gm",
         about: "a matrix of rank one with missing cells by a published formula, the optimum only where the missing cells fill a block: for comparison",
         refuses: other_than_rank_one,
+        several: false,
         solver: Solver::A1gm,
     },
 ];
@@ -115,12 +122,19 @@ pub fn find(name: &str, span: Span) -> Result<&'static Method, Diagnostic> {
     }))
 }
 
-/// Whether a method can fit a model to data of this profile.
+/// Whether a method can fit a model to data of this profile, of one tensor or of `several`.
 ///
 /// # Errors
 /// MBA520 with the reason; `span` is where it was named.
-pub fn check(method: &Method, model: &EnergyModel, profile: &Profile, span: Span) -> Result<(), Diagnostic> {
-    match (method.refuses)(model, profile) {
+pub fn check(
+    method: &Method,
+    model: &EnergyModel,
+    profile: &Profile,
+    several: bool,
+    span: Span,
+) -> Result<(), Diagnostic> {
+    let alone = || (several && !method.several).then(|| "it is for one tensor at a time".to_string());
+    match alone().or_else(|| (method.refuses)(model, profile)) {
         None => Ok(()),
         Some(reason) => {
             let message = format!("`by {}` cannot fit `{}`: {reason}", method.name, model.name);

@@ -337,7 +337,7 @@ impl Session {
         if let Some(named) = method {
             // a name that does not exist has been reported with the options of the fit
             let method = plan::method::find(&named.name, named.span).ok()?;
-            if let Err(diagnostic) = plan::method::check(method, model, &profile, named.span) {
+            if let Err(diagnostic) = plan::method::check(method, model, &profile, false, named.span) {
                 diagnostics.push(diagnostic);
                 return None;
             }

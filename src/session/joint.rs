@@ -13,6 +13,7 @@ use crate::data::Tensor;
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, Levels, Potential, Scope, constant, elaborate, lint};
 use crate::plan::joint::{self as plan, Layout, Member};
+use crate::plan::{Options, method};
 use crate::report::archive::exact;
 use crate::report::kept::{self, Other};
 use crate::report::results::{FitResult, HeldOut, JointResult};
@@ -120,15 +121,6 @@ impl Session {
         let names: Vec<String> = targets.keys().map(|name| (*name).to_string()).collect();
         let blank = PlannedJoint { names: names.clone(), members: Vec::new(), layout: Layout::default() };
         planned.joint = Some(Arc::new(blank));
-        if let Some(method) = fit.method.as_ref().filter(|m| m.name != "auto")
-            && crate::plan::method::find(&method.name, method.span).is_ok()
-        {
-            diagnostics.push(
-                Diagnostic::new(Code::MBA520, format!("`by {}` cannot fit several tensors", method.name))
-                    .at(method.span, "asked for here")
-                    .help("write `by auto`, or leave it out"),
-            );
-        }
         let entry = match self.declarations.model(&fit.model.name.name, fit.model.name.span) {
             Ok(entry) => entry,
             Err(diagnostic) => return diagnostics.push(diagnostic),
@@ -199,7 +191,16 @@ impl Session {
                 profile: self.profile(bound, m.hold_out.as_deref()),
             })
             .collect();
-        match plan::schedule(&model, &shapes, self.options.memory) {
+        let mut options = Options { memory: self.options.memory, ..Options::default() };
+        if let Some(named) = &fit.method {
+            // a name that does not exist has been reported with the options of the fit
+            let Ok(method) = method::find(&named.name, named.span) else { return };
+            if let Err(diagnostic) = method::check(method, &model, &plan::of_all(&shapes), true, named.span) {
+                return diagnostics.push(diagnostic);
+            }
+            options.solver = method.solver;
+        }
+        match plan::schedule(&model, &shapes, &options) {
             Ok((schedule, layout)) => {
                 // a table inside another counts where a tensor sees it and not the larger one
                 diagnostics.retain(|d| {

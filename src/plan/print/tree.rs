@@ -7,7 +7,7 @@ use crate::model::Scope;
 use crate::plan::cost::DENSE;
 use crate::plan::cost::Filtered;
 use crate::plan::draft::Atom;
-use crate::plan::method::METHODS;
+use crate::plan::method::{METHODS, Solver};
 use crate::plan::passes::factor::{factors, filter};
 use crate::plan::schedule::{Instruction, Schedule, Shape, Together};
 
@@ -172,11 +172,12 @@ impl Schedule {
             return writeln!(out, "├─ closed form: each table from the weighted sum of its marginals");
         }
         let cells = count(work.parts.iter().map(|p| p.cells).sum());
-        writeln!(
-            out,
-            "├─ sweeps, then Newton steps, over {cells} cells: {} parameters",
-            count(work.parameters)
-        )?;
+        let steps = match self.solver {
+            Solver::Ipf => "sweeps",
+            Solver::Newton => "a few sweeps, then Newton steps,",
+            _ => "sweeps, then Newton steps where they are slow,",
+        };
+        writeln!(out, "├─ {steps} over {cells} cells: {} parameters", count(work.parameters))?;
         for (scope, along) in &work.smooth {
             let along = draft.names.get(*along).map_or("", String::as_str);
             writeln!(out, "│  smooth {} along {along}", draft.bracket(scope))?;

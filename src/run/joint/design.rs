@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::plan::method::Solver;
 use crate::plan::rows::{Block, Tables};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::masked::newton::Design;
@@ -12,8 +13,9 @@ use crate::run::masked::rows::Rows;
 const PARTS: usize = 16;
 const LEAST: usize = 1 << 14;
 
-/// Sweeps after which Newton steps take over at the latest.
+/// Sweeps after which Newton steps take over at the latest, and when they were asked for by name.
 const SWEEPS: usize = 40;
+const WARM: usize = 3;
 
 /// Sweeps that are made however slow they are.
 const FIRST: usize = 4;
@@ -101,11 +103,12 @@ pub struct Swept {
 
 /// Proportional fitting over all tensors: for one table after another, λ ← λ + ln(Σ_t w_t X_t / Σ_t w_t Q_t) over the
 /// tensors that see it. Each step is the exact minimum over its table (Darroch and Ratcliff 1972), so that the
-/// objective never grows. It ends when the gap is within the tolerance, or when sweeps are slow. O(rows × tables)
-/// a sweep. An earlier run may have made some `before`.
+/// objective never grows. It ends when the gap is within the tolerance and, where Newton steps come next, when sweeps are
+/// slow. O(rows × tables) a sweep. An earlier run may have made some `before`.
 pub fn sweep(
     tables: &Tables,
     rows: &Joined,
+    solver: Solver,
     (mut parameters, before): (Vec<f64>, usize),
     (target, scale): (&[f64], &[f64]),
     control: &Control,
@@ -117,7 +120,12 @@ pub fn sweep(
         q.push(all[start..start + group.len()].to_vec());
     }
     let (mut gap, mut sweeps, mut interrupted) = (f64::INFINITY, 0, false);
-    let most = control.max_sweeps.saturating_sub(before).min(SWEEPS);
+    let allowed = match solver {
+        Solver::Ipf => usize::MAX,
+        Solver::Newton => WARM,
+        _ => SWEEPS,
+    };
+    let most = control.max_sweeps.saturating_sub(before).min(allowed);
     while gap > control.tolerance && sweeps < most && !interrupted {
         let last = gap;
         gap = 0.0;
@@ -161,7 +169,7 @@ pub fn sweep(
         sweeps += 1;
         let told = Sweep::alone(before + sweeps, gap, control);
         interrupted = observer.sweep(&told) == Flow::Interrupt;
-        if sweeps >= FIRST && gap > SLOW * last {
+        if solver != Solver::Ipf && sweeps >= FIRST && gap > SLOW * last {
             break;
         }
     }

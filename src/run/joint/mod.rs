@@ -28,6 +28,7 @@ use crate::model::{EnergyModel, Order, Scope, Table};
 use crate::plan::Schedule;
 use crate::plan::cost::Unit;
 use crate::plan::joint::Layout;
+use crate::plan::method::Solver;
 use crate::plan::rows::Tables;
 use crate::text::{Code, Diagnostic};
 
@@ -160,7 +161,7 @@ pub fn execute(
     }
     let mut solution = match known {
         Some(known) if known.done() => known,
-        begun => solve((model, tables), &rows, &penalties, begun, control, observer),
+        begun => solve((model, tables), &rows, &penalties, (schedule.solver, begun), control, observer),
     };
     for (p, gone) in solution.parameters.iter_mut().zip(&gone) {
         if *gone {
@@ -302,7 +303,7 @@ fn solve(
     (model, tables): (&EnergyModel, &Tables),
     rows: &Joined,
     penalties: &[Penalty],
-    begun: Option<Solution>,
+    (solver, begun): (Solver, Option<Solution>),
     control: &Control,
     observer: &mut dyn Observer,
 ) -> Solution {
@@ -330,11 +331,13 @@ fn solve(
     };
     let (mut sweeps, mut interrupted) = (0, false);
     if model.regular.smooth.is_empty() && model.regular.ties.is_empty() {
-        let swept = design::sweep(tables, rows, (parameters, before), (&target, &scale), control, observer);
+        let from = (parameters, before);
+        let swept = design::sweep(tables, rows, solver, from, (&target, &scale), control, observer);
         (parameters, sweeps, interrupted) = (swept.parameters, swept.sweeps, swept.interrupted);
     }
     let made = before + sweeps;
-    let rest = Control { max_sweeps: if interrupted { made } else { control.max_sweeps }, ..*control };
+    let ended = interrupted || solver == Solver::Ipf;
+    let rest = Control { max_sweeps: if ended { made } else { control.max_sweeps }, ..*control };
     let found = minimise_from((tables, rows, penalties), (parameters, &scale, made), &rest, observer);
     Solution {
         parameters: found.parameters,
