@@ -590,3 +590,24 @@ fn run_still_runs_tests_and_compares() {
     room.file("hair_eye.mba.snap", text);
     room.mba(&["run", "hair_eye.mba"]).ends_with(1).says(&["MBA604", "kl: 0.0058"]);
 }
+
+/// A test runs what it looks at and what that looks at: the fit below a sweep, and the proposal of a chain.
+#[test]
+fn tests_run_what_their_results_are_made_of() {
+    let room = Room::new();
+    room.file(
+        "deep.mba",
+        "mode s[3]: {-1, +1}\n\
+         model magnet { for (a, b) in neighbours(s) { [a b] = -0.5 * a * b } }\n\
+         data spins[s] = sample(magnet, 400, seed: 1)\n\
+         model pairs { for (a, b) in neighbours(s) { [a b] } }\n\
+         fit pairs to spins as f\n\
+         sweep f over temperature in 1 .. 2 by 0.5 as melt\n\
+         fit pairs to spins as unused { max_sweeps 1 }\n\
+         test \"of a sweep\" { snapshot melt.energy }\n",
+    );
+    room.mba(&["test", "--accept-new", "deep.mba"]).ends_with(0);
+    let kept = std::fs::read_to_string(room.path().join("deep.mba.snap")).unwrap();
+    assert!(kept.contains("row 3") && !kept.contains("row 1 = [1.0]\n"), "{kept}");
+    room.mba(&["test", "--check", "deep.mba"]).ends_with(0);
+}

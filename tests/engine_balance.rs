@@ -227,3 +227,14 @@ fn a_tensor_whose_optimum_is_on_the_boundary_is_said_to_be() {
     assert_eq!(b.status, Status::Boundary);
     assert!((b.values[0] - 0.5).abs() < 1e-6 && (b.values[7] - 0.5).abs() < 1e-6);
 }
+
+#[test]
+fn a_row_of_next_to_nothing_can_use_its_cells() {
+    for least in [1e-11, 1e-13] {
+        let margins =
+            [(&[0][..], vec![least, 1.0]), (&[1][..], vec![least / 2.0, 1.0 - least / 2.0 + least])];
+        let b = solve(&problem(&[2, 2], &[1.0, 1.0, 0.0, 1.0], &margins)).expect("feasible");
+        assert!((b.values[0] / (least / 2.0) - 1.0).abs() < 1e-3, "{:?}", b.values);
+        assert!((b.values[0] + b.values[1]) / least > 0.4, "{:?}", b.values);
+    }
+}

@@ -1026,3 +1026,24 @@ fn no_divergence_is_negative_however_large_or_small_the_data() {
         }
     }
 }
+
+/// Tables that are all tied to each other: a cell of the diagonal sees one parameter twice.
+#[test]
+fn tables_that_are_all_tied_are_one() {
+    let head = "mode i: 2 ordered, j: 2 ordered\ndata x[i, j] = [[5, 1], [2, 3]]\ndata z[i, j] = [[5, 1], [missing, 3]]\n";
+    let text = format!(
+        "{head}model s {{ [i] [j]; tie [i] ~ [j] }}\nmodel t {{ [i] [j]; tie [i] ~ [j]; prior 5% toward body(1) }}\n\
+         fit s to x\nfit s to z as u\nfit t to x as v\nshow s.fitted, s.parameters, u.completed\n"
+    );
+    let (_, record) = healthy(&text, &Files::default());
+    // the mean of both marginals, squared
+    let q = [13.0 / 22.0, 9.0 / 22.0];
+    let want: Vec<f64> = (0..4).map(|k| 11.0 * q[k / 2] * q[k % 2]).collect();
+    let found = record.numbers("s.fitted");
+    assert!(found.iter().zip(&want).all(|(f, w)| (f - w).abs() < 1e-9), "{found:?}");
+    assert_eq!(record.number("s.parameters"), 1.0);
+    // A (1, y, y²) for what is observed, with A = 9/(1 + y + y²) and, from its mean exponent 7/9, 11y² + 2y = 7
+    let y = (-2.0 + 312f64.sqrt()) / 22.0;
+    let filled = record.numbers("u.completed");
+    assert!((filled[2] - 9.0 * y / (1.0 + y + y * y)).abs() < 1e-9, "{filled:?}");
+}

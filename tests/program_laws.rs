@@ -383,3 +383,81 @@ proptest! {
         survives(&more.iter().collect::<String>());
     }
 }
+
+/// Modes whose levels come from several tables: numbers in numeric order, one kind of level, each once.
+#[test]
+fn levels_of_several_tables_are_put_in_order() {
+    let mut files = Files::default();
+    let mut levels = |first: &str, second: &str| {
+        files.there.insert("x.csv".into(), format!("m\n{first}\n").into_bytes());
+        files.there.insert("y.csv".into(), format!("m\n{second}\n").into_bytes());
+        let text = "mode m\ndata x[m] from \"x.csv\"\ndata y[m] from \"y.csv\"\nmodel one { [m] }  # allow MBA322\n\
+                    fit one to x as f\nshow f.fitted\n";
+        let (_, record) = healthy(text, &files);
+        let line = record.text.lines().find(|line| line.starts_with("m ")).expect("the levels");
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(levels("1\n3", "2"), "1 2 3");
+    assert_eq!(levels("2\n10", "1\n2"), "1 2 10");
+    assert_eq!(levels("1\n3", "1\nx"), "1 3 x");
+}
+
+#[test]
+fn every_statement_reads_the_tables_it_names() {
+    let mut files = Files::default();
+    files.there.insert("J.txt".into(), b"0 0.5\n0.5 0\n".to_vec());
+    let head = "mode s[2]: {-1, +1}\nmodel g(J = table(\"J.txt\")) { for i in 0 .. 1 { [s[i]] = -J[0, 1] * s[i] } }\n";
+    let (_, diagnostics, _) =
+        run(&format!("{head}estimate g(table(\"J.txt\")) by mean_field as e\nshow e.log_z\n"), &files);
+    assert!(diagnostics.iter().all(|d| d.code.name() != "MBA335"), "{diagnostics:?}");
+}
+
+#[test]
+fn a_fit_can_name_the_seed_of_what_it_holds_out() {
+    let head = "mode a: 4, b: 5\n\
+        data x[a, b] = [[1, 2, 3, 4, 5], [2, 3, 4, 5, 6], [7, 1, 2, 3, 1], [1, 1, 4, 2, 8]]\nmodel m { body(1) }\n";
+    let text = "fit m to x as a { hold_out 20%; seed 5 }\nfit m to x as b { hold_out 20% seed 5 }\n\
+                fit m to x as c { hold_out 20% seed 5; seed 9 }\nfit m to x as d { hold_out 20%; seed 6 }\n\
+                show a.held_out.kl, b.held_out.kl, c.held_out.kl, d.held_out.kl\n";
+    let (_, _, record) = run(&format!("{head}{text}"), &Files::default());
+    let kl = |name: &str| record.number(&format!("{name}.held_out.kl"));
+    assert_eq!((kl("a"), kl("b")), (kl("b"), kl("c")));
+    assert_ne!(kl("a"), kl("d"));
+}
+
+/// Cells that are all but impossible make the likelihood all but flat in some direction, which gradients see late.
+#[test]
+fn bounds_hold_near_a_boundary() {
+    // the data, the model, the options of the fit, and the divergence of the optimum
+    let cases = [
+        // solved with 60 digits on the one free direction
+        ("[[[2, 1e-12], [1e-12, 1e-12]], [[1e-12, 7], [3, 1e-12]]]", "{ tolerance 1e-10 }", 7.00712963e-12),
+        // the data are a limit of the model
+        ("[[[0, 3], [5, 2]], [[4, 1], [6, 0]]]", "{ tolerance 1e-12 }", 0.0),
+        ("[[[0, 3], [5, 2]], [[4, 1], [6, 0]]]", "", 0.0),
+        ("[[[0, 3], [5, 2]], [[4, 1], [6, 0]]]", "by newton", 0.0),
+    ];
+    for (data, options, best) in cases {
+        let (by, braces) = if options.starts_with("by") { (options, "") } else { ("", options) };
+        let text = format!(
+            "mode a: 2, b: 2, c: 2\ndata x[a, b, c] = {data}\nmodel m {{ body(2) }}\nfit m to x {by} as f {braces}\n\
+             show f.kl, f.certificate.optimality_gap\n"
+        );
+        let (_, _, record) = run(&text, &Files::default());
+        let (kl, bound) = (record.number("f.kl"), record.value("f.certificate.optimality_gap").as_f64());
+        assert!(bound.is_none_or(|b| kl - b <= best * (1.0 + 1e-6)), "{data}: {kl:e} within {bound:?}");
+    }
+    for (rows, data) in [
+        (3, "[[0, 1, missing], [0, 3, 0], [1, missing, 0]]"),
+        (2, "[[1, 0, missing], [missing, 1, missing]]"),
+    ] {
+        let text = format!(
+            "mode a: {rows}, b: 3\ndata x[a, b] = {data}\nmodel m {{ body(1) }}\nfit m to x {{ tolerance 1e-10 }}\n\
+             show m.kl, m.certificate.optimality_gap\n"
+        );
+        let (_, _, record) = run(&text, &Files::default());
+        let bound = record.value("m.certificate.optimality_gap").as_f64();
+        // these data are a limit of rank one
+        assert!(bound.is_none_or(|b| record.number("m.kl") <= b), "{data}: {bound:?}");
+    }
+}

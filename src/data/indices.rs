@@ -50,7 +50,7 @@ impl Indices {
         }
     }
 
-    /// IndexType 0 of a mode of `levels`, for so many cells.
+    /// The first index of a mode of `levels`, for so many cells.
     pub fn zeros(levels: usize, cells: usize) -> Self {
         match Self::width(levels) {
             1 => Self::U8(vec![0; cells]),

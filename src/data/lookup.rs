@@ -184,8 +184,7 @@ fn level_number(text: &str) -> Option<f64> {
 
 /// The levels of a mode that two tensors bring levels to: those of the first, then what the second adds.
 ///
-/// Numbers are kept in numeric order. Levels that are not lists stay as they are in the first tensor; whether
-/// they suit the second one shows when it is read.
+/// Numbers are kept in numeric order. Levels that are not lists stay as they are in the first tensor.
 pub fn unite(first: &Levels, second: &Levels) -> Levels {
     let (Levels::Listed(a), Levels::Listed(b)) = (first, second) else { return first.clone() };
     let mut levels: IndexSet<Level> = a.iter().chain(b.iter()).cloned().collect();

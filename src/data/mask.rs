@@ -102,21 +102,27 @@ impl Mask {
     /// outside the scope are not looked at: `scope` must contain them.
     pub fn over(&self, scope: &Scope, sizes: &[usize]) -> Option<Arc<[bool]>> {
         let shape: Vec<usize> = scope.iter().filter_map(|m| sizes.get(m).copied()).collect();
-        let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= LISTED)?;
+        let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n))?;
+        (cells <= LISTED).then(|| self.table(scope, &shape))
+    }
+
+    /// One truth value per cell of a tensor with this shape whose cells are all in memory, however many they are.
+    pub fn over_all(&self, shape: &[usize]) -> Arc<[bool]> {
+        self.table(&Scope::all(shape.len()), shape)
+    }
+
+    fn table(&self, scope: &Scope, shape: &[usize]) -> Arc<[bool]> {
         if let [only] = self.factors.as_slice()
             && only.scope == *scope
         {
-            return Some(Arc::clone(&only.observed));
+            return Arc::clone(&only.observed);
         }
-        if self.factors.is_empty() {
-            return Some(std::iter::repeat_n(true, cells).collect());
-        }
-        let mut observed = vec![true; cells];
+        let mut observed = vec![true; shape.iter().product()];
         for factor in &self.factors {
             let own = &factor.observed;
-            walk(&shape, &factor.steps(scope), |k, at| observed[k] &= own[at]);
+            walk(shape, &factor.steps(scope), |k, at| observed[k] &= own[at]);
         }
-        Some(observed.into())
+        observed.into()
     }
 }
 
@@ -302,8 +308,7 @@ impl Masks {
             factors.push(Factor::new(all.clone(), shape.clone(), seen, at));
         }
         let mask = Mask { factors };
-        let everywhere = || -> Arc<[bool]> { vec![true; values.len()].into() };
-        let seen = mask.over(&all, &shape).unwrap_or_else(everywhere);
+        let seen = mask.over_all(&shape);
         let counted = Values::F64(Buffer::masked(values.clone(), Arc::clone(&seen)));
         let (dense, summary) = npy::look(Dense::new(shape.clone(), strides(&shape), counted), onlooker);
         let unknown = |(x, seen): (&f64, &bool)| *seen && x.is_nan();
@@ -692,7 +697,7 @@ pub fn hide(tensor: &Tensor, factors: Vec<Factor>, span: Span) -> Checked<Tensor
     let (storage, total) = match &*tensor.storage {
         Storage::Dense(dense) => {
             let mut values = rows(dense);
-            let seen = hidden.over(&Scope::all(modes), &dense.shape).unwrap_or_else(|| Arc::new([]));
+            let seen = hidden.over_all(&dense.shape);
             values.iter_mut().zip(seen.iter()).filter(|(_, s)| !**s).for_each(|(x, _)| *x = 0.0);
             let mut sum = crate::numeric::sum::Compensated::default();
             values.iter().for_each(|x| sum.add(*x));

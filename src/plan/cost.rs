@@ -159,6 +159,9 @@ pub const SLICE: f64 = 16384.0;
 /// Parts a product is cut into, whatever the number of threads.
 pub const PARTS: f64 = 8.0;
 
+/// Cells of a table from which a walk over it is cut up for threads.
+pub const SHARED: f64 = 131_072.0;
+
 /// How much faster an operation on a block in the nearest cache is than one on a table that is not in it.
 pub const STREAM: f64 = 4.0;
 

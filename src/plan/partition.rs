@@ -2,11 +2,8 @@
 
 use std::ops::Range;
 
-use super::cost::PARTS;
+use super::cost::{PARTS, SHARED};
 use super::schedule::{Buffer, BufferId, Instruction, Step};
-
-/// Cells of a table from which kernels cut it up for threads themselves.
-const LARGE: f64 = 262_144.0;
 
 /// Groups of atoms, each atom as the steps that open it and its loop. Atoms are convex problems of their
 /// own and write to tables of their own, so that their loops may run in any order. Those whose tables
@@ -15,7 +12,7 @@ const LARGE: f64 = 262_144.0;
 pub fn partition(units: &[Range<usize>], steps: &[Step], buffers: &[Buffer]) -> Vec<Vec<Range<usize>>> {
     let small = |unit: &Range<usize>| {
         let own = steps.get(unit.clone()).unwrap_or_default();
-        own.iter().flat_map(touched).all(|id| buffers.get(id.0).is_some_and(|b| b.cells < LARGE))
+        own.iter().flat_map(touched).all(|id| buffers.get(id.0).is_some_and(|b| b.cells < SHARED))
     };
     units
         .chunk_by(|a, b| small(a) && small(b))

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::conjugate::{Equations, WORTHLESS};
+use super::conjugate::{Equations, worthless};
 use super::factored::Tangent;
 use super::kernel::{combine, marginalise, minus, plus, put};
 use super::machine::Machine;
@@ -160,6 +160,7 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
     let fitted = operator.marginals(machine);
     let inverse: Vec<f64> = fitted.iter().map(|q| if *q > 0.0 { 1.0 / q } else { 0.0 }).collect();
     let right: Vec<f64> = target.iter().zip(&fitted).map(|(p, q)| p - q).collect();
+    let spreads = || pairs.iter().map(|m| spread(&machine.tables[m.potential.0]));
     // below this, a residual is rounding and the equations have no solution
     let floor = (32.0 * f64::EPSILON).powi(2) * pairs.len() as f64;
     let equations = Equations {
@@ -167,15 +168,14 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         inverse: &inverse,
         accuracy: SOLVED,
         floor,
-        worthless: WORTHLESS * resolution,
+        worthless: worthless(resolution, spreads().fold(0.0, f64::max)),
         most: MOST,
     };
     let start = equations.size(&right);
     if start <= 100.0 * floor {
         // KL(Q*‖Q) ≤ Σ ‖λ − λ*‖∞ ‖P_g − Q_g‖₁, and what is unknown of λ* is taken to be no more than the
         // spread of λ, which is wide where the optimum is near the boundary
-        let spread: f64 = pairs.iter().map(|m| spread(&machine.tables[m.potential.0])).sum();
-        let missed = spread * right.iter().map(|r| r.abs()).sum::<f64>();
+        let missed = spreads().sum::<f64>() * right.iter().map(|r| r.abs()).sum::<f64>();
         return Ok(Newton { missed, ..Newton::default() });
     }
     let price = operator.price(machine);

@@ -8,7 +8,17 @@
 use super::sum::dot;
 
 /// What is left of the equations is not worth solving below so many times the resolution of doubles.
-pub(super) const WORTHLESS: f64 = 4.0;
+const WORTHLESS: f64 = 4.0;
+
+/// Spread of potentials from which eigenvalues may be too small to be guessed: near a boundary, where cells that
+/// are all but impossible make some directions all but flat.
+const STEEP: f64 = 16.0;
+
+/// dᵀGd that is worth nothing beside this resolution, for potentials of this spread: 0, so that all is solved, where
+/// nothing is known of the smallest eigenvalue.
+pub(super) fn worthless(resolution: f64, spread: f64) -> f64 {
+    if spread <= STEEP { WORTHLESS * resolution } else { 0.0 }
+}
 
 /// Steps up to which the guess at the smallest eigenvalue is given more room.
 const EARLY: f64 = 16.0;

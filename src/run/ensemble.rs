@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::distribution::Distribution;
-use super::sum::{dot, entropy};
+use super::sum::dot;
 use super::summation::{self, Least, Sums, Term};
 use crate::data::Sparse;
 use crate::model::table::offsets;
@@ -504,15 +504,6 @@ impl Ensemble {
         let first = |list: &[f64]| list.first().copied().unwrap_or(f64::NAN);
         let cross = first(&mean) / first(&other.temperatures) + first(&other.log_z()?);
         Ok((cross - first(&self.entropy()?)).max(0.0))
-    }
-
-    /// The entropy of the joint distribution of some modes at the first temperature, in nats.
-    ///
-    /// # Errors
-    /// MBA540, MBA541.
-    pub fn entropy_of(&self, modes: &Scope) -> Found<f64> {
-        let table = self.at(vec![self.temperatures.first().copied().unwrap_or(1.0)]).marginal(modes)?;
-        Ok(table.first().map_or(0.0, |t| entropy(&t.values)))
     }
 }
 

@@ -10,7 +10,8 @@ use super::machine::Machine;
 use super::masked::{self, Domain};
 use super::state::State;
 use crate::data::Tensor;
-use crate::model::{EnergyModel, Potential, Support, Table};
+use crate::model::table::cell_at;
+use crate::model::{EnergyModel, Potential, Scope, Support, Table};
 use crate::plan::schedule::{BufferId, Instruction, Joint};
 use crate::plan::{Options, Schedule, compile_fixed};
 use crate::text::{Code, Diagnostic};
@@ -112,12 +113,16 @@ fn restricted(
     let mut machine = Machine::new(schedule, &base, Some(tensor), control);
     machine.go_on(state)?;
     machine.run(observer)?;
-    let statistics = machine.schedule.matches.iter().map(|m| {
+    let mut statistics: Vec<(Scope, Vec<usize>, Vec<f64>)> = Vec::new();
+    for m in &machine.schedule.matches {
         let buffer = &machine.schedule.buffers[m.statistic.0];
-        (buffer.scope.clone(), buffer.shape.clone(), machine.tables[m.statistic.0].clone())
-    });
-    let mut zero_marginals = domain.seen_zeros(&statistics.collect::<Vec<_>>());
-    zero_marginals.dedup_by(|a, b| a.scope == b.scope);
+        // a separator is a generator of both its atoms
+        if statistics.iter().all(|(scope, ..)| *scope != buffer.scope) {
+            let values = machine.tables[m.statistic.0].clone();
+            statistics.push((buffer.scope.clone(), buffer.shape.clone(), values));
+        }
+    }
+    let zero_marginals = domain.seen_zeros(&statistics);
     let status = status(&machine, !zero_marginals.is_empty());
     let (iterations, certificate) = (machine.sweeps, machine.certificate.clone());
     let (total, kl, data_entropy) = (machine.total, machine.kl, -machine.negative_entropy);
@@ -216,21 +221,7 @@ fn zero_marginals(machine: &Machine) -> Vec<ZeroMarginals> {
         if count == 0 || found.iter().any(|z| z.scope == buffer.scope) {
             continue;
         }
-        let cell = |mut k: usize| {
-            let mut levels: Vec<usize> = buffer
-                .shape
-                .iter()
-                .rev()
-                .map(|n| {
-                    let level = k % n;
-                    k /= n;
-                    level
-                })
-                .collect();
-            levels.reverse();
-            levels
-        };
-        let cells = zeros().take(ZeroMarginals::LISTED).map(cell).collect();
+        let cells = zeros().take(ZeroMarginals::LISTED).map(|k| cell_at(&buffer.shape, k)).collect();
         found.push(ZeroMarginals { scope: buffer.scope.clone(), count, cells });
     }
     found

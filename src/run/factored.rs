@@ -11,6 +11,7 @@ use super::stream::Way;
 use super::sum::sum;
 use super::vector::{LANES, exp, largest, ln, ln_all, vectorised};
 use crate::model::Potential;
+use crate::numeric::gap::relative_gap;
 use crate::plan::schedule::{BufferId, Factored, Instruction, Match, Product, Role, Step};
 use crate::text::Diagnostic;
 
@@ -165,9 +166,7 @@ impl Machine<'_> {
             let mass = sum(&self.tables[id.0]);
             let (target, own) = self.two(m.statistic, *id);
             own.iter_mut().for_each(|q| *q /= mass);
-            let gap = own.iter().zip(target).fold(0.0f64, |g, (q, p)| g.max((*q - p).abs()));
-            let largest = target.iter().fold(0.0f64, |l, p| l.max(*p));
-            worst = if gap.is_nan() { f64::INFINITY } else { worst.max(gap / largest) };
+            worst = worst.max(relative_gap(own, target));
         }
         Ok(worst)
     }

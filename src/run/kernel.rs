@@ -9,7 +9,7 @@ use super::sum::{lanes, sum};
 use super::vector::vectorised;
 
 /// Cells from which a kernel is worth more than one thread.
-const LARGE: usize = 1 << 17;
+const LARGE: usize = crate::plan::cost::SHARED as usize;
 
 /// Blocks a large table is cut into, whatever the number of threads.
 const PARTS: usize = 8;

@@ -17,6 +17,7 @@ use super::vector::{exp, ln, ln_all};
 use super::{certificate, iterate, learned};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Potential, Table};
+use crate::numeric::gap::relative_gap;
 use crate::plan::cost::{TRANSCENDENTAL, Unit, Units};
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Match, Schedule, Step};
 use crate::text::{Code, Diagnostic};
@@ -488,11 +489,7 @@ impl<'a> Machine<'a> {
             fitted.resize(self.tables[m.statistic.0].len(), 0.0);
             marginalise(&projection, &self.tables[m.belief.0], &mut fitted);
             let target = &self.tables[m.statistic.0];
-            let gap = fitted.iter().zip(target).fold(0.0f64, |g, (q, p)| g.max((q - p).abs()));
-            let largest = target.iter().fold(0.0f64, |l, p| l.max(*p));
-            if largest > 0.0 {
-                worst = worst.max(gap / largest);
-            }
+            worst = worst.max(relative_gap(&fitted, target));
             self.scratch = fitted;
             self.count(m.belief, 1.0, 8.0);
         }

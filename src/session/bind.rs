@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
 use super::Host;
 use crate::data::{self, Axis, Counting, Declared, Format, Header, Literal, MaskClause, Request, Source};
@@ -140,7 +140,7 @@ pub fn bind(
     (bound, known, diagnostics)
 }
 
-/// Levels of one mode found in two tensors: those of the first, then the new ones of the second.
+/// Levels of one mode found in two tensors, which have to be lists or the same number of levels.
 fn unite(
     levels: &mut Levels,
     more: &Levels,
@@ -149,9 +149,8 @@ fn unite(
 ) -> Result<(), Diagnostic> {
     match (&*levels, more) {
         (a, b) if a == b => Ok(()),
-        (Levels::Listed(a), Levels::Listed(b)) => {
-            let union: IndexSet<_> = a.iter().chain(b.iter()).cloned().collect();
-            *levels = Levels::Listed(Arc::new(union));
+        (Levels::Listed(_), Levels::Listed(_)) => {
+            *levels = crate::data::unite(levels, more);
             Ok(())
         }
         _ => {

@@ -183,7 +183,8 @@ impl Session {
             return;
         }
         names.insert(name.name.clone(), name.span);
-        let (control, options) = execute::control(fit, &self.declarations);
+        let mut seed = self.options.seed;
+        let (control, options) = execute::control(fit, &mut seed, &self.declarations);
         diagnostics.extend(options);
         let mut planned = PlannedFit {
             name: name.name.clone(),
@@ -191,6 +192,7 @@ impl Session {
             model: Arc::new(EnergyModel::empty()),
             schedule: None,
             control,
+            seed,
             hold_out: None,
             prior: None,
             joint: None,

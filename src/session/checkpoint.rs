@@ -54,7 +54,7 @@ struct Key {
 }
 
 impl Key {
-    fn of(planned: &PlannedFit, seed: u64) -> Result<Key, String> {
+    fn of(planned: &PlannedFit) -> Result<Key, String> {
         // more sweeps are no reason to begin again
         let Control { tolerance, max_sweeps: _, acceleration } = planned.control;
         let mut model = saved::digest_of_model(&planned.model)?;
@@ -65,7 +65,7 @@ impl Key {
             model,
             data: String::new(),
             plan: planned.schedule.as_ref().map_or_else(String::new, |s| saved::digest_of_schedule(s)),
-            options: json!({ "tolerance": exact(tolerance), "acceleration": acceleration, "seed": seed }),
+            options: json!({ "tolerance": exact(tolerance), "acceleration": acceleration, "seed": planned.seed }),
         })
     }
 
@@ -133,7 +133,6 @@ pub(super) struct Checkpoint<'a> {
     every: f64,
     fits: IndexMap<String, Kept>,
     others: IndexMap<String, KeptOther>,
-    seed: u64,
     /// Digests of tensors by name.
     data: HashMap<String, String>,
     written: f64,
@@ -146,10 +145,9 @@ impl<'a> Checkpoint<'a> {
     pub fn open(session: &Session, host: &'a dyn Host) -> Result<Option<Self>, Diagnostic> {
         let Keeping { save, every, resume } = &session.options.keeping;
         let Some(path) = save.as_ref().or(resume.as_ref()) else { return Ok(None) };
-        let seed = session.options.seed;
         let (path, every, written) = (path.clone(), *every, host.seconds());
         let (fits, others, data) = (IndexMap::new(), IndexMap::new(), HashMap::new());
-        let mut own = Self { host, path, every, fits, others, seed, data, written, failure: None };
+        let mut own = Self { host, path, every, fits, others, data, written, failure: None };
         if let Some(from) = resume {
             match host.open(from) {
                 Ok(content) => (own.fits, own.others) = read(&content, from, session)?,
@@ -259,7 +257,7 @@ impl<'a> Checkpoint<'a> {
         inner: Stoppable<'b>,
         spent: f64,
     ) -> Result<Keeper<'a, 'b>, Diagnostic> {
-        let mut key = Key::of(planned, self.seed)
+        let mut key = Key::of(planned)
             .map_err(|reason| Diagnostic::new(Code::MBA533, "this fit cannot be kept").note(reason))?;
         key.data = self.digest(planned, tensor);
         let started = self.host.seconds() - spent;
@@ -368,7 +366,7 @@ fn read(content: &crate::data::Content, path: &str, session: &Session) -> Result
             return Err(changed(path, name, "the program has no such fit".into()));
         };
         let key = Key::read(&one["key"]).map_err(unreadable)?;
-        let now = Key::of(planned, session.options.seed).map_err(unreadable)?;
+        let now = Key::of(planned).map_err(unreadable)?;
         if let Some(reason) = key.difference(&now) {
             return Err(changed(path, name, reason).at(planned.span, "this fit"));
         }

@@ -111,6 +111,8 @@ const STARTS: u64 = 7;
 /// The options of a method, all of them numbers but `proposal`.
 struct Options<'a> {
     numbers: IndexMap<&'static str, f64>,
+    /// The number `seed`, with all its digits.
+    seed: u64,
     proposal: Option<&'a Expr>,
 }
 
@@ -137,7 +139,7 @@ impl<'a> Options<'a> {
             numbers.extend([("replicas", 8.0), ("hottest", f64::NAN)]);
         }
         numbers.insert("seed", seed as f64);
-        let mut options = Self { numbers, proposal: None };
+        let mut options = Self { numbers, seed, proposal: None };
         for option in written {
             let name = option.name.name.as_str();
             let [OptionValue::Value(value)] = option.values.as_slice() else {
@@ -159,7 +161,11 @@ impl<'a> Options<'a> {
             };
             let x = match known {
                 "tolerance" | "damping" | "hottest" => constant::number(value, &declarations.names())?,
-                "seed" | "burn_in" => constant::whole(value, 0, &declarations.names())? as f64,
+                "seed" => {
+                    options.seed = constant::whole(value, 0, &declarations.names())? as u64;
+                    options.seed as f64
+                }
+                "burn_in" => constant::whole(value, 0, &declarations.names())? as f64,
                 _ => constant::whole(value, 1, &declarations.names())? as f64,
             };
             let wrong = match known {
@@ -468,7 +474,7 @@ impl Session {
             sweeps: options.count("sweeps"),
             burn_in: options.count("burn_in"),
             chains: options.count("chains"),
-            seed: options.get("seed") as u64,
+            seed: options.seed,
         };
         let refuse = |why: String| vec![Diagnostic::new(Code::MBA351, why).at(span, "estimated here")];
         let whole = |found: Option<Simulation>| match found {
@@ -606,7 +612,10 @@ impl Session {
 fn digest(model: &EnergyModel, method: &str, options: &Options) -> Option<String> {
     let numbers: Vec<(&str, Json)> = options.numbers.iter().map(|(name, x)| (*name, exact(*x))).collect();
     let model = saved::digest_of_model(model).ok()?;
-    Some(kept::digest(&json!({ "model": model, "method": method, "options": numbers }), []))
+    Some(kept::digest(
+        &json!({ "model": model, "method": method, "options": numbers, "seed": options.seed }),
+        [],
+    ))
 }
 
 /// An estimate that was asked to end.
@@ -620,9 +629,11 @@ fn interrupted(name: &str, span: Span) -> Diagnostic {
 /// The options in words.
 fn effort(options: &Options) -> String {
     let shown = options.numbers.iter().filter(|(_, x)| !x.is_nan());
-    let list: Vec<String> =
-        shown.map(|(name, x)| format!("{name} {}", crate::model::mode::number_label(*x))).collect();
-    list.join(", ")
+    let list = shown.map(|(name, x)| match *name {
+        "seed" => format!("seed {}", options.seed),
+        _ => format!("{name} {}", crate::model::mode::number_label(*x)),
+    });
+    list.collect::<Vec<String>>().join(", ")
 }
 
 /// What is worth saying once an estimate has ended.

@@ -35,7 +35,7 @@ pub(super) fn option_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// What the options and clauses of a fit say, and what is wrong with them.
-pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
+pub(super) fn control(fit: &Fit, seed: &mut u64, declarations: &Declarations) -> (Control, Vec<Diagnostic>) {
     let mut control = Control::default();
     let mut diagnostics = Vec::new();
     if let Some(method) = &fit.method {
@@ -47,7 +47,7 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
         }
     }
     for option in &fit.options {
-        if let Err(diagnostic) = apply(option, &mut control, declarations) {
+        if let Err(diagnostic) = apply(option, (&mut control, seed), declarations) {
             diagnostics.push(diagnostic);
         }
     }
@@ -56,7 +56,7 @@ pub(super) fn control(fit: &Fit, declarations: &Declarations) -> (Control, Vec<D
 
 pub(super) fn apply(
     option: &FitOption,
-    control: &mut Control,
+    (control, seed): (&mut Control, &mut u64),
     declarations: &Declarations,
 ) -> Result<(), Diagnostic> {
     let name = option.name.name.as_str();
@@ -91,9 +91,7 @@ pub(super) fn apply(
             control.tolerance = x;
         }
         "max_sweeps" => control.max_sweeps = constant::whole(value, 1, &declarations.names())?,
-        _ => {
-            constant::whole(value, 0, &declarations.names())?;
-        }
+        _ => *seed = constant::whole(value, 0, &declarations.names())? as u64,
     }
     Ok(())
 }
@@ -302,7 +300,7 @@ impl Session {
         let mut held_out = None;
         let tensor = match &planned.hold_out {
             None => tensor,
-            Some(hold_out) => match hold_out.apply(&tensor, self.options.seed, host) {
+            Some(hold_out) => match hold_out.apply(&tensor, planned.seed, host) {
                 Ok((rest, held)) => {
                     held_out = Some(held);
                     rest
@@ -394,11 +392,18 @@ impl Session {
                 && !self.results.contains_key(&name)
                 && !self.joint_results.contains_key(&name);
             let data_failed = self.tensors.borrow().get(&name).is_some_and(Result::is_err);
+            let sweep_failed = self.main().iter().any(|s| match &s.kind {
+                StatementKind::Sweep(sweep) => {
+                    sweep.name.as_ref().is_some_and(|n| n.name == name)
+                        && self.depends_on_failure(&sweep.model)
+                }
+                _ => false,
+            });
             let balance_failed =
                 self.balances.iter().any(|b| b.name == name) && !self.balanced_results.contains_key(&name);
             let estimate_failed = crate::report::results::Environment::estimate_names(self).contains(&name)
                 && !self.estimates.contains_key(&name);
-            fit_failed || balance_failed || data_failed || estimate_failed
+            fit_failed || sweep_failed || balance_failed || data_failed || estimate_failed
         })
     }
 
@@ -508,29 +513,7 @@ impl Session {
 pub(super) fn names_of(expr: &Expr) -> Vec<String> {
     let mut found = Vec::new();
     crate::model::elaborate::names_in(expr, &mut found);
-    let mut names: Vec<String> = found.into_iter().map(|(n, _)| n).collect();
-    bases(expr, &mut names);
-    names
-}
-
-/// The names that fields and calls hang on.
-fn bases(expr: &Expr, names: &mut Vec<String>) {
-    match &expr.kind {
-        ExprKind::Call { callee, .. } => {
-            if let ExprKind::Field(base, _) = &callee.kind {
-                let mut found = Vec::new();
-                crate::model::elaborate::names_in(base, &mut found);
-                names.extend(found.into_iter().map(|(n, _)| n));
-                bases(base, names);
-            }
-        }
-        ExprKind::Field(base, _) | ExprKind::Index(base, _) | ExprKind::Unary(_, base) => bases(base, names),
-        ExprKind::Binary(_, a, b) => {
-            bases(a, names);
-            bases(b, names);
-        }
-        _ => {}
-    }
+    found.into_iter().map(|(name, _)| name).collect()
 }
 
 /// Levels of data that no observed cell has.

@@ -86,6 +86,20 @@ fn said(option: &FitOption, own: &[&str], declarations: &Declarations) -> Result
     })
 }
 
+/// Which cells of a tensor are observed; none when they are too many to be listed.
+pub(super) fn observed(tensor: &Tensor) -> Option<Arc<[bool]>> {
+    let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
+    let none = Mask { factors: Vec::new() };
+    tensor.mask.as_deref().unwrap_or(&none).over(&Scope::all(sizes.len()), &sizes)
+}
+
+/// Some cells were to be held out of more than can be listed.
+pub(super) fn too_many(tensor: &Tensor, span: Span, otherwise: &str) -> Diagnostic {
+    Diagnostic::new(Code::MBA504, format!("`{}` has too many cells to hold some out", tensor.name))
+        .at(span, format!("{} cells", tensor.cells()))
+        .help(format!("merge levels, or {otherwise}"))
+}
+
 impl HoldOut {
     /// The same, drawn apart from others with its seed.
     #[must_use]
@@ -117,18 +131,8 @@ impl HoldOut {
     ) -> Result<(Arc<Tensor>, HeldOut), Vec<Diagnostic>> {
         let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
         let all = Scope::all(sizes.len());
-        let none = Mask { factors: Vec::new() };
-        let before = tensor.mask.as_deref().unwrap_or(&none).over(&all, &sizes);
-        let Some(before) = before else {
-            return Err(vec![
-                Diagnostic::new(
-                    Code::MBA504,
-                    format!("`{}` has too many cells to hold some out", tensor.name),
-                )
-                .at(self.span, format!("{} cells", tensor.cells()))
-                .help("merge levels, or leave `hold_out` out"),
-            ]);
-        };
+        let before =
+            observed(tensor).ok_or_else(|| vec![too_many(tensor, self.span, "leave `hold_out` out")])?;
         let factors = match &self.which {
             Which::Share(share, own) => {
                 let total = before.iter().filter(|o| **o).count();
@@ -159,7 +163,7 @@ impl HoldOut {
             }
         };
         let hidden = mask::hide(tensor, factors, self.span)?;
-        let after = hidden.mask.as_deref().unwrap_or(&none).over(&all, &sizes).unwrap_or_default();
+        let after = observed(&hidden).unwrap_or_default();
         let both = before.iter().zip(after.iter()).enumerate();
         let places: Vec<usize> = both.filter(|(_, (b, a))| **b && !**a).map(|(k, _)| k).collect();
         if places.is_empty() {

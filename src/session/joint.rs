@@ -375,7 +375,7 @@ impl Session {
     ) -> Result<(JointResult, Vec<Diagnostic>), Vec<Diagnostic>> {
         let Some(schedule) = &planned.schedule else { return Err(Vec::new()) };
         let started = host.seconds();
-        let (tensors, held) = self.hide(own, tensors, host)?;
+        let (tensors, held) = self.hide((own, planned.seed), tensors, host)?;
         let parts = |tensors: &[Arc<Tensor>], pseudo: Vec<Pseudo>| -> Vec<Part> {
             let mut pseudo = pseudo.into_iter().map(Arc::new);
             let part = |(m, tensor): (&PlannedMember, &Arc<Tensor>)| Part {
@@ -388,7 +388,7 @@ impl Session {
             own.members.iter().zip(tensors).map(part).collect()
         };
         let key = match checkpoint {
-            Some(_) => Some(digest(planned, own, &tensors, self.options.seed).map_err(|reason| {
+            Some(_) => Some(digest(planned, own, &tensors).map_err(|reason| {
                 vec![Diagnostic::new(Code::MBA533, "this fit cannot be kept").note(reason)]
             })?),
             None => None,
@@ -456,14 +456,14 @@ impl Session {
     /// Hides what is held out of each tensor. A tensor so small that nothing of it is held out stays whole.
     fn hide(
         &self,
-        own: &PlannedJoint,
+        (own, seed): (&PlannedJoint, u64),
         tensors: Vec<Arc<Tensor>>,
         host: &dyn Host,
     ) -> Result<Hidden, Vec<Diagnostic>> {
         let (mut rest, mut held) = (Vec::new(), Vec::new());
         let mut nothing = Vec::new();
         for (member, tensor) in own.members.iter().zip(tensors) {
-            let hidden = member.hold_out.as_ref().map(|h| h.apply(&tensor, self.options.seed, host));
+            let hidden = member.hold_out.as_ref().map(|h| h.apply(&tensor, seed, host));
             match hidden {
                 Some(Ok((seen, hidden))) => {
                     rest.push(seen);
@@ -485,12 +485,7 @@ impl Session {
 }
 
 /// A digest of all that a joint fit is computed from.
-fn digest(
-    planned: &PlannedFit,
-    own: &PlannedJoint,
-    tensors: &[Arc<Tensor>],
-    seed: u64,
-) -> Result<String, String> {
+fn digest(planned: &PlannedFit, own: &PlannedJoint, tensors: &[Arc<Tensor>]) -> Result<String, String> {
     // more sweeps are no reason to begin again
     let Control { tolerance, max_sweeps: _, acceleration } = planned.control;
     let weights: Vec<_> = own.members.iter().map(|m| exact(m.weight)).collect();
@@ -498,7 +493,7 @@ fn digest(
     let priors: Vec<String> =
         own.members.iter().filter_map(|m| Some(m.prior.as_ref()?.digest())).collect::<Result<_, _>>()?;
     // cells that `auto` holds out are drawn from it; what the fit holds out is part of the data
-    let seed = (!priors.is_empty()).then_some(seed);
+    let seed = (!priors.is_empty()).then_some(planned.seed);
     let what = json!({
         "model": saved::digest_of_model(&planned.model)?,
         "priors": priors,

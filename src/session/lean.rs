@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::{PlannedFit, Session};
+use super::{PlannedFit, Session, hold_out};
 use crate::data::Tensor;
-use crate::data::mask::{self, Factor, Mask};
+use crate::data::mask::{self, Factor};
 use crate::model::declarations::ModelEntry;
 use crate::model::family::Family;
 use crate::model::{EnergyModel, Mode, Scope, Strength, elaborate};
@@ -68,7 +68,7 @@ const INNER: f64 = 0.1;
 impl Session {
     /// How the fits on the way to a fit are made.
     pub(super) fn work<'a>(&'a self, planned: &'a PlannedFit) -> Work<'a> {
-        let (memory, seed) = (self.options.memory, self.options.seed);
+        let (memory, seed) = (self.options.memory, planned.seed);
         Work { control: &planned.control, memory, seed, stop: &self.options.stop }
     }
 
@@ -311,8 +311,8 @@ impl Inner {
     fn of(tensor: &Tensor, place: usize, span: Span, work: &Work) -> Result<Inner, Vec<Diagnostic>> {
         let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
         let all = Scope::all(sizes.len());
-        let none = Mask { factors: Vec::new() };
-        let seen = tensor.mask.as_deref().unwrap_or(&none).over(&all, &sizes).unwrap_or_else(|| Arc::new([]));
+        let seen = hold_out::observed(tensor)
+            .ok_or_else(|| vec![hold_out::too_many(tensor, span, "write the strength of the prior")])?;
         let mut stream = Xoshiro256PlusPlus::seed_from_u64(work.seed ^ 0x7072_696f_7200);
         (0..place).for_each(|_| stream.jump());
         let kept: Vec<bool> = seen

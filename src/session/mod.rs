@@ -235,6 +235,8 @@ pub struct PlannedFit {
     pub hold_out: Option<Arc<hold_out::HoldOut>>,
     /// Tolerance, sweeps, acceleration.
     pub control: crate::run::Control,
+    /// The seed of what is random in it: that of the run where it names none.
+    pub seed: u64,
     /// The statement.
     pub span: Span,
 }

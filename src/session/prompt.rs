@@ -432,7 +432,7 @@ fn action(session: &Session, statement: &Statement) -> Option<String> {
 
 impl Session {
     /// Whether a fit, a balanced tensor, an estimate or a sweep has this name.
-    fn is_result(&self, name: &str) -> bool {
+    pub(super) fn is_result(&self, name: &str) -> bool {
         self.results.contains_key(name)
             || self.joint_results.contains_key(name)
             || self.sweeps.contains_key(name)

@@ -80,6 +80,7 @@ impl Session {
             joint: None,
             hold_out: None,
             control,
+            seed: self.options.seed,
             span,
         });
     }

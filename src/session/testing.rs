@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::snapshot::{self, Key, Store};
 use super::{Host, Session, Sink, execute};
-use crate::text::ast::{Expr, Statement, StatementKind, Test, TestItemKind};
+use crate::text::ast::{Statement, StatementKind, Test, TestItemKind};
 use crate::text::codes::Blame;
 use crate::text::{Code, Diagnostic, Span};
 
@@ -88,13 +88,6 @@ pub struct Listed {
 }
 
 impl Session {
-    /// Whether a result of this name is there.
-    fn has_result(&self, name: &str) -> bool {
-        self.results.contains_key(name)
-            || self.balanced_results.contains_key(name)
-            || self.estimates.contains_key(name)
-    }
-
     /// The tests of the main program, in text order.
     pub fn tests(&self) -> Vec<Listed> {
         let tests =
@@ -144,34 +137,25 @@ impl Tests {
         let asked = self.session.options.stop.asked();
         let has_result = |p: &usize| {
             let name = self.session.main().get(*p).and_then(result_of);
-            name.is_some_and(|n| self.session.has_result(n))
+            name.is_some_and(|n| self.session.is_result(n))
         };
         self.begun.extend(needed.into_iter().filter(|p| !asked || has_result(p)));
     }
 
-    /// The statements that bring the results a test looks at.
+    /// The statements that bring the results a test looks at, and those that these look at.
     fn needed(&self, position: usize) -> HashSet<usize> {
         let statements = self.session.main();
         let results: HashMap<&str, usize> =
             statements.iter().enumerate().filter_map(|(p, s)| Some((result_of(s)?, p))).collect();
-        let Some(StatementKind::Test(test)) = statements.get(position).map(|s| &s.kind) else {
-            return HashSet::new();
-        };
-        let mut names = Vec::new();
-        for item in &test.items {
-            let expressions: Vec<&Expr> = match &item.kind {
-                TestItemKind::Expect { condition, within } => [Some(condition), within.as_ref()].into(),
-                TestItemKind::Snapshot { value, within, except, .. } => {
-                    vec![Some(value), within.as_ref(), except.as_ref()]
-                }
-                TestItemKind::ExpectError { .. } => Vec::new(),
-            }
-            .into_iter()
-            .flatten()
-            .collect();
-            names.extend(expressions.into_iter().flat_map(execute::names_of));
+        let mut found = HashSet::new();
+        let mut open = vec![position];
+        while let Some(at) = open.pop() {
+            let Some(statement) = statements.get(at) else { continue };
+            let names = statement.expressions().into_iter().flat_map(execute::names_of);
+            let of = names.filter_map(|name| results.get(name.as_str()).copied());
+            open.extend(of.filter(|p| *p != at && found.insert(*p)));
         }
-        names.iter().filter_map(|n| results.get(n.as_str()).copied()).collect()
+        found
     }
 }
 

@@ -13,6 +13,7 @@ pub mod span;
 pub mod suggest;
 mod syntax_errors;
 pub mod tokens;
+mod walk;
 
 pub use codes::Code;
 pub use cursor::Cursor;

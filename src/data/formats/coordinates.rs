@@ -128,7 +128,8 @@ impl Pair {
                 ]);
             }
         };
-        let values: usize = self.values.shape.iter().product();
+        // a header may claim more than a number holds where one of its sizes is 0
+        let values = self.values.shape.iter().fold(1usize, |k, n| k.saturating_mul(*n));
         let flat = self.values.shape.iter().filter(|n| **n != 1).count() <= 1;
         if values != rows || !flat {
             return Err(vec![

@@ -209,28 +209,9 @@ pub(super) fn mentioned_modes(items: &[ModelItem], names: &mut Vec<String>) {
 
 /// Every bare name in an expression.
 pub fn names_in(expr: &Expr, names: &mut Vec<(String, Span)>) {
-    match &expr.kind {
-        ExprKind::Name(name) => names.push((name.clone(), expr.span)),
-        ExprKind::Unary(_, a) | ExprKind::Field(a, _) => names_in(a, names),
-        ExprKind::Binary(_, a, b) | ExprKind::At(a, b) => {
-            names_in(a, names);
-            names_in(b, names);
+    expr.each(&mut |e| {
+        if let ExprKind::Name(name) = &e.kind {
+            names.push((name.clone(), e.span));
         }
-        ExprKind::If(a, b, c) => [a, b, c].into_iter().for_each(|e| names_in(e, names)),
-        ExprKind::Call { arguments, condition, .. } => {
-            arguments.iter().chain(condition).for_each(|a| names_in(&a.value, names));
-        }
-        ExprKind::Index(base, arguments) => {
-            names_in(base, names);
-            arguments.iter().for_each(|a| names_in(&a.value, names));
-        }
-        ExprKind::With(base, settings) => {
-            names_in(base, names);
-            settings.iter().for_each(|(_, e)| names_in(e, names));
-        }
-        ExprKind::List(items) | ExprKind::Set(items) | ExprKind::Tuple(items) => {
-            items.iter().for_each(|e| names_in(e, names));
-        }
-        _ => {}
-    }
+    });
 }

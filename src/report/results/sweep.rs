@@ -3,7 +3,7 @@
 use super::ensemble::OBSERVABLES;
 use crate::report::value::{Rows, Value};
 use crate::run::Ensemble;
-use crate::text::Diagnostic;
+use crate::text::{Code, Diagnostic};
 
 /// A named sweep.
 #[derive(Debug, Clone)]
@@ -38,6 +38,12 @@ impl Curve {
     /// An observable at every point; none when there is no observable of this name.
     pub fn observable(&self, name: &str) -> Option<Result<Vec<Value>, Diagnostic>> {
         let observable = OBSERVABLES.iter().find(|o| o.name == name)?;
+        if self.fitted && self.ensembles.is_empty() {
+            let message = format!("`{}` has not been fitted", self.model);
+            let report =
+                Diagnostic::new(Code::MBA351, message).help("run the fit before its sweep is looked at");
+            return Some(Err(report));
+        }
         let mut values = Vec::new();
         for ensemble in &self.ensembles {
             match (observable.read)(ensemble) {

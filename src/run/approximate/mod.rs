@@ -13,6 +13,7 @@ mod tap;
 
 use super::landscape::Landscape;
 use crate::model::Table;
+use crate::numeric::gap::worst;
 
 /// How an approximation is to be sought.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,7 +125,7 @@ fn damped(old: &mut Vec<f64>, new: &[f64], damping: f64) -> f64 {
         let logs = old.iter().zip(new).map(|(o, n)| damping * o.ln() + (1.0 - damping) * n.ln());
         normalised(&logs.collect::<Vec<f64>>())
     };
-    let change = old.iter().zip(&moved).fold(0.0f64, |m, (o, n)| m.max((o - n).abs()));
+    let change = worst(old.iter().zip(&moved).map(|(o, n)| (o - n).abs()));
     *old = moved;
     change
 }

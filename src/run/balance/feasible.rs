@@ -2,7 +2,7 @@
 
 use petgraph::Direction;
 use petgraph::algo::{maximum_flow::dinics, tarjan_scc};
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graph::{DiGraph, EdgeReference, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use super::{Margin, Problem};
@@ -311,6 +311,11 @@ fn transport(
         }
     }
     let (flow, flows) = dinics(&graph, source, sink);
+    // a pair that can carry little is used by little
+    let used = |edge: EdgeReference<u64>| {
+        let flow = flows.get(edge.id().index()).copied().unwrap_or(0) as f64;
+        flow > slack.min(*edge.weight() as f64 / 2.0)
+    };
     // the residual graph: forwards always, backwards along flow
     let mut residual: DiGraph<(), ()> = DiGraph::new();
     for _ in 0..graph.node_count() {
@@ -318,7 +323,7 @@ fn transport(
     }
     for edge in graph.edge_references().skip(first_pair) {
         residual.add_edge(edge.source(), edge.target(), ());
-        if flows.get(edge.id().index()).is_some_and(|f| *f as f64 > slack) {
+        if used(edge) {
             residual.add_edge(edge.target(), edge.source(), ());
         }
     }
@@ -337,9 +342,7 @@ fn transport(
     Ok(graph
         .edge_references()
         .skip(first_pair)
-        .filter(|e| {
-            together(e.source(), e.target()) || flows.get(e.id().index()).is_some_and(|f| *f as f64 > slack)
-        })
+        .filter(|e| together(e.source(), e.target()) || used(*e))
         .filter_map(|e| match (graph.node_weight(e.source())?, graph.node_weight(e.target())?) {
             (Some((_, row)), Some((_, column))) => Some((*row, *column)),
             _ => None,

@@ -3,6 +3,7 @@
 use super::feasible::{Infeasible, Support};
 use super::{Balanced, Problem};
 use crate::model::table::cell_at;
+use crate::numeric::gap::{relative_gap, worst};
 use crate::numeric::sum::{Compensated, dot, sum};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Status};
@@ -190,7 +191,7 @@ impl Solver<'_> {
     }
 
     fn gap(&self) -> f64 {
-        (0..self.targets.len()).map(|c| relative_gap(&self.marginal(c), &self.targets[c])).fold(0.0, f64::max)
+        worst((0..self.targets.len()).map(|c| relative_gap(&self.marginal(c), &self.targets[c])))
     }
 
     fn iterate(
@@ -420,17 +421,6 @@ fn add(to: &mut [Vec<f64>], step: f64, direction: &[Vec<f64>]) {
     for (to, d) in to.iter_mut().zip(direction) {
         to.iter_mut().zip(d).for_each(|(t, d)| *t += step * d);
     }
-}
-
-/// max |B_c − t| / max t.
-fn relative_gap(found: &[f64], target: &[f64]) -> f64 {
-    let most = target.iter().copied().fold(0.0, f64::max);
-    let off = found
-        .iter()
-        .zip(target)
-        .map(|(b, t)| (b - t).abs())
-        .fold(0.0, |m: f64, d| if d.is_nan() { f64::INFINITY } else { m.max(d) });
-    off / most
 }
 
 /// Whether at the rate of the last sweeps many more are needed.

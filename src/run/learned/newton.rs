@@ -4,6 +4,7 @@ use super::cholesky::Factor;
 use super::information::{covariance, moments, product, smallest};
 use super::statistics::Statistics;
 use super::{Coefficient, Finding, Learned, told};
+use crate::numeric::gap::worst;
 use crate::numeric::sum::{Compensated, dot};
 use crate::plan::cost::DENSE;
 use crate::plan::schedule::Learning;
@@ -56,7 +57,7 @@ pub fn learn(
         let right: Vec<f64> = statistics.targets.iter().zip(&fitted).map(|(p, q)| p - q).collect();
         let mismatch =
             right.iter().zip(&statistics.scales).map(|(r, s)| if *s > 0.0 { r.abs() / s } else { 0.0 });
-        let gap = mismatch.fold(0.0, f64::max);
+        let gap = worst(mismatch);
         machine.gap = gap;
         let (direction, last) = if dense {
             let among = independent.clone().unwrap_or_else(|| (0..n).collect());

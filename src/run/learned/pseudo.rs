@@ -10,6 +10,7 @@ use super::cholesky::Factor;
 use super::newton::{DEPENDENT, POLISH, POLISHED, ROUNDING};
 use super::{Coefficient, Finding, Learned, told};
 use crate::model::{Potential, Table};
+use crate::numeric::gap::worst;
 use crate::numeric::sum::dot;
 use crate::run::certificate::factor as relative;
 use crate::run::control::{Flow, Observer};
@@ -242,8 +243,8 @@ pub fn learn(
     let floor: Vec<f64> = problem.scales.iter().map(|s| 1e-14 * s * s).collect();
     let (direction, decrement, factor) = loop {
         let sums = problem.pass(&natural, Pass::Curvature);
-        let gap = sums.gradient.iter().zip(&problem.scales);
-        let gap = gap.map(|(g, s)| if *s > 0.0 { g.abs() / s } else { 0.0 }).fold(0.0, f64::max);
+        let mismatch = sums.gradient.iter().zip(&problem.scales);
+        let gap = worst(mismatch.map(|(g, s)| if *s > 0.0 { g.abs() / s } else { 0.0 }));
         machine.gap = gap;
         let all: Vec<usize> = independent.clone().unwrap_or_else(|| (0..n).collect());
         let zeros = vec![0.0; n];

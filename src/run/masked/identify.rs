@@ -484,6 +484,12 @@ impl Echelon {
     fn insert(&mut self, row: &[usize]) -> Result<(), String> {
         let mut row: Vec<(usize, u32)> = row.iter().map(|c| (*c, 1)).collect();
         row.sort_unstable();
+        // tables that are tied share columns, and a cell may see one of them twice
+        row.dedup_by(|more, kept| {
+            let same = more.0 == kept.0;
+            kept.1 += u32::from(same) * more.1;
+            same
+        });
         while let Some((lead, value)) = row.first().copied() {
             let Some(pivot) = self.sparse.get(&lead) else {
                 if row.len() > LONG || self.place[lead] != usize::MAX {

@@ -12,7 +12,7 @@
 use super::rows::{Rows, Tables};
 use crate::model::table::strides;
 use crate::numeric::sum::{Compensated, dot};
-use crate::run::conjugate::{Equations, Solution, WORTHLESS};
+use crate::run::conjugate::{Equations, Solution, worthless};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 
 /// Cells, each the sum of a few parameters, with an exposure and a target.
@@ -331,10 +331,10 @@ fn bound<D: Design>(
     gradient: &[f64],
 ) -> Result<f64, String> {
     let scale: f64 = problem.target.iter().sum();
-    let found = problem.solve(q, gradient, 1e-9, WORTHLESS * f64::EPSILON * scale);
     let (low, high) = parameters
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(*p), high.max(*p)));
+    let found = problem.solve(q, gradient, 1e-9, worthless(f64::EPSILON * scale, high - low));
     let missed = found
         .worth
         .unwrap_or_else(|| (high - low).max(1.0) * found.left.iter().map(|r| r.abs()).sum::<f64>());

@@ -14,11 +14,12 @@ use super::pattern::Pattern;
 use super::{Domain, regular};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::{EnergyModel, Scope, Table};
+use crate::numeric::gap::relative_gap;
 use crate::numeric::sum::dot;
 use crate::plan::Schedule;
 use crate::plan::cost::Unit;
 use crate::plan::schedule::RankOne;
-use crate::run::conjugate::{Equations, Solution, WORTHLESS};
+use crate::run::conjugate::{Equations, Solution, worthless};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Counters, Fit, Status, divergence};
 use crate::run::statistic;
@@ -50,11 +51,8 @@ impl Work<'_> {
         self.products += 2;
         wide.iter_mut().zip(&self.a).for_each(|(w, a)| *w *= a);
         deep.iter_mut().zip(&self.b).for_each(|(d, b)| *d *= b);
-        let side = |found: &[f64], wanted: &[f64]| {
-            let most = wanted.iter().fold(0.0f64, |m, x| m.max(*x));
-            found.iter().zip(wanted).fold(0.0f64, |g, (f, w)| g.max((f - w).abs())) / most
-        };
-        (side(&wide, &self.rows).max(side(&deep, &self.columns)), wide, deep)
+        let gap = relative_gap(&wide, &self.rows).max(relative_gap(&deep, &self.columns));
+        (gap, wide, deep)
     }
 
     /// One turn: rows, then columns, with room for what is observed of each. Gives the gap of the rows before it.
@@ -133,7 +131,13 @@ impl Work<'_> {
     /// A bound in nats per unit mass on what is still to be gained: R = Q (1 + d + e) has the margins of the
     /// data, and the gap is at most KL(R ‖ Q).
     fn bound(&mut self, wide: &[f64], deep: &[f64]) -> Result<f64, String> {
-        let found = self.step(wide, deep, 1e-8, WORTHLESS * f64::EPSILON);
+        let logs = |side: &[f64]| {
+            let logs = side.iter().filter(|x| **x > 0.0).map(|x| x.ln());
+            let (low, high) = logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+            (high - low).max(1.0)
+        };
+        let spread = logs(&self.a).max(logs(&self.b));
+        let found = self.step(wide, deep, 1e-8, worthless(f64::EPSILON, spread));
         let (mine, other) = found.d.split_at(wide.len());
         let least = |side: &[f64]| side.iter().fold(f64::INFINITY, |m, x| m.min(*x));
         let m = least(mine) + least(other);
@@ -143,14 +147,7 @@ impl Work<'_> {
         let factor = if m.abs() < 1e-4 { 0.5 - m / 6.0 } else { ((1.0 + m) * m.ln_1p() - m) / (m * m) };
         let factor = if m == -1.0 { 1.0 } else { factor };
         // what is left of the equations can be worth no more than its size times the spread of the factors
-        let logs = |side: &[f64]| {
-            let logs = side.iter().filter(|x| **x > 0.0).map(|x| x.ln());
-            let (low, high) = logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
-            (high - low).max(1.0)
-        };
-        let missed = found.worth.unwrap_or_else(|| {
-            logs(&self.a).max(logs(&self.b)) * found.left.iter().map(|r| r.abs()).sum::<f64>()
-        });
+        let missed = found.worth.unwrap_or_else(|| spread * found.left.iter().map(|r| r.abs()).sum::<f64>());
         Ok(factor * found.decrement + missed + f64::EPSILON)
     }
 }
@@ -221,8 +218,7 @@ pub fn execute(
     let tables = [(&sides[0], &work.a, &work.rows), (&sides[1], &work.b, &work.columns)];
     let margins: Vec<_> =
         tables.iter().map(|(s, v, m)| ((*s).clone(), vec![v.len()], (*m).clone())).collect();
-    let mut zero_marginals = domain.seen_zeros(&margins);
-    zero_marginals.dedup_by(|a, b| a.scope == b.scope);
+    let zero_marginals = domain.seen_zeros(&margins);
     let potentials = tables.iter().map(|(scope, values, _)| {
         let unseen = domain.unseen(scope);
         // where nothing was observed nothing is known, and the number means nothing

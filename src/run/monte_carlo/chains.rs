@@ -3,13 +3,18 @@
 use rayon::prelude::*;
 
 use super::kernel::{Kernel, Moves, Scan};
-use super::series::{Estimate, effective, estimate, jackknife};
+use super::series::{Block, Estimate, effective, estimate, jackknife};
 use super::tempering::Ladder;
 use super::{Settings, anywhere, streams};
 use crate::run::landscape::Landscape;
 
 /// Blocks each chain is cut into for errors of what is not a mean.
 const BLOCKS: usize = 16;
+
+/// The first of `n` samples that is in a block: the one after the last, of the block after the last.
+fn first_of(block: usize, n: usize) -> usize {
+    (block * n).div_ceil(BLOCKS)
+}
 
 /// A function of means.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -155,15 +160,16 @@ pub fn simulate(
     let moments: Vec<Vec<f64>> = traces.iter().map(|t| t.moment.clone()).collect();
     let sites = landscape.modes.len() as f64;
     let variance = |m: &[f64]| m[1] - m[0] * m[0];
-    let squares = |series: &[Vec<f64>], centre: f64| -> Vec<Vec<f64>> {
-        let blocks = series.iter().flat_map(|s| s.chunks(s.len().div_ceil(BLOCKS).max(1)));
+    let squares = |series: &[Vec<f64>], centre: f64| -> Vec<Block> {
+        let blocks = series
+            .iter()
+            .flat_map(|s| (0..BLOCKS).map(|k| &s[first_of(k, s.len())..first_of(k + 1, s.len())]));
         blocks
             .map(|b| {
-                let n = b.len() as f64;
                 // about a common centre, so that little is lost to rounding
                 let (one, two) =
                     b.iter().fold((0.0, 0.0), |(o, t), x| (o + (x - centre), t + (x - centre).powi(2)));
-                vec![one / n, two / n]
+                Block { samples: b.len() as f64, sums: vec![one, two] }
             })
             .collect()
     };
@@ -179,17 +185,17 @@ pub fn simulate(
         let (value, error) = jackknife(&squares(&moments, centre), |m| variance(m) / (sites * t));
         Observed { value, error }
     });
-    let per_block = settings.sweeps as f64 / BLOCKS as f64;
-    let blocks: Vec<Vec<f64>> =
-        traces.iter().flat_map(|t| &t.counts).map(|b| b.iter().map(|c| c / per_block).collect()).collect();
+    let length = |k: usize| (first_of(k + 1, settings.sweeps) - first_of(k, settings.sweeps)) as f64;
     let marginals = offsets
         .iter()
         .enumerate()
         .map(|(mode, offset)| {
             let level = |l: usize| {
-                let own: Vec<Vec<f64>> = blocks.iter().map(|b| vec![b[offset + l]]).collect();
-                let total: f64 = traces.iter().flat_map(|t| &t.counts).map(|b| b[offset + l]).sum();
-                Observed { value: total / seen, error: jackknife(&own, |m| m[0]).1 }
+                let counts = traces.iter().flat_map(|t| t.counts.iter().enumerate());
+                let own: Vec<Block> =
+                    counts.map(|(k, b)| Block { samples: length(k), sums: vec![b[offset + l]] }).collect();
+                let (value, error) = jackknife(&own, |m| m[0]);
+                Observed { value, error }
             };
             (0..landscape.size(mode)).map(level).collect()
         })

@@ -77,19 +77,30 @@ pub fn effective(logs: &[f64]) -> f64 {
     one * one / two
 }
 
-/// A function of means with its error by leaving out one block at a time (Quenouille 1956; Tukey 1958). Each
-/// block is a row of means.
-pub fn jackknife(blocks: &[Vec<f64>], f: impl Fn(&[f64]) -> f64) -> (f64, f64) {
+/// Sums over some samples in a row.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// How many samples.
+    pub samples: f64,
+    /// One sum for each quantity.
+    pub sums: Vec<f64>,
+}
+
+/// A function of means with its error by leaving out one block at a time (Quenouille 1956; Tukey 1958). The value
+/// is that of all samples; blocks should be about as long as each other.
+pub fn jackknife(blocks: &[Block], f: impl Fn(&[f64]) -> f64) -> (f64, f64) {
     let n = blocks.len() as f64;
-    let width = blocks.first().map_or(0, Vec::len);
-    let total: Vec<f64> = (0..width).map(|k| blocks.iter().map(|b| b[k]).sum()).collect();
-    let all: Vec<f64> = total.iter().map(|t| t / n).collect();
+    let width = blocks.first().map_or(0, |b| b.sums.len());
+    let samples: f64 = blocks.iter().map(|b| b.samples).sum();
+    let total: Vec<f64> = (0..width).map(|k| blocks.iter().map(|b| b.sums[k]).sum()).collect();
+    let all: Vec<f64> = total.iter().map(|t| t / samples).collect();
     let value = f(&all);
     if blocks.len() < 2 {
         return (value, f64::NAN);
     }
     let without = blocks.iter().map(|b| {
-        let means: Vec<f64> = total.iter().zip(b).map(|(t, x)| (t - x) / (n - 1.0)).collect();
+        let means: Vec<f64> =
+            total.iter().zip(&b.sums).map(|(t, x)| (t - x) / (samples - b.samples)).collect();
         f(&means)
     });
     let parts: Vec<f64> = without.collect();
@@ -128,9 +139,17 @@ mod tests {
 
     #[test]
     fn the_jackknife_of_a_mean_is_its_standard_error() {
-        let blocks: Vec<Vec<f64>> = (0..10).map(|k| vec![f64::from(k * k % 7)]).collect();
+        let blocks: Vec<Block> =
+            (0..10).map(|k| Block { samples: 5.0, sums: vec![5.0 * f64::from(k * k % 7)] }).collect();
         let (mean, error) = jackknife(&blocks, |m| m[0]);
-        let spread: f64 = blocks.iter().map(|b| (b[0] - mean).powi(2)).sum();
+        let spread: f64 = blocks.iter().map(|b| (b.sums[0] / 5.0 - mean).powi(2)).sum();
         assert!((error - (spread / 90.0).sqrt()).abs() < 1e-14);
+    }
+
+    #[test]
+    fn a_shorter_block_counts_for_what_it_has() {
+        let blocks = [(3.0, 6.0), (2.0, 10.0), (3.0, 0.0)];
+        let blocks = blocks.map(|(samples, sum)| Block { samples, sums: vec![sum] });
+        assert_eq!(jackknife(&blocks, |m| m[0]).0, 2.0);
     }
 }

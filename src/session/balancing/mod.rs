@@ -81,7 +81,7 @@ impl Session {
                 diagnostics.push(no_option(option));
                 continue;
             }
-            diagnostics.extend(execute::apply(option, &mut control, &self.declarations).err());
+            diagnostics.extend(execute::apply(option, (&mut control, &mut 0), &self.declarations).err());
         }
         let margins = self.check_margins(statement, diagnostics);
         results::check(&statement.kernel, self, diagnostics);
@@ -345,7 +345,6 @@ impl Session {
     }
 }
 
-/// A digest of all that a balance is computed from.
 /// The report on an option that only fits have, or nothing has.
 fn no_option(option: &FitOption) -> Diagnostic {
     let (name, at) = (&option.name.name, option.name.span);
@@ -355,6 +354,7 @@ fn no_option(option: &FitOption) -> Diagnostic {
     })
 }
 
+/// A digest of all that a balance is computed from.
 fn digest(problem: &Problem, planned: &PlannedBalance) -> String {
     let Problem { shape, log_kernel, margins } = problem;
     let Control { tolerance, max_sweeps, acceleration } = planned.control;
