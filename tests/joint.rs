@@ -450,6 +450,33 @@ fn smoothness_and_impossible_cells_are_those_of_their_tensor() {
     assert!(together.value("m.df").is_null());
 }
 
+/// What smoothness leaves open in one table is not what another table of the same modes settles.
+#[test]
+fn smoothness_of_one_table_determines_nothing_of_another() {
+    let text = "mode a: 2 ordered, c: 3\n\
+        data x[a, c] = [[30, 40, 50], [32, 38, 35]]\ndata y[c] = [missing, 5, 2]\n\
+        model m { [a c]; [c]; smooth [a c] along a strength 0.3 }  # allow MBA322\n\
+        model plain { [a c]; [c] }\nfit m to x, y as j\nfit plain to x, y as k\n\
+        show j.of(y).fitted, k.of(y).fitted, j.of(x).fitted\n";
+    let (_, _, record) = run(text, &Files::default());
+    for name in ["j", "k"] {
+        let found = record.value(&format!("{name}.of(y).fitted")).to_string();
+        assert_eq!(found.matches("null").count(), 1, "{name}: {found}");
+    }
+    assert!(!record.value("j.of(x).fitted").to_string().contains("null"));
+
+    // a tensor that sees no table tells nothing of one that is smooth
+    let text = "mode a: 3, b: 2 ordered\n\
+        data x[b, a] = [[1, 2, missing], [3, 1, missing]]\ndata y[a] = [12, 12, 8]\n\
+        model m { [a b]; smooth [a b] along b strength 0.3 }  # allow MBA322\n\
+        fit m to x as alone\nfit m to x, y as j\nshow alone.fitted, j.of(x).fitted\n";
+    let (_, _, record) = run(text, &Files::default());
+    for name in ["alone.fitted", "j.of(x).fitted"] {
+        let found = record.value(name).to_string();
+        assert_eq!(found.matches("null").count(), 2, "{name}: {found}");
+    }
+}
+
 #[test]
 fn what_is_held_out_is_measured_tensor_by_tensor() {
     let (sizes, tensors) = three_matrices(0.5, 2.0);

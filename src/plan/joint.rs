@@ -139,26 +139,44 @@ pub fn part(model: &EnergyModel, modes: &[usize]) -> EnergyModel {
     }
 }
 
-/// The model as far as it determines cells: a table that is smooth along a mode leaves functions of that mode and
-/// of all others free.
-pub fn loose(model: &EnergyModel) -> EnergyModel {
+/// The tables as far as they determine cells: of one that is smooth along a mode, functions of that mode and of all
+/// others are free. These are its own: no tensor sees them that does not see it, whatever else has their modes.
+pub fn loose(model: &EnergyModel, layout: &Layout, members: &[Vec<usize>]) -> Layout {
     let smooth = |s: &Scope| model.regular.smooth.iter().find(|r| r.scope == *s).map(|r| r.along);
-    let mut interactions = Vec::new();
-    for interaction in &model.interactions {
-        match (&interaction.potential, smooth(&interaction.scope)) {
-            (Potential::Free, Some(along)) => {
-                let apart = [interaction.scope.without(along), Scope::from([along])];
-                for scope in apart.into_iter().take(interaction.scope.len()) {
-                    interactions.push(Interaction { scope, ..interaction.clone() });
-                }
-            }
-            _ => interactions.push(interaction.clone()),
+    let mut parameters = layout.tables.parameters;
+    // with the modes that a tensor must have to see them
+    let mut blocks: Vec<(Scope, Block)> = Vec::new();
+    for block in &layout.tables.blocks {
+        let Some(along) = smooth(&block.scope) else {
+            blocks.push((block.scope.clone(), block.clone()));
+            continue;
+        };
+        let apart = [block.scope.without(along), Scope::from([along])];
+        for scope in apart.into_iter().take(block.scope.len()) {
+            let shape: Vec<usize> =
+                scope.iter().filter_map(|m| block.scope.position(m)).map(|axis| block.shape[axis]).collect();
+            let cells: usize = shape.iter().product();
+            let place = (parameters..parameters + cells).map(|p| u32::try_from(p).unwrap_or(u32::MAX));
+            blocks.push((block.scope.clone(), Block { scope, shape, place: place.collect() }));
+            parameters += cells;
         }
     }
-    EnergyModel {
-        interactions,
-        regular: Regular { smooth: Vec::new(), ..model.regular.clone() },
-        ..model.clone()
+    let own = members.iter().map(|modes| {
+        let of: Scope = modes.iter().copied().collect();
+        let to = places(modes, model.modes.len());
+        let seen = blocks
+            .iter()
+            .filter(|(whole, b)| !whole.is_empty() && whole.is_subset(&of) && !b.scope.is_empty());
+        seen.map(|(_, b)| renamed(b, &to)).collect::<Vec<Block>>()
+    });
+    let levels = layout.own.iter().filter_map(|own| own.blocks.last().cloned());
+    let own = own.zip(levels).map(|(mut blocks, level)| {
+        blocks.push(level);
+        Tables { blocks, parameters }
+    });
+    Layout {
+        own: own.collect(),
+        tables: Tables { blocks: blocks.into_iter().map(|(_, b)| b).collect(), parameters },
     }
 }
 

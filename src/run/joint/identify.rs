@@ -4,7 +4,7 @@ use num_bigint::BigUint;
 
 use super::design::Joined;
 use super::{Domain, Problem};
-use crate::plan::joint::{Layout, dimension, loose, part};
+use crate::plan::joint::{Layout, dimension, loose};
 use crate::run::masked::Knowledge;
 use crate::run::masked::identify::Span;
 use crate::run::masked::rows::Rows;
@@ -63,25 +63,10 @@ fn unsettled(found: Result<(), String>, domains: &mut [Domain]) {
 
 /// The same where tables are smooth, or lean on others.
 fn looser(problem: &Problem, domains: &mut [Domain]) -> Result<(), String> {
-    let model = loose(problem.model);
     let modes: Vec<Vec<usize>> = problem.parts.iter().map(|p| p.modes.clone()).collect();
-    let layout = Layout::of(&model, &modes);
-    let parts = problem
-        .parts
-        .iter()
-        .map(|p| super::Part { model: std::sync::Arc::new(part(&model, &p.modes)), ..p.clone() });
-    let parts: Vec<super::Part> = parts.collect();
-    let seen = Problem {
-        model: &model,
-        layout: &layout,
-        parts: &parts,
-        data: problem.data.clone(),
-        domains: Vec::new(),
-        possible: problem.possible.clone(),
-        observed: problem.observed.clone(),
-    };
-    let span = span(&seen.rows(&layout, false), &layout)?;
-    determine(&span, &seen.rows(&layout, true), domains);
+    let layout = loose(problem.model, problem.layout, &modes);
+    let span = span(&problem.rows(&layout, false), &layout)?;
+    determine(&span, &problem.rows(&layout, true), domains);
     Ok(())
 }
 
