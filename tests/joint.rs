@@ -450,6 +450,27 @@ fn smoothness_and_impossible_cells_are_those_of_their_tensor() {
     assert!(together.value("m.df").is_null());
 }
 
+/// Rounding of the objective says nothing of a step that is smaller.
+#[test]
+fn a_tighter_tolerance_is_met_as_closely() {
+    let text = |tolerance: &str| {
+        format!(
+            "mode a: 3, b: 2, c: 2, d: 4\n\
+             data x[d, b] = [[missing, 8], [0, 5], [4, 5], [5, 6]]\n\
+             data y[d, a] = [[10.5, 1.25, 1.25], [0.625, 1.5, 5], [missing, 6.25, 7.875], [4.25, 5.5, missing]]\n\
+             data z[a, c] = [[missing, 34], [11.5, 18.25], [missing, 31.625]]\n\
+             model m {{ [a d]; [b]; [c]; forbid d == 1 and b == 0; prior 5% toward body(1) }}\n\
+             fit m to x weight 0.5, y weight 0.5, z weight 0.01 as j {{ tolerance {tolerance} }}\n\
+             show j.certificate.marginal_gap, j.iterations\n"
+        )
+    };
+    for tolerance in ["1e-9", "1e-11", "1e-12", "1e-13"] {
+        let (_, _, record) = run(&text(tolerance), &Files::default());
+        let (gap, steps) = (record.number("j.certificate.marginal_gap"), record.number("j.iterations"));
+        assert!(gap < 1e-12 && steps < 100.0, "{tolerance}: {gap:e} after {steps}");
+    }
+}
+
 /// What smoothness leaves open in one table is not what another table of the same modes settles.
 #[test]
 fn smoothness_of_one_table_determines_nothing_of_another() {

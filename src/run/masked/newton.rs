@@ -265,6 +265,8 @@ fn descend<D: Design>(
 ) -> Optimum {
     let mut q = problem.model(&parameters);
     let mut value = problem.objective(&parameters, &q);
+    // F is a difference of sums of about this size
+    let mass = problem.target.iter().sum::<f64>();
     let (mut steps, mut interrupted) = (sweeps, false);
     let mut gradient = problem.gradient(&parameters, &q);
     let gap_of = |g: &[f64]| g.iter().zip(scale).fold(0.0f64, |m, (g, s)| m.max(g.abs() / s));
@@ -282,11 +284,13 @@ fn descend<D: Design>(
             let next: Vec<f64> = parameters.iter().zip(&d).map(|(p, d)| p + step * d).collect();
             let fitted = problem.model(&next);
             let there = problem.objective(&next, &fitted);
-            // at the resolution of doubles F no longer tells; the gradient does
-            let enough = there <= value + 1e-4 * step * slope;
-            let flat = (there - value).abs() <= 8.0 * f64::EPSILON * value.abs().max(1.0)
-                && gap_of(&problem.gradient(&next, &fitted)) < gap;
-            if enough || flat {
+            // at the resolution of doubles F no longer tells, in either direction; the gradient does
+            let flat = (there - value).abs() <= 8.0 * f64::EPSILON * (value.abs() + mass);
+            let lower = match flat {
+                true => gap_of(&problem.gradient(&next, &fitted)) < gap,
+                false => there <= value + 1e-4 * step * slope,
+            };
+            if lower {
                 (parameters, q, value, moved) = (next, fitted, there, true);
                 break;
             }
