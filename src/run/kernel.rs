@@ -22,8 +22,8 @@ pub fn marginalise(projection: &Projection, from: &[f64], onto: &mut [f64]) {
     }
     let parts = projection.split(PARTS);
     if projection.outermost_stride() == 0 {
-        // each part sums to the same cells: private sums, added in order
-        if onto.len() * PARTS > from.len() {
+        // each part sums to the same cells: private sums, added in order, which have to be worth more
+        if from.len() < 2 * LARGE || onto.len() * PARTS > from.len() {
             return accumulate(projection, from, onto);
         }
         let partial: Vec<Vec<f64>> = parts
