@@ -607,7 +607,7 @@ fn tests_run_what_their_results_are_made_of() {
          test \"of a sweep\" { snapshot melt.energy }\n",
     );
     room.mba(&["test", "--accept-new", "deep.mba"]).ends_with(0);
-    let kept = std::fs::read_to_string(room.path().join("deep.mba.snap")).unwrap();
+    let kept = room.read("deep.mba.snap");
     assert!(kept.contains("row 3") && !kept.contains("row 1 = [1.0]\n"), "{kept}");
     room.mba(&["test", "--check", "deep.mba"]).ends_with(0);
 }
