@@ -520,6 +520,30 @@ fn what_is_left_when_a_run_is_asked_to_end_is_told() {
 }
 
 #[test]
+fn exact_sums_end_too_and_short_ones_are_still_taken() {
+    let room = Room::new();
+    room.file(
+        "t.mba",
+        "mode s[22, 22]: {-1, +1}, r[4, 4]: {-1, +1}\n\
+         model wide over s { for (a, b) in neighbours(s) { [a b] = -a * b } }\n\
+         model small over r { for (a, b) in neighbours(r) { [a b] = -a * b } }\n\
+         show wide.log_z\nshow small.log_z\n",
+    );
+    let ran = room.mba(&["run", "t.mba", "--time-limit", "0s"]).ends_with(1);
+    let ran = ran.says(&["MBA542", "over `wide`"]);
+    assert!(ran.out.contains("small.log_z = "), "{}", ran.out);
+    // the fits that a result makes are fits
+    room.array("x.npy", &[24, 24, 24], &data());
+    let read = "mode a: 24, b: 24, c: 24\ndata x[a, b, c] from \"x.npy\"\n";
+    room.file("f.mba", format!("{read}model m {{ [a b c] }}\nfit m to x as f\nsave f to \"f.npz\"\n"));
+    room.mba(&["run", "f.mba", "--allow", "MBA120"]).ends_with(0);
+    room.file("g.mba", "load \"f.npz\" as f\nshow interactions(f)\n");
+    let ran = room.mba(&["run", "g.mba"]).ends_with(0);
+    assert!(ran.out.contains("[a b c]"), "{}", ran.out);
+    room.mba(&["run", "g.mba", "--time-limit", "0s"]).ends_with(1).says(&["MBA511"]);
+}
+
+#[test]
 fn an_estimate_larger_than_the_memory_is_refused() {
     let room = Room::new();
     for options in ["sweeps 1000000000000000", "chains 1000000000000"] {

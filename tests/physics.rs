@@ -575,6 +575,44 @@ fit m to x
 }
 
 #[test]
+fn factors_of_a_fit_stay_factors_in_its_sums() {
+    for (n, forbidden) in [(9, ""), (9, " forbid a + b > 14")] {
+        let text = format!(
+            "mode a: {n}, b: {n}, c: {n}, d: {n}\n\
+             model law {{ [a b] = (a * b mod 5) / 4\n [c d] = abs(c - d) / 3\n [a d] = (a + 2 * d) mod 3\n{forbidden} }}\n\
+             data x[a, b, c, d] = sample(law, 20000, seed: 3)\n\
+             model pairs {{ body(2)\n{forbidden} }}\n\
+             fit pairs to x as f {{ tolerance 1e-11 }}\n"
+        );
+        let labels =
+            ["f.heat_capacity", "(f at 2).log_z", "(f at 2).energy", "(f at 2).probability(a: 1, d: 2)"];
+        let (_, recorder) =
+            healthy(&format!("{text}show f.fitted, {}\n", labels.join(", ")), &Files::default());
+        let q: Vec<f64> = recorder.numbers("f.fitted");
+        let total: f64 = q.iter().sum();
+        let q: Vec<f64> = q.iter().map(|x| x / total).collect();
+        let energies: Vec<f64> = q.iter().map(|p| (q[0] / p).ln()).collect();
+        let moments = |t: f64| {
+            let weight = move |e: f64| if e.is_finite() { (-e / t).exp() } else { 0.0 };
+            let z: f64 = energies.iter().map(|e| weight(*e)).sum();
+            let mean = |f: &dyn Fn(f64) -> f64| {
+                energies.iter().filter(|e| e.is_finite()).map(|e| f(*e) * weight(*e) / z).sum::<f64>()
+            };
+            let m = mean(&|e| e);
+            (z, m, mean(&|e| (e - m).powi(2)) / (t * t), weight)
+        };
+        close(recorder.number(labels[0]), moments(1.0).2, 1e-9);
+        let (z, energy, _, weight) = moments(2.0);
+        close(recorder.number(labels[1]), z.ln(), 1e-9);
+        close(recorder.number(labels[2]), energy, 1e-9);
+        let all = cells(&[n; 4]);
+        let chosen = all.iter().zip(&energies).filter(|(x, _)| x[0] == 1 && x[3] == 2);
+        let p: f64 = chosen.map(|(_, e)| weight(*e) / z).sum();
+        close(recorder.number(labels[3]), p, 1e-9);
+    }
+}
+
+#[test]
 fn temperature_scales_the_energies_of_a_fit_and_nothing_else() {
     let fitted = |t: &str| {
         let text = format!(

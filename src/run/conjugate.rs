@@ -64,6 +64,11 @@ impl Equations<'_> {
 
     /// Solves them. `apply` gives G v and another linear function of v.
     pub fn solve(&self, mut apply: impl FnMut(&[f64]) -> (Vec<f64>, f64)) -> Solution {
+        self.solve_until(|v| Some(apply(v)))
+    }
+
+    /// The same, until `apply` gives nothing any more: what has been found until then is a step in the right direction.
+    pub fn solve_until(&self, mut apply: impl FnMut(&[f64]) -> Option<(Vec<f64>, f64)>) -> Solution {
         let n = self.right.len();
         let mut found = Solution {
             d: vec![0.0; n],
@@ -79,8 +84,8 @@ impl Equations<'_> {
         let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
         let (mut last_step, mut last_keep) = (0.0f64, 0.0f64);
         while now > self.accuracy * self.accuracy * start && now > self.floor && found.steps < self.most {
+            let Some((image, mean)) = apply(&direction) else { break };
             found.steps += 1;
-            let (image, mean) = apply(&direction);
             let curvature = dot(&direction, &image);
             if curvature <= 0.0 || !curvature.is_finite() {
                 break;

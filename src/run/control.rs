@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::state::State;
 
@@ -138,6 +138,47 @@ impl fmt::Debug for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Stop(asked: {}, limited: {})", self.asked(), self.expired.is_some())
     }
+}
+
+/// Operations of an exact sum that is over before anyone waits for it.
+const SHORT: f64 = 1e8;
+
+/// Operations that short sums may still take all together once they are asked to end.
+const GRACE: u64 = 1_000_000_000;
+
+/// How long exact sums may go on once a wish to stop has been made: long ones end, short ones are still taken for
+/// a while, so that what a finished fit is asked is answered. Clones share the wish and the while.
+#[derive(Debug, Clone, Default)]
+pub struct Patience {
+    stop: Stop,
+    taken: Arc<AtomicU64>,
+}
+
+impl Patience {
+    /// Patience until `stop` is asked for.
+    pub fn new(stop: Stop) -> Self {
+        Self { stop, taken: Arc::default() }
+    }
+
+    /// What a sum of so many operations has to listen to; none when it is not to begin.
+    pub fn leave(&self, operations: f64) -> Option<Stop> {
+        let short = operations <= SHORT;
+        if !self.stop.asked() {
+            self.taken.store(0, Ordering::Relaxed);
+            return Some(if short { Stop::default() } else { self.stop.clone() });
+        }
+        let before = self.taken.fetch_add(operations.min(SHORT) as u64, Ordering::Relaxed);
+        (short && before < GRACE).then(Stop::default)
+    }
+}
+
+/// What exact sums may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Memory budget in bytes.
+    pub memory: u64,
+    /// How long they may go on.
+    pub patience: Patience,
 }
 
 /// An observer that is also asked to stop from outside.

@@ -201,8 +201,33 @@ impl Distribution {
             return self.log_mass.iter().copied().collect::<Compensated>().value();
         }
         let bottom = vec![0; self.modes.len()];
-        let fixed: f64 = self.energies.iter().map(|e| value_at(e, &bottom)).sum();
-        -self.log_probability(&bottom) - fixed / self.temperature
+        -self.log_probability(&bottom) - self.energy_at(&bottom) / self.temperature
+    }
+
+    /// The known energy of a cell.
+    pub(super) fn energy_at(&self, cell: &[usize]) -> f64 {
+        self.energies.iter().map(|e| value_at(e, cell)).sum()
+    }
+
+    /// Tables whose sum is ln q up to a constant: those of the cliques given their parents, or, where a clique is a
+    /// product of factors, the factors and what it shares with its parent, none larger than these.
+    pub(super) fn log_factors(&self) -> Vec<Table> {
+        let mut out = Vec::new();
+        for clique in &self.cliques {
+            let factors = clique.belief.factors();
+            if factors.is_empty() {
+                out.push(log_conditional(clique));
+                continue;
+            }
+            out.extend(factors.into_iter().map(Cow::into_owned));
+            if let Some((_, separator)) = &clique.parent {
+                let mut shared = separator.clone();
+                // where the parent has nothing the factors have nothing
+                shared.values.iter_mut().for_each(|s| *s = if *s > 0.0 { -s.ln() } else { 0.0 });
+                out.push(shared);
+            }
+        }
+        out
     }
 
     /// ⟨E⟩ with Q = exp(−E/T)/Z: T (entropy − ln Z).
@@ -258,7 +283,7 @@ impl Distribution {
     }
 }
 
-fn log_conditional(clique: &Clique) -> Table {
+pub(super) fn log_conditional(clique: &Clique) -> Table {
     let mut table = conditional(clique);
     table.values.iter_mut().for_each(|v| *v = v.ln());
     table

@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::distribution::Distribution;
+use super::control::{Limits, Stop};
+use super::distribution::{Distribution, value_at};
 use super::sum::dot;
 use super::summation::{self, Least, Sums, Term};
 use crate::data::Sparse;
@@ -23,8 +24,8 @@ pub struct Ensemble {
     pub model: Arc<EnergyModel>,
     /// The temperatures, at least one.
     pub temperatures: Vec<f64>,
-    /// Memory budget in bytes.
-    pub memory: u64,
+    /// What its sums may take.
+    pub limits: Limits,
     /// Where it was asked for.
     pub span: Span,
     terms: Arc<Terms>,
@@ -43,6 +44,9 @@ struct Terms {
     /// An order of elimination, searched for once.
     order: OnceLock<Vec<usize>>,
 }
+
+/// Copies of a table of energies while its weights are summed: the model's, that of its term, and the weights.
+const COPIES: f64 = 3.0;
 
 /// Steps of the search for an order: a tenth of a second.
 const SEARCH: u64 = 1_500_000;
@@ -69,13 +73,25 @@ pub struct Totals {
 /// Totals of more than this many values are not carried.
 const MOST_TOTALS: usize = 1 << 16;
 
+/// What is known, or is computed now and known from then on; not that it was interrupted.
+fn once<T>(known: &OnceLock<Found<T>>, compute: impl FnOnce() -> Found<T>) -> Found<&T> {
+    let found = match known.get() {
+        Some(found) => found,
+        None => match compute() {
+            Err(diagnostic) if diagnostic.code == Code::MBA542 => return Err(diagnostic),
+            found => known.get_or_init(|| found),
+        },
+    };
+    found.as_ref().map_err(Clone::clone)
+}
+
 impl Ensemble {
     /// The ensemble of a model at its own temperature.
     ///
     /// # Errors
     /// MBA330 for a free table or a learned coefficient, which has no value without data; MBA390 for an
     /// algebra that is not the ordinary one.
-    pub fn new(model: Arc<EnergyModel>, memory: u64, span: Span) -> Found<Self> {
+    pub fn new(model: Arc<EnergyModel>, limits: Limits, span: Span) -> Found<Self> {
         if model.algebra != Algebra::Ordinary {
             return Err(Box::new(crate::model::unsupported("energies in another algebra", span)));
         }
@@ -97,17 +113,18 @@ impl Ensemble {
         }
         let temperatures = vec![model.temperature];
         let terms = Arc::new(Terms::of(&model));
-        Ok(Self { model, temperatures, memory, span, terms, known: Arc::default() })
+        Ok(Self { model, temperatures, limits, span, terms, known: Arc::default() })
     }
 
-    /// A fitted distribution as an ensemble: E = −T ln q up to the gauge E(⊥) = 0.
+    /// A fitted distribution as an ensemble: E = −T ln q up to the gauge E(⊥) = 0, or the known energy of ⊥. A clique that
+    /// is a product of factors stays one. O(cells of the tables and factors).
     ///
     /// # Errors
-    /// As [`Ensemble::new`].
+    /// As [`Ensemble::new`]; MBA504 when copies of the tables do not fit the memory budget.
     pub fn of_distribution(
         model: &EnergyModel,
         distribution: &Distribution,
-        memory: u64,
+        limits: Limits,
         span: Span,
     ) -> Found<Self> {
         let temperature = if model.temperature > 0.0 { model.temperature } else { 1.0 };
@@ -116,19 +133,29 @@ impl Ensemble {
             potential: Potential::Fixed(Arc::new(table)),
             span,
         };
-        let mut interactions: Vec<Interaction> = distribution
-            .cliques
-            .iter()
-            .map(|clique| {
-                let mut table = super::distribution::conditional(clique);
-                table.values.iter_mut().for_each(|v| *v = -temperature * v.ln());
-                fixed(table)
-            })
-            .collect();
-        let log_z = distribution.log_z();
-        if log_z.is_finite() {
-            interactions.push(fixed(Table::filled(Scope::empty(), Vec::new(), -temperature * log_z)));
+        let bottom = vec![0; distribution.modes.len()];
+        let at_bottom = |tables: &[Table]| -> f64 { tables.iter().map(|t| value_at(t, &bottom)).sum() };
+        let mut tables = distribution.log_factors();
+        // without the gauge only tables of probabilities say what is normalised
+        if !at_bottom(&tables).is_finite() {
+            tables = distribution.cliques.iter().map(super::distribution::log_conditional).collect();
         }
+        let bytes: f64 = tables.iter().map(|t| COPIES * 8.0 * t.values.len() as f64).sum();
+        if bytes > limits.memory as f64 {
+            let message = format!("the tables of `{}` are more than the memory budget holds", model.name);
+            return Err(Box::new(
+                Diagnostic::new(Code::MBA504, message)
+                    .at(span, "asked for here")
+                    .note(format!("an exact sum needs {bytes:.1e} bytes for copies of them"))
+                    .help("ask for a marginal or a sample, or allow more with `--memory`"),
+            ));
+        }
+        tables.iter_mut().flat_map(|t| &mut t.values).for_each(|v| *v *= -temperature);
+        let origin = distribution.energy_at(&bottom) - at_bottom(&tables);
+        if origin.is_finite() {
+            tables.push(Table::filled(Scope::empty(), Vec::new(), origin));
+        }
+        let interactions = tables.into_iter().map(fixed).collect();
         let model = EnergyModel {
             regular: Default::default(),
             name: model.name.clone(),
@@ -139,7 +166,7 @@ impl Ensemble {
             temperature,
             algebra: Algebra::Ordinary,
         };
-        Self::new(Arc::new(model), memory, span)
+        Self::new(Arc::new(model), limits, span)
     }
 
     /// The same model at other temperatures.
@@ -148,17 +175,16 @@ impl Ensemble {
         Self { temperatures, known: Arc::default(), ..self.clone() }
     }
 
-    /// The ensemble in which some modes have the levels given: P(x | …). The order does not matter.
-    ///
-    /// # Errors
-    /// None today; a condition that cannot occur is found by what is asked next.
-    pub fn given(&self, levels: &[(usize, usize)]) -> Found<Self> {
+    /// The ensemble in which some modes have the levels given: P(x | …). The order does not matter. A condition that
+    /// cannot occur is found by what is asked next.
+    #[must_use]
+    pub fn given(&self, levels: &[(usize, usize)]) -> Self {
         let mut model = (*self.model).clone();
         for (mode, level) in levels {
             model.support.push(clamp(&model, *mode, *level, self.span));
         }
         let terms = Arc::new(Terms::of(&model));
-        Ok(Self { model: Arc::new(model), terms, known: Arc::default(), ..self.clone() })
+        Self { model: Arc::new(model), terms, known: Arc::default(), ..self.clone() }
     }
 
     /// The plan of a sum that carries `carry` and keeps `keep`.
@@ -202,17 +228,35 @@ impl Ensemble {
             carry,
             mirrored: terms.iter().all(Term::mirrored) && symmetric,
             points: self.temperatures.len(),
-            memory: self.memory,
+            memory: self.limits.memory,
         })
     }
 
     fn weights(&self) -> Found<&Sums> {
-        let found = self.known.weights.get_or_init(|| {
+        once(&self.known.weights, || {
             let terms = self.terms.with_loose(Vec::new());
             let plan = self.plan_terms(&terms, Carry::Weights, &Scope::empty(), None)?;
-            self.possible(summation::execute(&plan, &terms, &self.temperatures, &[]))
-        });
-        found.as_ref().map_err(Clone::clone)
+            self.possible(self.sum(&plan, &terms, &[])?)
+        })
+    }
+
+    fn sum(&self, plan: &Summation, terms: &[Term], steps: &[Vec<usize>]) -> Found<Sums> {
+        summation::execute(plan, terms, &self.temperatures, steps, &self.leave(plan)?)
+            .ok_or_else(|| self.interrupted())
+    }
+
+    /// What a sum listens to while it goes on.
+    fn leave(&self, plan: &Summation) -> Found<Stop> {
+        self.limits.patience.leave(plan.operations).ok_or_else(|| self.interrupted())
+    }
+
+    fn interrupted(&self) -> Box<Diagnostic> {
+        let message = format!("an exact sum over `{}` was interrupted", self.model.name);
+        Box::new(
+            Diagnostic::new(Code::MBA542, message)
+                .at(self.span, "asked for here")
+                .help("give it more time, or narrow the model; `mba plan` shows what its sums cost"),
+        )
     }
 
     fn possible(&self, sums: Sums) -> Found<Sums> {
@@ -227,7 +271,7 @@ impl Ensemble {
     }
 
     fn thermal(&self) -> Found<&Sums> {
-        let found = self.known.moments.get_or_init(|| {
+        once(&self.known.moments, || {
             let mut terms = self.terms.with_loose(Vec::new());
             for term in &mut terms {
                 // a cell that cannot occur weighs nothing, and its energy is not infinity times nothing
@@ -237,15 +281,14 @@ impl Ensemble {
                     .map(|e| e.iter().map(|x| if x.is_finite() { *x } else { 0.0 }).collect());
             }
             let plan = self.plan_terms(&terms, Carry::Moments, &Scope::empty(), None)?;
-            self.possible(summation::execute(&plan, &terms, &self.temperatures, &[]))
-        });
-        found.as_ref().map_err(Clone::clone)
+            self.possible(self.sum(&plan, &terms, &[])?)
+        })
     }
 
     /// ln Z at each temperature, in nats.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn log_z(&self) -> Found<Vec<f64>> {
         match self.known.moments.get() {
             Some(Ok(sums)) => Ok(sums.log_z.clone()),
@@ -256,7 +299,7 @@ impl Ensemble {
     /// ⟨E⟩ at each temperature.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn energy(&self) -> Found<Vec<f64>> {
         self.thermal().map(|s| s.mean.clone())
     }
@@ -264,7 +307,7 @@ impl Ensemble {
     /// (⟨E²⟩ − ⟨E⟩²)/T² at each temperature.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn heat_capacity(&self) -> Found<Vec<f64>> {
         let variances = &self.thermal()?.variance;
         Ok(variances.iter().zip(&self.temperatures).map(|(v, t)| v / (t * t)).collect())
@@ -273,7 +316,7 @@ impl Ensemble {
     /// Entropy at each temperature, in nats: ln Z + ⟨E⟩/T.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn entropy(&self) -> Found<Vec<f64>> {
         let sums = self.thermal()?;
         let terms = sums.log_z.iter().zip(&sums.mean).zip(&self.temperatures);
@@ -284,13 +327,13 @@ impl Ensemble {
     /// step.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn totals(&self) -> Found<Option<&Totals>> {
-        let found = self.known.totals.get_or_init(|| {
+        let found = once(&self.known.totals, || {
             let Some(axis) = self.spread() else { return Ok(None) };
             let terms = self.terms.with_loose(Vec::new());
             let plan = self.plan_terms(&terms, Carry::Total, &Scope::empty(), Some(axis.clone()))?;
-            let sums = self.possible(summation::execute(&plan, &terms, &self.temperatures, &axis.steps))?;
+            let sums = self.possible(self.sum(&plan, &terms, &axis.steps)?)?;
             let count = sums.totals.first().map_or(0, Vec::len);
             Ok(Some(Totals {
                 modes: axis.modes,
@@ -298,7 +341,7 @@ impl Ensemble {
                 probabilities: sums.totals,
             }))
         });
-        found.as_ref().map(Option::as_ref).map_err(Clone::clone)
+        found.map(Option::as_ref)
     }
 
     fn spread(&self) -> Option<TotalAxis> {
@@ -308,11 +351,11 @@ impl Ensemble {
     /// The probabilities of some modes, one table for each temperature.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn marginal(&self, keep: &Scope) -> Found<Vec<Table>> {
         let terms = self.terms.with_loose(Vec::new());
         let plan = self.plan_terms(&terms, Carry::Weights, keep, None)?;
-        let sums = self.possible(summation::execute(&plan, &terms, &self.temperatures, &[]))?;
+        let sums = self.possible(self.sum(&plan, &terms, &[])?)?;
         Ok(sums.kept.into_iter().map(|values| self.spread_out(keep, &values, 0.0)).collect())
     }
 
@@ -334,7 +377,7 @@ impl Ensemble {
     /// Mean and variance, at each temperature, of a sum of tables.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn moments(&self, quantity: &[Table]) -> Found<(Vec<f64>, Vec<f64>)> {
         let values = quantity.iter().map(|t| {
             let mut term = Term { energy: None, value: Some(t.values.clone()), ..Term::energy(t) };
@@ -343,19 +386,20 @@ impl Ensemble {
         });
         let terms = self.terms.with_loose(values.collect());
         let plan = self.plan_terms(&terms, Carry::Moments, &Scope::empty(), None)?;
-        let sums = self.possible(summation::execute(&plan, &terms, &self.temperatures, &[]))?;
+        let sums = self.possible(self.sum(&plan, &terms, &[])?)?;
         Ok((sums.mean, sums.variance))
     }
 
     /// The most probable cell, which has the least energy at any temperature.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn least(&self) -> Found<Least> {
-        let found = self.known.least.get_or_init(|| {
+        let found = once(&self.known.least, || {
             let terms = self.terms.with_loose(Vec::new());
             let plan = self.plan_terms(&terms, Carry::Least, &Scope::empty(), None)?;
-            let mut least = summation::least(&plan, &terms, self.terms.sizes.len());
+            let least = summation::least(&plan, &terms, self.terms.sizes.len(), &self.leave(&plan)?);
+            let mut least = least.ok_or_else(|| self.interrupted())?;
             if least.energy == f64::INFINITY {
                 self.possible(Sums { log_z: vec![f64::NEG_INFINITY], ..Sums::default() })?;
             }
@@ -364,13 +408,13 @@ impl Ensemble {
             }
             Ok(least)
         });
-        found.clone()
+        found.cloned()
     }
 
     /// `n` independent draws at the first temperature, counted.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn sample(&self, n: usize, seed: u64) -> Found<Sparse> {
         self.weights()?;
         let terms = self.terms.with_loose(Vec::new());
@@ -379,14 +423,14 @@ impl Ensemble {
         let shape = self.model.modes.iter().map(crate::model::Mode::size).collect();
         let temperature = self.temperatures.first().copied().unwrap_or(1.0);
         let wanted = summation::Wanted { temperature, given: &given, shape, count: n, seed };
-        Ok(summation::draw(&plan, &terms, wanted))
+        summation::draw(&plan, &terms, wanted, &self.leave(&plan)?).ok_or_else(|| self.interrupted())
     }
 
     /// The ensemble of the modes that remain when others are summed out: its energy is −T ln of what their
     /// sum weighs, at the first temperature, so that every probability of what remains stays as it was.
     ///
     /// # Errors
-    /// MBA540, MBA541; MBA504 when the table of what remains is too large.
+    /// MBA540, MBA541, MBA542; MBA504 when the table of what remains is too large.
     pub fn marginalise(&self, gone: &Scope) -> Found<Self> {
         let temperature = self.temperatures.first().copied().unwrap_or(1.0);
         let one = self.at(vec![temperature]);
@@ -435,7 +479,7 @@ impl Ensemble {
                 .collect();
             let keep = group.difference(gone);
             let plan = one.plan_terms(&inside, Carry::Weights, &keep, None)?;
-            let sums = summation::execute(&plan, &inside, &one.temperatures, &[]);
+            let sums = one.sum(&plan, &inside, &[])?;
             for logs in sums.log_weights {
                 let values: Vec<f64> = logs.into_iter().map(|l| -temperature * l).collect();
                 push(&self.spread_out(&keep, &values, f64::INFINITY));
@@ -468,14 +512,14 @@ impl Ensemble {
             temperature,
             algebra: Algebra::Ordinary,
         };
-        Self::new(Arc::new(model), self.memory, self.span)
+        Self::new(Arc::new(model), self.limits.clone(), self.span)
     }
 
     /// KL(P ‖ Q) in nats at the first temperature of each, where `other` has the same modes in the same
     /// order: ⟨E_Q⟩_P/T_Q + ln Z_Q − S_P. Infinite where P has mass and Q has none.
     ///
     /// # Errors
-    /// MBA540, MBA541.
+    /// MBA540, MBA541, MBA542.
     pub fn divergence_from(&self, other: &Self) -> Found<f64> {
         let mut tables = Vec::new();
         for term in &other.terms.energies {

@@ -43,7 +43,7 @@ mod unite;
 
 use crate::numeric::{sum, vector, weigh};
 
-pub use control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
+pub use control::{Control, Flow, Limits, Observer, Patience, Silent, Stop, Stoppable, Sweep};
 pub use coordinates::Coordinate;
 pub use distribution::Distribution;
 pub use ensemble::{Ensemble, Totals};

@@ -3,6 +3,7 @@
 //! moves all generators together.
 
 use super::certificate::Operator;
+use super::conjugate::Equations;
 use super::control::{Flow, Observer};
 use super::machine::Machine;
 use super::sum::{dot, sum};
@@ -82,22 +83,33 @@ pub(super) fn descend(
         let mut operator = Operator::of_atom(machine, iteration, in_factors);
         let fitted = operator.marginals(machine);
         let right: Vec<f64> = target.iter().zip(&fitted).map(|(p, q)| p - q).collect();
-        let mut equations = Equations::new(&right, &fitted);
-        while equations.unsolved() && made < allowance.products && machine.counters.operations < until {
-            let (image, _) = operator.apply(machine, &equations.direction);
+        let inverse: Vec<f64> = fitted.iter().map(|q| if *q > 0.0 { 1.0 / q } else { 0.0 }).collect();
+        let mut equations = Equations {
+            right: &right,
+            inverse: &inverse,
+            accuracy: 0.1,
+            // below this a residual is rounding, part of it where G is singular: to go on would only spread it
+            floor: (32.0 * f64::EPSILON).powi(2) * iteration.pairs.len() as f64,
+            worthless: 0.0,
+            most: allowance.products,
+        };
+        equations.accuracy = equations.size(&right).sqrt().sqrt().min(0.1);
+        let found = equations.solve_until(|direction| {
+            if machine.interrupted || made >= allowance.products || machine.counters.operations >= until {
+                return None;
+            }
+            let product = operator.apply(machine, direction);
             made += 1;
             machine.sweeps += 1;
             machine.predict(machine.units.product);
-            machine.worked(gradients(image.len() as f64));
+            machine.worked(gradients(direction.len() as f64));
             let own = machine.control.max_sweeps.saturating_sub(allowance.products - made);
             let told = machine.told(own, here.gap, allowance.tolerance);
             machine.interrupted = observer.sweep(&told) == Flow::Interrupt;
-            if machine.interrupted || !equations.advance(&image) {
-                break;
-            }
-        }
+            Some(product)
+        });
         drop(operator);
-        match search(machine, iteration, in_factors, &mut logs, here, &right, &equations.solution)? {
+        match search(machine, iteration, in_factors, &mut logs, here, &right, &found.d)? {
             Some(point) => here = point,
             None => return Ok(Ended::Stuck),
         }
@@ -136,50 +148,6 @@ fn search(
     }
     place(machine, iteration, in_factors, logs)?;
     Ok(None)
-}
-
-/// Preconditioned conjugate gradients, one product at a time.
-struct Equations {
-    inverse: Vec<f64>,
-    solution: Vec<f64>,
-    residual: Vec<f64>,
-    direction: Vec<f64>,
-    now: f64,
-    enough: f64,
-}
-
-impl Equations {
-    fn new(right: &[f64], fitted: &[f64]) -> Self {
-        let inverse: Vec<f64> = fitted.iter().map(|q| if *q > 0.0 { 1.0 / q } else { 0.0 }).collect();
-        let direction: Vec<f64> = right.iter().zip(&inverse).map(|(r, i)| r * i).collect();
-        let now = dot(right, &direction);
-        let forcing = now.sqrt().sqrt().min(0.1);
-        let solution = vec![0.0; right.len()];
-        Self { inverse, solution, residual: right.to_vec(), direction, now, enough: forcing * forcing * now }
-    }
-
-    fn unsolved(&self) -> bool {
-        self.now > self.enough
-    }
-
-    /// Takes the image of the direction; false where the matrix is singular along it.
-    fn advance(&mut self, image: &[f64]) -> bool {
-        let curvature = dot(&self.direction, image);
-        let step = self.now / curvature;
-        if curvature <= 0.0 || !step.is_finite() {
-            return false;
-        }
-        self.solution.iter_mut().zip(&self.direction).for_each(|(s, d)| *s += step * d);
-        self.residual.iter_mut().zip(image).for_each(|(r, i)| *r -= step * i);
-        let conditioned = self.residual.iter().zip(&self.inverse).map(|(r, i)| r * r * i);
-        let next: f64 = conditioned.sum();
-        let keep = next / self.now;
-        for ((d, r), i) in self.direction.iter_mut().zip(&self.residual).zip(&self.inverse) {
-            *d = r * i + keep * *d;
-        }
-        self.now = next;
-        true
-    }
 }
 
 /// The log potentials of all generators in one vector; 0 where they are −∞.

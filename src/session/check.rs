@@ -405,8 +405,7 @@ impl Session {
         }
         if !model.support.is_empty() {
             let none = crate::model::Scope::empty();
-            let ensemble =
-                crate::run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span);
+            let ensemble = crate::run::Ensemble::new(Arc::new(model.clone()), self.limits(), sampling.span);
             return ensemble
                 .and_then(|e| e.plan(plan::summation::Carry::Draws, &none))
                 .map(|_| model)

@@ -140,7 +140,7 @@ impl Session {
             check_temperature(t, span)?;
             model.temperature = t;
         }
-        Ensemble::new(std::sync::Arc::new(model), self.options.memory, call.span).map_err(|d| *d)
+        Ensemble::new(std::sync::Arc::new(model), self.limits(), call.span).map_err(|d| *d)
     }
 
     /// The declarations with other values of params, and the modes as they are then.
@@ -274,7 +274,7 @@ impl Session {
         let mut curve = self.sweeps.get(name)?.clone();
         if curve.fitted
             && let Some(fit) = self.results.get(&curve.model)
-            && let Ok(ensemble) = thermal(fit, fit.span)
+            && let Ok(ensemble) = thermal(fit, self.limits(), fit.span)
         {
             curve.ensembles = vec![ensemble.at(curve.points.clone())];
         }

@@ -461,7 +461,7 @@ impl Session {
         let sample = if model.support.is_empty() {
             run::Distribution::from_fixed(&model, &options)?.sample(sampling.count, seed)
         } else {
-            run::Ensemble::new(Arc::new(model.clone()), self.options.memory, sampling.span)
+            run::Ensemble::new(Arc::new(model.clone()), self.limits(), sampling.span)
                 .and_then(|e| e.sample(sampling.count, seed))
                 .map_err(|d| vec![*d])?
         };

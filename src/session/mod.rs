@@ -57,7 +57,7 @@ use crate::report::results::{
 };
 use crate::report::value::Value;
 use crate::run::Ensemble;
-use crate::run::{Observer, Stop};
+use crate::run::{Limits, Observer, Patience, Stop};
 use crate::text::ast::{Call, Ident};
 use crate::text::ast::{Statement, StatementKind};
 use crate::text::codes::Blame;
@@ -290,6 +290,8 @@ pub struct Session {
     /// Models that were asked for as distributions, by what was asked.
     ensembles: RefCell<HashMap<String, Ensemble>>,
     options: Options,
+    /// How long exact sums go on.
+    patience: Patience,
     /// Fits that were saved, by the name they are loaded under.
     saved: IndexMap<String, saved::Saved>,
     results: IndexMap<String, FitResult>,
@@ -306,12 +308,18 @@ pub struct Session {
 }
 
 impl Session {
+    /// What exact sums may take.
+    fn limits(&self) -> Limits {
+        Limits { memory: self.options.memory, patience: self.patience.clone() }
+    }
+
     /// Reads a program and checks everything that can be known before a cell is read.
     ///
     /// The diagnostics are complete and in text order, with lint levels applied; the session is
     /// usable as far as the program is right.
     pub fn load(path: &str, text: &str, options: Options, host: &dyn Host) -> (Session, Vec<Diagnostic>) {
-        let mut session = Session { options, ..Session::default() };
+        let patience = Patience::new(options.stop.clone());
+        let mut session = Session { options, patience, ..Session::default() };
         let mut diagnostics = Vec::new();
         let settings = session.settings(&mut diagnostics);
         let (units, syntax) = load::load(path, text, &mut session.sources, host);
@@ -430,8 +438,11 @@ impl Environment for Session {
     fn curve_names(&self) -> Vec<String> {
         self.sweeps.keys().cloned().collect()
     }
-    fn memory(&self) -> u64 {
-        self.options.memory
+    fn limits(&self) -> Limits {
+        self.limits()
+    }
+    fn stop(&self) -> Stop {
+        self.options.stop.clone()
     }
     fn estimate(&self, name: &str) -> Option<EstimateResult> {
         self.estimates.get(name).cloned()

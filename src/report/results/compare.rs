@@ -9,6 +9,7 @@ use super::statistics::{aic, bic, df_of, p_value, parameters, tail};
 use super::{Fitted, Function};
 use crate::model::EnergyModel;
 use crate::report::value::{Rows, Value};
+use crate::run::Stop;
 use crate::text::{Code, Diagnostic, Span};
 
 /// What is compared of a fit.
@@ -93,7 +94,7 @@ impl<'a> Side<'a> {
 }
 
 /// One row per fit; each row carries the likelihood-ratio tests against the fits nested in it.
-pub fn compare(fits: &[Fitted], span: Span) -> Result<Value, Diagnostic> {
+pub fn compare(fits: &[Fitted], _: &Stop, span: Span) -> Result<Value, Diagnostic> {
     let usage = super::FUNCTIONS.iter().find(|f| f.name == "compare").map_or("", |f: &Function| f.usage);
     let sides: Vec<Side> = fits.iter().map(Side::of).collect();
     let Some(first) = sides.first() else {

@@ -5,11 +5,11 @@ use super::{FitResult, Fitted};
 use crate::model::EnergyModel;
 use crate::plan::Schedule;
 use crate::report::value::{Rows, Value};
-use crate::run::{Certificate, Counters, ZeroMarginals};
+use crate::run::{Certificate, Counters, Stop, ZeroMarginals};
 use crate::text::{Code, Diagnostic, Span};
 
 /// The schedule that was run, as a tree.
-pub fn plan(fits: &[Fitted], span: Span) -> Result<Value, Diagnostic> {
+pub fn plan(fits: &[Fitted], _: &Stop, span: Span) -> Result<Value, Diagnostic> {
     let [whole] = fits else {
         return Err(Diagnostic::new(Code::MBA105, "`plan` takes one fit")
             .at(span, "here")

@@ -244,7 +244,7 @@ fn conditional(ensemble: &Ensemble, given: &Given<'_>) -> Result<Value, Diagnost
     if scope_of(&all).len() != all.len() {
         return Err(given.wrong("a mode is on both sides of the bar"));
     }
-    let clamped = ensemble.given(&fixed).map_err(|d| *d)?;
+    let clamped = ensemble.given(&fixed);
     let kept: Vec<usize> = modes.iter().chain(&open).copied().collect();
     let joint = first(&clamped, &scope_of(&kept))?;
     let Value::Array(array) = laid_out(ensemble, &joint, &kept) else {
@@ -263,7 +263,7 @@ fn probability(ensemble: &Ensemble, given: &Given<'_>) -> Result<Value, Diagnost
     }
     // the share of the cells with these levels among all
     let clamped: Vec<(usize, usize)> = levels.into_iter().collect();
-    let inside = ensemble.given(&clamped).map_err(|d| *d)?;
+    let inside = ensemble.given(&clamped);
     let all = ensemble.log_z().map_err(|d| *d)?;
     match inside.log_z() {
         Ok(part) => Ok(number(part.first().zip(all.first()).map_or(0.0, |(p, a)| (p - a).exp()))),
@@ -364,7 +364,7 @@ pub fn kl(p: &Ensemble, q: &Ensemble, span: Span) -> Result<Value, Diagnostic> {
         .help("a divergence is between two models over the same modes and levels"));
     }
     let ordered = (*q.model).clone().in_order_of(&names);
-    let q = Ensemble::new(std::sync::Arc::new(ordered), q.memory, q.span)
+    let q = Ensemble::new(std::sync::Arc::new(ordered), q.limits.clone(), q.span)
         .map(|e| e.at(q.temperatures.clone()))
         .map_err(|d| *d)?;
     let found = p.divergence_from(&q).map_err(|d| *d)?;
@@ -375,7 +375,7 @@ pub fn kl(p: &Ensemble, q: &Ensemble, span: Span) -> Result<Value, Diagnostic> {
 pub fn transform(ensemble: &Ensemble, name: &str, given: &Given<'_>) -> Result<Ensemble, Diagnostic> {
     if name == "given" {
         let levels = given.levels(given.arguments, ensemble)?;
-        return ensemble.given(&levels).map_err(|d| *d);
+        return Ok(ensemble.given(&levels));
     }
     let gone = given.modes(given.arguments, ensemble)?;
     ensemble.marginalise(&scope_of(&gone)).map_err(|d| *d)

@@ -5,13 +5,13 @@ use super::statistics::tail;
 use crate::model::{EnergyModel, Interaction, Potential, Scope};
 use crate::plan::{self, hypergraph};
 use crate::report::value::{Rows, Value};
-use crate::run::{self, Silent};
+use crate::run::{self, Silent, Status, Stop, Stoppable};
 use crate::text::{Code, Diagnostic, Span};
 
 /// For each interaction that no other implies: the KL lost when it is removed and its subsets are kept.
 ///
 /// Each row is a fit of its own, in closed form where the smaller model has one.
-pub fn interactions(fits: &[Fitted], span: Span) -> Result<Value, Diagnostic> {
+pub fn interactions(fits: &[Fitted], stop: &Stop, span: Span) -> Result<Value, Diagnostic> {
     let [Fitted::One(result)] = fits else {
         return Err(Diagnostic::new(Code::MBA105, "`interactions` takes one fit")
             .at(span, "here")
@@ -33,8 +33,15 @@ pub fn interactions(fits: &[Fitted], span: Span) -> Result<Value, Diagnostic> {
             None => Diagnostic::new(Code::MBA901, "a fit failed without a reason").at(span, "here"),
         };
         let schedule = plan::compile(&smaller, &profile, &options).map_err(placed)?;
-        let fit = run::execute(&schedule, &smaller, &result.tensor, &result.control, &mut Silent)
+        let mut observer = Stoppable { inner: Box::new(Silent), stop: stop.clone() };
+        let fit = run::execute(&schedule, &smaller, &result.tensor, &result.control, &mut observer)
             .map_err(placed)?;
+        if fit.status == Status::Interrupted {
+            let message = format!("`{}` without {} was interrupted", result.name, model.bracket(&generator));
+            return Err(Diagnostic::new(Code::MBA511, message)
+                .at(span, "asked for here")
+                .help("give it more time: there is a fit for each interaction"));
+        }
         let lost = (fit.kl - result.fit.kl).max(0.0);
         let deviance = 2.0 * result.fit.total * lost;
         let df = match (super::statistics::df_of(&fit), super::statistics::df_of(&result.fit)) {

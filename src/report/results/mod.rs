@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 use super::value::Value;
 use crate::data::Tensor;
-use crate::run::{Control, Fit};
+use crate::run::{Control, Fit, Stop};
 use crate::text::{Diagnostic, Span};
 
 /// A fit under its name, with the data it was fitted to.
@@ -137,8 +137,8 @@ pub struct Function {
     pub about: &'static str,
     /// Which fits to several tensors it takes.
     pub joined: Joined,
-    /// Computes it from the fits that are its arguments.
-    pub call: fn(&[Fitted], Span) -> Result<Value, Diagnostic>,
+    /// Computes it from the fits that are its arguments; fits that it makes itself listen to the wish to stop.
+    pub call: fn(&[Fitted], &Stop, Span) -> Result<Value, Diagnostic>,
 }
 
 /// Every result without arguments.

@@ -5,6 +5,8 @@ use super::{Balanced, Problem};
 use crate::model::table::cell_at;
 use crate::numeric::gap::{relative_gap, worst};
 use crate::numeric::sum::{Compensated, dot, sum};
+use crate::run::certificate::factor;
+use crate::run::conjugate::Equations;
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Status};
 use crate::run::kernel::{combine, map, marginalise, maximise, plus, scale};
@@ -236,75 +238,51 @@ impl Solver<'_> {
     }
 
     /// Σ_c d_c(x_c) at every cell of the support, 0 elsewhere, into the scratch.
-    fn spread(&mut self, direction: &[Vec<f64>]) {
+    fn spread(&mut self, direction: &[f64]) {
         self.scratch.fill(0.0);
-        for (projection, table) in self.projections.iter().zip(direction) {
+        let mut rest = direction;
+        for (projection, target) in self.projections.iter().zip(&self.targets) {
+            let (table, others) = rest.split_at(target.len());
             combine(projection, &mut self.scratch, table, plus);
+            rest = others;
         }
     }
 
     /// The matrix of second derivatives times a direction: (H d)_c = marginal c of B Σ d.
-    fn product(&mut self, direction: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    fn product(&mut self, direction: &[f64]) -> Vec<f64> {
         self.products += 1;
         self.spread(direction);
         self.scratch.iter_mut().zip(&self.values).for_each(|(e, b)| *e *= b);
-        self.projections
-            .iter()
-            .zip(&self.targets)
-            .map(|(projection, target)| {
-                let mut onto = vec![0.0; target.len()];
-                marginalise(projection, &self.scratch, &mut onto);
-                onto
-            })
-            .collect()
-    }
-
-    /// What the margins miss.
-    fn residual(&self) -> Vec<Vec<f64>> {
-        (0..self.targets.len())
-            .map(|c| self.targets[c].iter().zip(self.marginal(c)).map(|(t, b)| t - b).collect())
-            .collect()
-    }
-
-    /// Conjugate gradients for H d = r, preconditioned by the margins, to a relative residual.
-    fn direction(&mut self, residual: &[Vec<f64>], accuracy: f64) -> Vec<Vec<f64>> {
-        let precondition = |r: &[Vec<f64>], targets: &[Vec<f64>]| -> Vec<Vec<f64>> {
-            let divide = |(r, t): (&Vec<f64>, &Vec<f64>)| {
-                r.iter().zip(t).map(|(r, t)| if *t > 0.0 { r / t } else { 0.0 }).collect()
-            };
-            r.iter().zip(targets).map(divide).collect()
-        };
-        let inner =
-            |a: &[Vec<f64>], b: &[Vec<f64>]| a.iter().zip(b).map(|(a, b)| dot(a, b)).collect::<Compensated>();
-        let unknowns: usize = residual.iter().map(Vec::len).sum();
-        let mut d: Vec<Vec<f64>> = residual.iter().map(|r| vec![0.0; r.len()]).collect();
-        let mut r = residual.to_vec();
-        let mut z = precondition(&r, &self.targets);
-        let mut p = z.clone();
-        let mut rho = inner(&r, &z).value();
-        // what is left of the right-hand side below this is rounding, which need not have a solution
-        let end = (rho * accuracy * accuracy).max(ROUNDED * ROUNDED * self.targets.len() as f64);
-        for _ in 0..(PRODUCTS * unknowns + 20) {
-            if rho <= end {
-                break;
-            }
-            let image = self.product(&p);
-            let curvature = inner(&p, &image).value();
-            if curvature <= 0.0 {
-                break;
-            }
-            let step = rho / curvature;
-            add(&mut d, step, &p);
-            add(&mut r, -step, &image);
-            z = precondition(&r, &self.targets);
-            let next = inner(&r, &z).value();
-            let beta = next / rho;
-            rho = next;
-            for (p, z) in p.iter_mut().zip(&z) {
-                p.iter_mut().zip(z).for_each(|(p, z)| *p = z + beta * *p);
-            }
+        let mut out = vec![0.0; direction.len()];
+        let mut rest = out.as_mut_slice();
+        for (projection, target) in self.projections.iter().zip(&self.targets) {
+            let (onto, others) = rest.split_at_mut(target.len());
+            marginalise(projection, &self.scratch, onto);
+            rest = others;
         }
-        d
+        out
+    }
+
+    /// What the margins miss, one after the other.
+    fn residual(&self) -> Vec<f64> {
+        let missed = |c: usize| self.targets[c].iter().zip(self.marginal(c)).map(|(t, b)| t - b);
+        (0..self.targets.len()).flat_map(missed).collect()
+    }
+
+    /// d of H d = r, preconditioned by the margins, to a relative residual.
+    fn direction(&mut self, residual: &[f64], accuracy: f64) -> Vec<f64> {
+        let inverse: Vec<f64> =
+            self.targets.iter().flatten().map(|t| if *t > 0.0 { 1.0 / t } else { 0.0 }).collect();
+        let equations = Equations {
+            right: residual,
+            inverse: &inverse,
+            accuracy,
+            // what is left of the right-hand side below this is rounding, which need not have a solution
+            floor: ROUNDED * ROUNDED * self.targets.len() as f64,
+            worthless: 0.0,
+            most: PRODUCTS * residual.len() + 20,
+        };
+        equations.solve(|direction| (self.product(direction), 0.0)).d
     }
 
     /// One Newton step on the dual Σ⟨λ, t⟩ − Σ B, halved until it rises; none when rounding is all
@@ -313,8 +291,8 @@ impl Solver<'_> {
         let residual = self.residual();
         let gap = self.gap();
         let d = self.direction(&residual, gap.min(0.1));
-        let slope: f64 = residual.iter().zip(&d).map(|(r, d)| dot(r, d)).sum();
-        let linear: f64 = self.targets.iter().zip(&d).map(|(t, d)| dot(t, d)).sum();
+        let slope = dot(&residual, &d);
+        let linear = dot(&self.targets.concat(), &d);
         let before = self.potentials.clone();
         let mass = sum(&self.values);
         let mut step = 1.0;
@@ -347,12 +325,10 @@ impl Solver<'_> {
     /// Weights that prove the margins impossible: ⟨λ, t⟩ is the mean of Σ λ_c under every tensor with
     /// these margins, and a mean cannot be above the largest value on the support.
     fn witness(&mut self) -> Result<(), Infeasible> {
-        let potentials = std::mem::take(&mut self.potentials);
-        self.spread(&potentials);
+        self.spread(&self.potentials.concat());
         let cells = self.scratch.iter().zip(&self.log_kernel).filter(|(_, k)| **k > f64::NEG_INFINITY);
         let most = cells.map(|(e, _)| *e).fold(f64::NEG_INFINITY, f64::max);
-        let asked: f64 = self.targets.iter().zip(&potentials).map(|(t, l)| dot(t, l)).sum();
-        self.potentials = potentials;
+        let asked: f64 = self.targets.iter().zip(&self.potentials).map(|(t, l)| dot(t, l)).sum();
         let size: f64 = self
             .targets
             .iter()
@@ -389,7 +365,7 @@ impl Solver<'_> {
         }
         let residual = self.residual();
         let d = self.direction(&residual, CERTIFIED);
-        let decrement: f64 = residual.iter().zip(&d).map(|(r, d)| dot(r, d)).sum();
+        let decrement = dot(&residual, &d);
         self.spread(&d);
         let cells = self.scratch.iter().zip(&self.log_kernel).filter(|(_, k)| **k > f64::NEG_INFINITY);
         let least = cells.map(|(e, _)| *e).fold(0.0, f64::min);
@@ -397,13 +373,6 @@ impl Solver<'_> {
             certificate.reason = Some("Newton's direction leaves the positive tensors".into());
             return certificate;
         }
-        let factor = if least <= -1.0 + f64::EPSILON {
-            1.0
-        } else if least > -1e-4 {
-            0.5 - least / 6.0
-        } else {
-            ((1.0 + least) * least.ln_1p() - least) / (least * least)
-        };
         // what the sums over a cell's logarithms lose to rounding
         let rounding: f64 = self
             .targets
@@ -412,15 +381,14 @@ impl Solver<'_> {
             .map(|(t, l)| t.iter().zip(l).map(|(t, l)| t * l.abs()).sum::<f64>())
             .sum();
         certificate.optimality_gap =
-            Some(factor * decrement.max(0.0) + 4.0 * f64::EPSILON * (1.0 + rounding));
+            Some(factor(least) * decrement.max(0.0) + 4.0 * f64::EPSILON * (1.0 + rounding));
         certificate
     }
 }
 
-fn add(to: &mut [Vec<f64>], step: f64, direction: &[Vec<f64>]) {
-    for (to, d) in to.iter_mut().zip(direction) {
-        to.iter_mut().zip(d).for_each(|(t, d)| *t += step * d);
-    }
+/// Adds a part of a direction to the tables it goes through.
+fn add(to: &mut [Vec<f64>], step: f64, direction: &[f64]) {
+    to.iter_mut().flatten().zip(direction).for_each(|(t, d)| *t += step * d);
 }
 
 /// Whether at the rate of the last sweeps many more are needed.

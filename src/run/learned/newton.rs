@@ -9,6 +9,7 @@ use crate::numeric::sum::{Compensated, dot};
 use crate::plan::cost::DENSE;
 use crate::plan::schedule::Learning;
 use crate::run::certificate::factor as relative;
+use crate::run::conjugate::Equations;
 use crate::run::control::{Flow, Observer};
 use crate::run::machine::Machine;
 use crate::text::Diagnostic;
@@ -205,31 +206,10 @@ fn step(
 fn conjugate(machine: &Machine, statistics: &Statistics, right: &[f64]) -> Vec<f64> {
     let inverse: Vec<f64> =
         statistics.scales.iter().map(|s| if *s > 0.0 { 1.0 / (s * s) } else { 0.0 }).collect();
-    let size = |r: &[f64]| -> f64 { r.iter().zip(&inverse).map(|(r, i)| r * r * i).sum() };
-    let mut solution = vec![0.0; right.len()];
-    let mut residual = right.to_vec();
-    let mut direction: Vec<f64> = residual.iter().zip(&inverse).map(|(r, i)| r * i).collect();
-    let start = size(&residual);
-    let mut now = start;
-    for _ in 0..500 {
-        if now <= 1e-16 * start || now <= 0.0 {
-            break;
-        }
-        let image = product(machine, statistics, &direction);
-        let curvature = dot(&direction, &image);
-        if !(curvature > 0.0 && curvature.is_finite()) {
-            break;
-        }
-        let step = now / curvature;
-        solution.iter_mut().zip(&direction).for_each(|(s, d)| *s += step * d);
-        residual.iter_mut().zip(&image).for_each(|(r, i)| *r -= step * i);
-        let next = size(&residual);
-        for ((d, r), i) in direction.iter_mut().zip(&residual).zip(&inverse) {
-            *d = r * i + next / now * *d;
-        }
-        now = next;
-    }
-    solution
+    // below this a residual is rounding
+    let floor = (8.0 * f64::EPSILON).powi(2) * right.len() as f64;
+    let equations = Equations { right, inverse: &inverse, accuracy: 1e-8, floor, worthless: 0.0, most: 500 };
+    equations.solve(|direction| (product(machine, statistics, direction), 0.0)).d
 }
 
 /// The bound on what is left: R = Q (1 + d·(F − ⟨F⟩)) has the moments of the data, and where it is not negative

@@ -19,6 +19,7 @@ use crate::numeric::sum::dot;
 use crate::plan::Schedule;
 use crate::plan::cost::Unit;
 use crate::plan::schedule::RankOne;
+use crate::run::certificate::factor;
 use crate::run::conjugate::{Equations, Solution, worthless};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Counters, Fit, Status, divergence};
@@ -144,11 +145,9 @@ impl Work<'_> {
         if m < -1.0 {
             return Err("the fit is too far from the optimum for a bound".into());
         }
-        let factor = if m.abs() < 1e-4 { 0.5 - m / 6.0 } else { ((1.0 + m) * m.ln_1p() - m) / (m * m) };
-        let factor = if m == -1.0 { 1.0 } else { factor };
         // what is left of the equations can be worth no more than its size times the spread of the factors
         let missed = found.worth.unwrap_or_else(|| spread * found.left.iter().map(|r| r.abs()).sum::<f64>());
-        Ok(factor * found.decrement + missed + f64::EPSILON)
+        Ok(factor(m) * found.decrement + missed + f64::EPSILON)
     }
 }
 

@@ -5,10 +5,11 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 
 use super::arithmetic::{Arithmetic, Linear, Logarithmic};
-use super::kernel::{self, Held, Pool};
+use super::kernel::{self, Held, Room};
 use super::{Term, weights};
 use crate::data::Sparse;
 use crate::plan::summation::{Step, Summation};
+use crate::run::control::Stop;
 
 /// What a mode is drawn from.
 struct Source {
@@ -34,16 +35,13 @@ pub struct Wanted<'a> {
 }
 
 /// Independent draws at one temperature, counted: distinct cells in lexicographic order. A mode in no term keeps
-/// level 0 plus what `given` adds. O(count · modes) after one sum.
-pub fn draw(plan: &Summation, terms: &[Term], wanted: Wanted<'_>) -> Sparse {
-    if plan.logarithms {
-        drawn::<Logarithmic>(plan, terms, wanted)
-    } else {
-        drawn::<Linear>(plan, terms, wanted)
-    }
+/// level 0 plus what `given` adds. None when it is asked to stop before. O(count · modes) after one sum.
+pub fn draw(plan: &Summation, terms: &[Term], wanted: Wanted<'_>, stop: &Stop) -> Option<Sparse> {
+    let run = if plan.logarithms { drawn::<Logarithmic> } else { drawn::<Linear> };
+    run(plan, terms, wanted, stop)
 }
 
-fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>) -> Sparse {
+fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>, stop: &Stop) -> Option<Sparse> {
     let Wanted { temperature, given, shape, count, seed } = wanted;
     let mut tables: Vec<Option<Held>> = terms
         .iter()
@@ -52,21 +50,24 @@ fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>) ->
         .collect();
     let mut sources = Vec::new();
     // every table is kept, so that none leaves room
-    let mut pool = Pool::default();
+    let mut room = Room::new(stop);
     for step in &plan.steps {
         let (first, second) = step.sources();
         let (from, with) = (tables[first].take(), second.and_then(|k| tables[k].take()));
         let slot = &plan.slots[tables.len()];
         let made = match (step, from, with) {
-            (Step::Product(..), Some(a), Some(b)) => Some(kernel::product::<A>(&a, &b, slot, 1, &mut pool)),
+            (Step::Product(..), Some(a), Some(b)) => Some(kernel::product::<A>(&a, &b, slot, 1, &mut room)),
             (Step::SumOut { mode, .. }, Some(from), with) => {
-                let made = kernel::sum_out::<A>((&from, with.as_ref()), *mode, &[], slot, 1, &mut pool);
-                let levels = from.levels(*mode).or_else(|| with.as_ref()?.levels(*mode)).unwrap_or(1);
+                let made = kernel::sum_out::<A>((&from, with.as_ref()), *mode, &[], slot, 1, &mut room);
+                let levels = from.size(*mode).or_else(|| with.as_ref()?.size(*mode)).unwrap_or(1);
                 sources.push(Source { mode: *mode, levels, from, with });
                 Some(made)
             }
             _ => None,
         };
+        if stop.asked() {
+            return None;
+        }
         tables.push(made);
     }
     let draw = |rng: &mut Xoshiro256PlusPlus, cell: &mut [u32]| {
@@ -97,5 +98,5 @@ fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>) ->
             *slot += *level as u32;
         }
     };
-    super::super::sample::counted(count, seed, shape, draw)
+    Some(super::super::sample::counted(count, seed, shape, draw))
 }

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use super::arithmetic::Arithmetic;
 use super::{WORTH_SHARING, in_parts};
 use crate::plan::summation::Slot;
+use crate::run::control::Stop;
 
 /// A table in the course of a sum.
 #[derive(Debug, Clone)]
@@ -38,11 +39,6 @@ impl Held {
         self.shape[axis + 1..].iter().product::<usize>() * self.degree * lanes
     }
 
-    /// Number of levels of one of its modes.
-    pub fn levels(&self, mode: usize) -> Option<usize> {
-        self.size(mode)
-    }
-
     /// The weight at a cell given by a level for every mode, `mode` at `level`; one lane.
     pub fn weight(&self, cell: &[u32], mode: usize, level: usize) -> f64 {
         let level_of = |m: usize| if m == mode { level } else { cell[m] as usize };
@@ -50,21 +46,31 @@ impl Held {
         self.planes[0].get(at).copied().unwrap_or(0.0)
     }
 
-    fn size(&self, mode: usize) -> Option<usize> {
+    /// Number of levels of one of its modes.
+    pub fn size(&self, mode: usize) -> Option<usize> {
         self.axes.iter().position(|m| *m == mode).map(|axis| self.shape[axis])
     }
 }
 
-/// Room that tables have left behind, as much as one table at most.
-#[derive(Debug, Default)]
-pub struct Pool(Vec<Vec<f64>>);
+/// What the steps of a sum share: room that tables have left behind, as much as one table at most, and the
+/// wish to stop.
+#[derive(Debug)]
+pub struct Room<'p> {
+    spare: Vec<Vec<f64>>,
+    stop: &'p Stop,
+}
 
-impl Pool {
+impl<'p> Room<'p> {
+    /// None to begin with.
+    pub fn new(stop: &'p Stop) -> Self {
+        Self { spare: Vec::new(), stop }
+    }
+
     /// `n` numbers, all `value`.
     fn take(&mut self, n: usize, value: f64) -> Vec<f64> {
-        let fits = |k: &usize| self.0[*k].capacity() >= n;
-        let best = (0..self.0.len()).filter(fits).min_by_key(|k| (self.0[*k].capacity(), *k));
-        let mut room = best.map_or_else(Vec::new, |k| self.0.swap_remove(k));
+        let fits = |k: &usize| self.spare[*k].capacity() >= n;
+        let best = (0..self.spare.len()).filter(fits).min_by_key(|k| (self.spare[*k].capacity(), *k));
+        let mut room = best.map_or_else(Vec::new, |k| self.spare.swap_remove(k));
         room.clear();
         room.resize(n, value);
         room
@@ -74,9 +80,9 @@ impl Pool {
     pub fn give(&mut self, held: Option<Held>) {
         let Some(held) = held else { return };
         let planes = held.planes.len();
-        self.0.extend(held.planes);
-        self.0.sort_by_key(|room| std::cmp::Reverse(room.capacity()));
-        self.0.truncate(planes);
+        self.spare.extend(held.planes);
+        self.spare.sort_by_key(|room| std::cmp::Reverse(room.capacity()));
+        self.spare.truncate(planes);
     }
 }
 
@@ -98,8 +104,8 @@ struct Inner {
 }
 
 /// The product of two tables.
-pub fn product<A: Arithmetic>(a: &Held, b: &Held, slot: &Slot, lanes: usize, pool: &mut Pool) -> Held {
-    combine::<A>((a, Some(b)), None, &[], slot, lanes, pool)
+pub fn product<A: Arithmetic>(a: &Held, b: &Held, slot: &Slot, lanes: usize, room: &mut Room) -> Held {
+    combine::<A>((a, Some(b)), None, &[], slot, lanes, room)
 }
 
 /// `mode` summed out of `a`, or of the product of `a` and `b`. When a total is carried, `moves` says how
@@ -110,9 +116,9 @@ pub fn sum_out<A: Arithmetic>(
     moves: &[usize],
     slot: &Slot,
     lanes: usize,
-    pool: &mut Pool,
+    room: &mut Room,
 ) -> Held {
-    combine::<A>(sources, Some(mode), moves, slot, lanes, pool)
+    combine::<A>(sources, Some(mode), moves, slot, lanes, room)
 }
 
 fn combine<A: Arithmetic>(
@@ -121,7 +127,7 @@ fn combine<A: Arithmetic>(
     moves: &[usize],
     slot: &Slot,
     lanes: usize,
-    pool: &mut Pool,
+    room: &mut Room,
 ) -> Held {
     let one = Held {
         axes: Vec::new(),
@@ -157,7 +163,7 @@ fn combine<A: Arithmetic>(
         .collect();
     let cells: usize = shape.iter().product();
     let zero = |plane: usize| if plane == 0 { A::ZERO } else { 0.0 };
-    let mut planes: Vec<Vec<f64>> = (0..a.planes.len()).map(|k| pool.take(cells * block, zero(k))).collect();
+    let mut planes: Vec<Vec<f64>> = (0..a.planes.len()).map(|k| room.take(cells * block, zero(k))).collect();
 
     // the slowest axes make the parts
     let mut parts = 1;
@@ -167,14 +173,19 @@ fn combine<A: Arithmetic>(
         outer += 1;
     }
     let (slow, fast) = loops.split_at(outer);
+    let stop = room.stop;
+    // nothing once it is asked to stop: the table is of no use then
     let start = |part: usize| {
+        if stop.asked() {
+            return None;
+        }
         let (mut rest, mut from_a, mut from_b) = (part, 0, 0);
         for l in slow.iter().rev() {
             from_a += rest % l.extent * l.a;
             from_b += rest % l.extent * l.b;
             rest /= l.extent;
         }
-        (from_a, from_b)
+        Some((from_a, from_b))
     };
     if a.degree * b.degree > 1 || !moves.is_empty() {
         let still = vec![0; levels];
@@ -184,7 +195,7 @@ fn combine<A: Arithmetic>(
         let mut cells = fast.to_vec();
         cells.push(Loop { extent: 1, out: 0, a: 0, b: 0 });
         in_parts(&mut planes[0], parts, |part, out| {
-            let (from_a, from_b) = start(part);
+            let Some((from_a, from_b)) = start(part) else { return };
             let (a, b) = (&a.planes[0][from_a..], &b.planes[0][from_b..]);
             let part = Part { loops: &cells, inner, out, a, b };
             pulp::Arch::new().dispatch(Totals::<A> { part, moves, degrees, of: PhantomData });
@@ -197,7 +208,7 @@ fn combine<A: Arithmetic>(
             moments_in_parts::<A>(&loops, inner, parts, [weights, means, variances], a, b, &start);
         } else {
             in_parts(&mut planes[0], parts, |part, out| {
-                let (from_a, from_b) = start(part);
+                let Some((from_a, from_b)) = start(part) else { return };
                 let (a, b) = (&a.planes[0][from_a..], &b.planes[0][from_b..]);
                 let part = Part { loops: &loops, inner, out, a, b };
                 pulp::Arch::new().dispatch(Weights::<A>(part, PhantomData));
@@ -337,14 +348,14 @@ fn moments_in_parts<A: Arithmetic>(
     [weights, means, variances]: [&mut Vec<f64>; 3],
     a: &Held,
     b: &Held,
-    start: &(impl Fn(usize) -> (usize, usize) + Sync),
+    start: &(impl Fn(usize) -> Option<(usize, usize)> + Sync),
 ) {
     use rayon::prelude::*;
     let length = (weights.len() / parts.max(1)).max(1);
     let large = weights.len() >= WORTH_SHARING;
     let chunks = weights.chunks_mut(length).zip(means.chunks_mut(length)).zip(variances.chunks_mut(length));
     let work = |(part, ((w, m), v)): (usize, ((&mut [f64], &mut [f64]), &mut [f64]))| {
-        let (from_a, from_b) = start(part);
+        let Some((from_a, from_b)) = start(part) else { return };
         pulp::Arch::new().dispatch(Moments::<A> {
             loops,
             inner,

@@ -2,6 +2,10 @@
 
 use super::Term;
 use crate::plan::summation::{Step, Summation};
+use crate::run::control::Stop;
+
+/// Cells after which it is looked whether to stop.
+const ASKED: usize = 1 << 16;
 
 /// Where the energy is least.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +35,8 @@ impl Energies {
 }
 
 /// Minimises by elimination: (min, +) in place of (+, ×), with the best level of each mode remembered
-/// for every cell of what it was summed onto. Costs one pass.
-pub fn least(plan: &Summation, terms: &[Term], modes: usize) -> Least {
+/// for every cell of what it was summed onto. None when it is asked to stop before. Costs one pass.
+pub fn least(plan: &Summation, terms: &[Term], modes: usize, stop: &Stop) -> Option<Least> {
     let mut tables: Vec<Option<Energies>> = terms
         .iter()
         .zip(&plan.slots)
@@ -76,6 +80,9 @@ pub fn least(plan: &Summation, terms: &[Term], modes: usize) -> Least {
         let mut index = vec![0usize; shape.len()];
         let (mut at_a, mut at_b) = (0, 0);
         for (cell, value) in values.iter_mut().enumerate() {
+            if cell.is_multiple_of(ASKED) && stop.asked() {
+                return None;
+            }
             for level in 0..levels {
                 let energy = a.values[at_a + level * step_a] + b.values[at_b + level * step_b];
                 if energy < *value {
@@ -108,5 +115,5 @@ pub fn least(plan: &Summation, terms: &[Term], modes: usize) -> Least {
         let at = axes.iter().zip(&shape).fold(0, |k, (m, n)| k * n + cell[*m]);
         cell[mode] = chosen.get(at).map_or(0, |level| *level as usize);
     }
-    Least { energy, cell }
+    Some(Least { energy, cell })
 }

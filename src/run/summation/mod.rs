@@ -15,8 +15,9 @@ use super::sum::Compensated;
 use crate::model::table::offsets;
 use crate::model::{Scope, Table};
 use crate::plan::summation::{Carry, Step, Summation};
+use crate::run::control::Stop;
 use arithmetic::{Linear, Logarithmic};
-use kernel::{Held, Pool};
+use kernel::{Held, Room};
 
 /// A term of the energy, or of the quantity whose moments are wanted, over some modes.
 #[derive(Debug, Clone)]
@@ -98,11 +99,17 @@ pub struct Sums {
 }
 
 /// Sums `terms` at `temperatures` by a plan made for them. `steps` says how far the total moves with each
-/// level of each mode; it is read only when a total is carried.
-pub fn execute(plan: &Summation, terms: &[Term], temperatures: &[f64], steps: &[Vec<usize>]) -> Sums {
+/// level of each mode; it is read only when a total is carried. None when it is asked to stop before.
+pub fn execute(
+    plan: &Summation,
+    terms: &[Term],
+    temperatures: &[f64],
+    steps: &[Vec<usize>],
+    stop: &Stop,
+) -> Option<Sums> {
     let mut sums = Sums::default();
     for batch in temperatures.chunks(plan.lanes.max(1)) {
-        let mut found = parts(plan, terms, batch, steps, 0..plan.slicing.parts());
+        let mut found = parts(plan, terms, batch, steps, stop, 0..plan.slicing.parts())?;
         if plan.slicing.mirrored.is_some() {
             found.mirror();
         }
@@ -113,7 +120,7 @@ pub fn execute(plan: &Summation, terms: &[Term], temperatures: &[f64], steps: &[
         sums.kept.extend(found.kept);
         sums.log_weights.extend(found.log_weights);
     }
-    sums
+    Some(sums)
 }
 
 /// Parts of a sum, united in pairs, so that the order of additions is fixed.
@@ -122,25 +129,27 @@ fn parts(
     terms: &[Term],
     temperatures: &[f64],
     steps: &[Vec<usize>],
+    stop: &Stop,
     range: std::ops::Range<usize>,
-) -> Sums {
+) -> Option<Sums> {
     if range.len() > 1 {
         let middle = range.start + range.len() / 2;
-        let (mut left, right) = rayon::join(
-            || parts(plan, terms, temperatures, steps, range.start..middle),
-            || parts(plan, terms, temperatures, steps, middle..range.end),
+        let (left, right) = rayon::join(
+            || parts(plan, terms, temperatures, steps, stop, range.start..middle),
+            || parts(plan, terms, temperatures, steps, stop, middle..range.end),
         );
-        left.unite(&right);
-        return left;
+        let mut all = left?;
+        all.unite(&right?);
+        return Some(all);
     }
     let run = if plan.logarithms { pass::<Logarithmic> } else { pass::<Linear> };
     if plan.slicing.modes.is_empty() {
-        return run(plan, terms, temperatures, steps);
+        return run(plan, terms, temperatures, steps, stop);
     }
     let (levels, times) = plan.slicing.part(range.start);
     let level = |mode: usize| levels.iter().find(|(m, _)| *m == mode).map(|(_, l)| *l);
     let own: Vec<Term> = terms.iter().map(|t| t.at(level)).collect();
-    let mut sums = run(plan, &own, temperatures, steps);
+    let mut sums = run(plan, &own, temperatures, steps, stop)?;
     sums.log_z.iter_mut().chain(sums.log_weights.iter_mut().flatten()).for_each(|l| *l += times.ln());
     if plan.carry == Carry::Total {
         let shift: usize = levels.iter().map(|(mode, level)| steps[*mode][*level]).sum();
@@ -151,7 +160,7 @@ fn parts(
             *list = moved;
         }
     }
-    sums
+    Some(sums)
 }
 
 /// ln(eᵃ + eᵇ).
@@ -205,33 +214,37 @@ fn pass<A: arithmetic::Arithmetic>(
     terms: &[Term],
     temperatures: &[f64],
     steps: &[Vec<usize>],
-) -> Sums {
+    stop: &Stop,
+) -> Option<Sums> {
     let lanes = temperatures.len();
     let moments = plan.carry == Carry::Moments;
     let mut tables: Vec<Option<Held>> = Vec::with_capacity(plan.slots.len());
     for (term, slot) in terms.iter().zip(&plan.slots) {
         tables.push(Some(weights::<A>(term, &slot.axes, temperatures, moments)));
     }
-    let mut pool = Pool::default();
+    let mut room = Room::new(stop);
     let still: Vec<usize> = Vec::new();
     for step in &plan.steps {
         let (first, second) = step.sources();
         let (a, b) = (tables[first].take(), second.and_then(|k| tables[k].take()));
         let slot = &plan.slots[tables.len()];
         let made = match (step, &a, &b) {
-            (Step::Product(..), Some(a), Some(b)) => Some(kernel::product::<A>(a, b, slot, lanes, &mut pool)),
+            (Step::Product(..), Some(a), Some(b)) => Some(kernel::product::<A>(a, b, slot, lanes, &mut room)),
             (Step::SumOut { mode, .. }, Some(a), b) => {
                 let moves = if plan.carry == Carry::Total { &steps[*mode] } else { &still };
-                Some(kernel::sum_out::<A>((a, b.as_ref()), *mode, moves, slot, lanes, &mut pool))
+                Some(kernel::sum_out::<A>((a, b.as_ref()), *mode, moves, slot, lanes, &mut room))
             }
             _ => None,
         };
-        pool.give(a);
-        pool.give(b);
+        if stop.asked() {
+            return None;
+        }
+        room.give(a);
+        room.give(b);
         tables.push(made);
     }
-    let Some(held) = plan.result().and_then(|k| tables[k].take()) else { return Sums::default() };
-    read::<A>(&held, plan, lanes)
+    let held = plan.result().and_then(|k| tables[k].take());
+    Some(held.map_or_else(Sums::default, |held| read::<A>(&held, plan, lanes)))
 }
 
 /// The weights of a term at each temperature, its axes in the order of the plan.

@@ -77,7 +77,14 @@ pub(super) fn call(
                     return Err(takes_none(&name.name, span));
                 }
                 if asked_of_ensembles(&name.name) {
-                    return ask(&thermal(&fit, span)?, name, arguments, condition, span, environment);
+                    return ask(
+                        &thermal(&fit, environment.limits(), span)?,
+                        name,
+                        arguments,
+                        condition,
+                        span,
+                        environment,
+                    );
                 }
                 return Err(unknown_result(&name.name, name.span));
             };
@@ -90,7 +97,7 @@ pub(super) fn call(
         ExprKind::Name(name) if name == "kl" => {
             let [p, q] = arguments else { return Err(kl_usage(span)) };
             let side = |e: &Expr| match object(e, environment)? {
-                Object::Fit(fit) => thermal(&fit, e.span),
+                Object::Fit(fit) => thermal(&fit, environment.limits(), e.span),
                 Object::Ensemble(ensemble) => Ok(*ensemble),
                 _ => Err(kl_usage(e.span)),
             };
@@ -128,7 +135,7 @@ pub(super) fn call(
                     }
                     fits.push(whole);
                 }
-                return (function.call)(&fits, span).map(Object::Value);
+                return (function.call)(&fits, &environment.stop(), span).map(Object::Value);
             }
             let mut numbers = Vec::new();
             for argument in arguments {

@@ -29,7 +29,7 @@ use crate::report::results::estimates::EstimateResult;
 use crate::report::results::joint::{JOINT_FIELDS, JointResult, joint_summary, not_of_the_whole, shared};
 use crate::report::results::{Curve, FIELDS, FitResult, ensemble, estimates, summary};
 use crate::report::value::{Array, Value};
-use crate::run::Ensemble;
+use crate::run::{Ensemble, Limits, Patience, Stop};
 use crate::text::ast::{Call, Expr, ExprKind, Ident};
 use crate::text::{Code, Diagnostic, Span};
 
@@ -95,9 +95,13 @@ pub trait Environment {
     fn curve_names(&self) -> Vec<String> {
         Vec::new()
     }
-    /// The memory budget in bytes.
-    fn memory(&self) -> u64 {
-        crate::plan::Options::default().memory
+    /// What exact sums may take.
+    fn limits(&self) -> Limits {
+        Limits { memory: crate::plan::Options::default().memory, patience: Patience::default() }
+    }
+    /// The wish to stop that fits made for a result listen to.
+    fn stop(&self) -> Stop {
+        Stop::default()
     }
 }
 
@@ -194,7 +198,7 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
             Object::Fit(fit) => match FIELDS.iter().find(|f| f.name == name.name) {
                 Some(field) => beyond(&fit, field.name).unwrap_or_else(|| (field.read)(&fit)),
                 None if of_ensembles(&name.name) => {
-                    ensemble_field(&thermal(&fit, name.span)?, &name.name, name.span)?
+                    ensemble_field(&thermal(&fit, environment.limits(), name.span)?, &name.name, name.span)?
                 }
                 None => return Err(unknown_result(&name.name, name.span)),
             },
@@ -247,7 +251,9 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
                 && name.name == "temperature"
             {
                 let t = temperature(value, environment)?;
-                return Ok(Object::Ensemble(Box::new(thermal(fit, expr.span)?.at(vec![t]))));
+                return Ok(Object::Ensemble(Box::new(
+                    thermal(fit, environment.limits(), expr.span)?.at(vec![t]),
+                )));
             }
             let call = called(base).filter(|_| fit.is_none()).ok_or_else(|| not_a_model(base.span))?;
             let values = all
@@ -259,7 +265,7 @@ pub fn object(expr: &Expr, environment: &dyn Environment) -> Result<Object, Diag
         ExprKind::At(base, t) => {
             let t = temperature(t, environment)?;
             let ensemble = match object(base, environment)? {
-                Object::Fit(fit) => thermal(&fit, expr.span)?,
+                Object::Fit(fit) => thermal(&fit, environment.limits(), expr.span)?,
                 Object::Ensemble(ensemble) => *ensemble,
                 _ => return Err(not_a_model(base.span)),
             };

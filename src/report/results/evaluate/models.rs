@@ -6,7 +6,7 @@ use crate::report::results::FitResult;
 use crate::report::results::arguments::Params;
 use crate::report::results::ensemble::{OBSERVABLES, QUESTIONS, WHOLES};
 use crate::report::value::Value;
-use crate::run::Ensemble;
+use crate::run::{Ensemble, Limits};
 use crate::text::ast::{Call, Expr, ExprKind, Ident};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
@@ -17,7 +17,7 @@ use crate::text::{Code, Diagnostic, Span, suggest};
 pub fn evaluate_ensemble(expr: &Expr, environment: &dyn Environment) -> Result<Ensemble, Diagnostic> {
     match object(expr, environment)? {
         Object::Ensemble(ensemble) => Ok(*ensemble),
-        Object::Fit(fit) => thermal(&fit, expr.span),
+        Object::Fit(fit) => thermal(&fit, environment.limits(), expr.span),
         _ => Err(not_a_model(expr.span)),
     }
 }
@@ -47,8 +47,8 @@ pub fn unwrap_model(
 ///
 /// # Errors
 /// Those of [`Ensemble::of_distribution`].
-pub fn thermal(fit: &FitResult, span: Span) -> Result<Ensemble, Diagnostic> {
-    Ensemble::of_distribution(&fit.fit.model, &fit.fit.distribution, fit.memory, span).map_err(|d| *d)
+pub fn thermal(fit: &FitResult, limits: Limits, span: Span) -> Result<Ensemble, Diagnostic> {
+    Ensemble::of_distribution(&fit.fit.model, &fit.fit.distribution, limits, span).map_err(|d| *d)
 }
 
 /// A temperature after `at` or in `with`.
