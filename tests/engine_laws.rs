@@ -184,6 +184,44 @@ fn support_and_dimension_agree_with_enumeration() {
 }
 
 #[test]
+fn a_boundary_is_recognised_where_no_marginal_is_zero() {
+    // where modes are taken to be yes or no, `all alike` is a sum of tables of pairs: cells that are, and are zero, stay zero
+    let mut stream = Stream(41);
+    for round in 0..80 {
+        let shape = [2 + stream.below(3), 2 + stream.below(3), 2 + stream.below(2)];
+        let sides: Vec<Vec<usize>> = shape
+            .iter()
+            .map(|n| (0..*n).map(|i| if i < 2 { i } else { stream.below(2) }).collect())
+            .collect();
+        let alike = |i: &[usize]| (1..3).all(|m| sides[m][i[m]] == sides[0][i[0]]);
+        // one cell of them with mass, and the optimum has all of them again
+        let inside = round % 2 == 1;
+        let cells: usize = shape.iter().product();
+        let mut values: Vec<f64> = (0..cells)
+            .map(|k| if alike(&unravel(k, &shape)) { 0.0 } else { 1.0 + stream.below(1000) as f64 })
+            .collect();
+        if inside {
+            values.iter_mut().filter(|x| **x == 0.0).for_each(|x| *x = 0.5);
+        }
+        for tolerance in [1e-6, 1e-9] {
+            let control = Control { tolerance, ..Control::default() };
+            let found = fit_with(&model(&shape, &PAIRS), &tensor(&shape, &values), control);
+            let want = if inside { Status::Converged } else { Status::Boundary };
+            assert_eq!(found.status, want, "{shape:?} {values:?} {:?}", found.certificate);
+        }
+    }
+    // data without a zero are on no boundary, however far a fit is from their smallest cells
+    for decades in [6.0, 12.0] {
+        let values: Vec<f64> = (0..24).map(|_| 10f64.powf(decades * (stream.unit() - 0.5))).collect();
+        for tolerance in [1e-2, 1e-4, 1e-7] {
+            let control = Control { tolerance, ..Control::default() };
+            let found = fit_with(&model(&[2, 3, 4], &PAIRS), &tensor(&[2, 3, 4], &values), control);
+            assert_eq!(found.status, Status::Converged, "{tolerance} {values:?}");
+        }
+    }
+}
+
+#[test]
 fn haberman_is_recognised_as_a_boundary() {
     let mut x = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
     x[0] = 0.0;

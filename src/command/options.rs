@@ -102,15 +102,26 @@ impl Settings {
     /// # Errors
     /// The exit status, when they cannot be had.
     pub fn threads(&self) -> Result<(), u8> {
-        if let Some(threads) = self.threads {
-            let built = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
-            if let Err(error) = built {
-                output::complain(&format!("{threads} threads cannot be had: {error}"));
-                return Err(2);
-            }
-        }
-        Ok(())
+        let Some(threads) = self.threads else { return Ok(()) };
+        gather(usize::from(threads)).map_err(|error| {
+            output::complain(&format!("{threads} threads cannot be had: {error}"));
+            2
+        })
     }
+
+    /// Sets up as many threads as there are processors where no number is asked for: for commands that compute.
+    fn every_thread(&self) {
+        if self.threads.is_none() {
+            // if they cannot be had now, they are asked for again when they are needed
+            let _ = gather(0);
+        }
+    }
+}
+
+/// So many threads, of which the one that calls is one: what it begins it also works on, and the others wake
+/// only for what is worth sharing.
+fn gather(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global()
 }
 
 impl Reading {
@@ -127,6 +138,11 @@ impl Reading {
     /// What standard error can show.
     pub fn complaints(&self) -> Style {
         self.settings.complaints()
+    }
+
+    /// Sets up the threads of a command that computes.
+    pub fn every_thread(&self) {
+        self.settings.every_thread();
     }
 
     /// The program's path as text, and its text. Before anything else, the threads are set up.

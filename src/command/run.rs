@@ -62,7 +62,14 @@ pub fn run(arguments: &Arguments) -> u8 {
     printer.diagnostics(&diagnostics, &session.sources);
     let mut checked = Outcome::default();
     diagnostics.iter().for_each(|d| checked.count(d));
-    let outcome = if checked.is_ok() { session.run(&host, &mut printer) } else { checked };
+    let outcome = if checked.is_ok() {
+        if !session.planned.is_empty() {
+            arguments.reading.every_thread();
+        }
+        session.run(&host, &mut printer)
+    } else {
+        checked
+    };
     printer.finish();
     outcome.status()
 }

@@ -248,6 +248,9 @@ impl Summary {
     }
 }
 
+/// Totals that can be fitted to: the entropy of larger ones overflows, and cells of smaller ones have lost digits.
+const RANGE: std::ops::RangeInclusive<f64> = 1e-290..=1e300;
+
 /// Whether a total can be fitted to.
 pub(crate) fn totals(request: &Request, total: f64, what: &str, span: Span) -> Checked<()> {
     if total == 0.0 {
@@ -258,17 +261,21 @@ pub(crate) fn totals(request: &Request, total: f64, what: &str, span: Span) -> C
                 .help("check that this is the file, and the column, that was meant"),
         ]);
     }
-    if !total.is_finite() {
-        return Err(vec![
-            Diagnostic::new(
-                Code::MBA414,
-                format!("the cells of `{}` add up to more than can be represented", request.name),
-            )
-            .at(span, format!("the sum of {what} is above {:e}", f64::MAX))
-            .help("divide the values by a constant before saving them"),
-        ]);
+    if RANGE.contains(&total) {
+        return Ok(());
     }
-    Ok(())
+    let (message, found) = if total > 1.0 {
+        let found = if total.is_finite() { format!("{total:e}") } else { format!("above {:e}", f64::MAX) };
+        ("more than can be computed with", found)
+    } else {
+        ("so little that digits are lost", format!("{total:e}"))
+    };
+    Err(vec![
+        Diagnostic::new(Code::MBA414, format!("the cells of `{}` add up to {message}", request.name))
+            .at(span, format!("the sum of {what} is {found}"))
+            .note(format!("sums are computed from {:e} to {:e}", RANGE.start(), RANGE.end()))
+            .help("multiply or divide all values by a constant before saving them"),
+    ])
 }
 
 /// A cell by the levels of its modes: `hair Black, eye Brown`.

@@ -65,10 +65,9 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
     }
     machine.smallest_change = Some(smallest);
     if smallest < -1.0 {
-        machine.certificate.reason = Some(if machine.stopped || machine.interrupted {
-            "the fit is too far from the optimum for a bound".into()
-        } else {
-            "the optimum lies on the boundary, where the bound does not apply".into()
+        machine.certificate.reason = Some(match machine.vanishing() && !machine.stopped {
+            true => "the optimum lies on the boundary, where the bound does not apply".into(),
+            false => "the fit is too far from the optimum for a bound".into(),
         });
         return;
     }

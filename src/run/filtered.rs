@@ -58,9 +58,15 @@ impl Truths {
         let padded = row.next_multiple_of(WIDE);
         let count = cells.chunks(248).map(|c| usize::from(c.iter().fold(0u8, |n, o| n + u8::from(*o)))).sum();
         let mut own = vec![false; cells.len() / row * padded];
-        for (r, onto) in own.chunks_exact_mut(padded).enumerate() {
-            let from = cells.iter().skip(r / below * below * row + r % below).step_by(below);
-            onto.iter_mut().take(row).zip(from).for_each(|(o, c)| *o = *c);
+        // cells are read in their order, and a row is written wherever they lie
+        for (block, onto) in cells.chunks_exact(row * below).zip(own.chunks_exact_mut(padded * below)) {
+            if below == 1 {
+                onto[..row].copy_from_slice(block);
+                continue;
+            }
+            for (i, line) in block.chunks_exact(below).enumerate() {
+                onto.iter_mut().skip(i).step_by(padded).zip(line).for_each(|(o, c)| *o = *c);
+            }
         }
         Self { cells: own.into(), row, padded, count }
     }

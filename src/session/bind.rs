@@ -9,8 +9,8 @@ use super::Host;
 use crate::data::{self, Axis, Counting, Declared, Format, Header, Literal, MaskClause, Request, Source};
 use crate::model::constant::{self, Constant, Names};
 use crate::model::declarations::{Declarations, TensorEntry};
-use crate::model::elaborate::KnownModes;
-use crate::model::{Levels, Mode, predicate};
+use crate::model::elaborate::{KnownModes, known_modes};
+use crate::model::{Levels, predicate};
 use crate::text::ast::{self, Argument, DataClause, DataSource, Expr, ExprKind};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
@@ -127,16 +127,7 @@ pub fn bind(
             Err(list) => diagnostics.extend(list),
         }
     }
-    let mut known = KnownModes::new();
-    for entry in declarations.modes.values() {
-        for member in entry.members() {
-            if let Some(levels) =
-                entry.levels.clone().or_else(|| found.get(&member).map(|(levels, _)| levels.clone()))
-            {
-                known.insert(member.clone(), Mode { name: member, levels, order: entry.order });
-            }
-        }
-    }
+    let known = known_modes(declarations, |mode| found.get(mode).map(|(levels, _)| levels.clone()));
     (bound, known, diagnostics)
 }
 

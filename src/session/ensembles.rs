@@ -8,9 +8,9 @@ use super::Session;
 use super::check::claim;
 use crate::model::constant;
 use crate::model::declarations::{Declarations, Setting};
-use crate::model::elaborate::KnownModes;
+use crate::model::elaborate::{KnownModes, known_modes};
 use crate::model::mode::number_label;
-use crate::model::{EnergyModel, Mode, elaborate};
+use crate::model::{EnergyModel, elaborate};
 use crate::plan::summation::{Carry, Summation};
 use crate::report::results::{Curve, critical, evaluate_ensemble, thermal, unwrap_model};
 use crate::run::Ensemble;
@@ -116,7 +116,7 @@ impl Session {
         let (model, found) = if params.is_empty() {
             elaborate(&self.declarations, &self.known, entry, Some(&call), None)
         } else {
-            let (declarations, known) = self.with_params(params)?;
+            let (declarations, known) = self.with_params(params).map_err(|mut list| list.swap_remove(0))?;
             let entry = declarations.model(&call.name.name, call.name.span)?.clone();
             elaborate(&declarations, &known, &entry, Some(&call), None)
         };
@@ -144,26 +144,24 @@ impl Session {
     }
 
     /// The declarations with other values of params, and the modes as they are then.
-    fn with_params(&self, params: Vec<Setting>) -> Result<(Declarations, KnownModes), Diagnostic> {
+    ///
+    /// # Errors
+    /// All that is wrong with the declarations then, at least one.
+    pub(super) fn with_params(
+        &self,
+        params: Vec<Setting>,
+    ) -> Result<(Declarations, KnownModes), Vec<Diagnostic>> {
         let mut settings: Vec<Setting> = self.settings.clone();
         settings.retain(|(name, _)| params.iter().all(|(other, _)| other != name));
         settings.extend(params);
         let tables = self.declarations.tables.clone();
         let (declarations, found) =
             Declarations::collect_with(self.units.iter().map(|u| &*u.program), &settings, tables);
-        if let Some(wrong) = found.into_iter().find(Diagnostic::is_error) {
+        let wrong: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
+        if !wrong.is_empty() {
             return Err(wrong);
         }
-        let mut known = KnownModes::new();
-        for entry in declarations.modes.values() {
-            for member in entry.members() {
-                let levels = entry.levels.clone();
-                let levels = levels.or_else(|| self.known.get(&member).map(|m| m.levels.clone()));
-                if let Some(levels) = levels {
-                    known.insert(member.clone(), Mode { name: member, levels, order: entry.order });
-                }
-            }
-        }
+        let known = known_modes(&declarations, |mode| self.known.get(mode).map(|m| m.levels.clone()));
         Ok((declarations, known))
     }
 

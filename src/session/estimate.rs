@@ -10,7 +10,7 @@ use super::checkpoint::Checkpoint;
 use super::{Event, Host, Outcome, Session, Sink};
 use crate::model::declarations::Declarations;
 use crate::model::elaborate::{KnownModes, names_in};
-use crate::model::{EnergyModel, Interaction, Mode, Potential, Scope, Table, constant, elaborate};
+use crate::model::{EnergyModel, Interaction, Potential, Scope, Table, constant, elaborate};
 use crate::plan;
 use crate::report::archive::exact;
 use crate::report::kept::{self, Other};
@@ -23,7 +23,7 @@ use crate::run::monte_carlo::{
     Kernel, Ladder, Path, Scan, Settings, Simulation, anneal, anneal_back, simulate,
 };
 use crate::text::ast::{Estimate, Expr, ExprKind, FitOption, OptionValue, Statement, StatementKind};
-use crate::text::{Code, Diagnostic, Span, parse_expression, suggest};
+use crate::text::{Code, Diagnostic, Span, suggest};
 
 /// What a method is.
 #[derive(Clone, Copy)]
@@ -368,28 +368,7 @@ impl Session {
         if settings.is_empty() {
             return Ok((Arc::clone(&self.declarations), Arc::clone(&self.known), temperature));
         }
-        let own = self.options.settings.iter().filter(|(n, _)| settings.iter().all(|(s, _)| s != n));
-        let parsed: Vec<(String, Expr)> = own
-            .filter_map(|(n, text)| Some((n.clone(), parse_expression(Default::default(), text).ok()?)))
-            .collect();
-        settings.extend(parsed);
-        let tables = self.declarations.tables.clone();
-        let (declarations, found) =
-            Declarations::collect_with(self.units.iter().map(|u| &*u.program), &settings, tables);
-        let errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let mut known = KnownModes::new();
-        for entry in declarations.modes.values() {
-            for member in entry.members() {
-                let levels =
-                    entry.levels.clone().or_else(|| self.known.get(&member).map(|m| m.levels.clone()));
-                if let Some(levels) = levels {
-                    known.insert(member.clone(), Mode { name: member, levels, order: entry.order });
-                }
-            }
-        }
+        let (declarations, known) = self.with_params(settings)?;
         Ok((Arc::new(declarations), Arc::new(known), temperature))
     }
 

@@ -137,7 +137,7 @@ codes! {
     MBA411 Error Outcome "a field is not a number";
     MBA412 Error Outcome "a count is not a whole number";
     MBA413 Error Outcome "every cell is zero";
-    MBA414 Error Outcome "the total is too large";
+    MBA414 Error Outcome "the total is out of range";
     MBA420 Error Outcome "a field is empty";
     MBA421 Error Outcome "a level was not declared";
     MBA422 Error Outcome "a value lies outside every bin";

@@ -18,7 +18,7 @@ use super::constant::{self, Constant};
 use super::declarations::{Declarations, ModelEntry};
 use super::energy::{Algebra, EnergyModel, Forbidden, Interaction, Potential};
 use super::family::MAX_INTERACTIONS;
-use super::mode::Mode;
+use super::mode::{Levels, Mode};
 use super::regular::Regular;
 use super::scope::Scope;
 use crate::text::ast::{Argument, Call, Expr, ExprKind, ModelItem, ModelItemKind};
@@ -34,6 +34,17 @@ const MAX_FIXED_CELLS: usize = 50_000_000;
 /// Modes with their levels, as far as they are known: a global mode that still waits for its data
 /// stands in with one level, which is enough to check names.
 pub type KnownModes = IndexMap<String, Mode>;
+
+/// The modes of a program: with the levels that they are declared with, or `otherwise` with those that are known.
+pub fn known_modes(declarations: &Declarations, otherwise: impl Fn(&str) -> Option<Levels>) -> KnownModes {
+    let members =
+        declarations.modes.values().flat_map(|entry| entry.members().into_iter().map(move |m| (m, entry)));
+    let known = members.filter_map(|(name, entry)| {
+        let levels = entry.levels.clone().or_else(|| otherwise(&name))?;
+        Some((name.clone(), Mode { name, levels, order: entry.order }))
+    });
+    known.collect()
+}
 
 /// Elaborates a model over `span` (the modes of the tensor it is fitted to, in that order), or over
 /// the modes that it names itself when there is no tensor.
