@@ -728,6 +728,52 @@ fn a_joint_fit_that_is_done_is_kept() {
     room.mba(&["run", "p.mba", "--seed", "2", "--resume", "p.npz"]).ends_with(3).says(&["MBA531"]);
 }
 
+/// A joint fit that is saved comes back with every number, however it ended, and is saved as the same bytes again.
+#[test]
+fn a_joint_fit_is_saved_whole() {
+    let room = Room::new();
+    let data = "mode a: 3, b: 4, c: {lo, hi}\n\
+        data x[a, b] = [[1, 2, 7, 4], [3, 5, missing, 8], [9, 4, 2, 6]]\n\
+        data y[b, c] = [[2, 7], [8, 2], [4, 3], [1, 1]]\n\
+        data z[a, b, c] = [[[1, 2], [3, 4], [5, 6], [7, 8]], [[2, 1], [4, 3], [6, 5], [8, 7]], [[9, 1], [2, 8], [3, 7], [4, 6]]]\n";
+    let fits = [
+        // in closed form, with a prior, with cells held out, and one that has not ended
+        ("model m { [a] [b] }", "x, z", ""),
+        ("model m { [a b] [b c]; prior 0.5 toward body(1) }", "x, y weight 0.5, z", ""),
+        ("model m { [a b] [b c] [a c] }", "x weight 2, y, z", "hold_out 20% seed 3"),
+        ("model m { [a b] [b c] [a c] }", "x, z", "tolerance 1e-13, max_sweeps 2"),
+    ];
+    let asked = "show f, f.tensors, f.df, f.cost, f.certificate, f.status, f.zero_marginals, f.of(z), f.of(z).fitted, \
+        f.of(z).marginal(a), f.of(x).completed, f.of(x).held_out, f.of(x).undetermined\n";
+    for (model, tensors, options) in fits {
+        let text =
+            format!("{data}{model}\nfit m to {tensors} as f {{ {options} }}\nsave f to \"f.npz\"\n{asked}");
+        room.file("j.mba", text);
+        let quiet = ["--allow", "MBA120", "--allow", "MBA378", "--format", "jsonl"];
+        let shown = |file: &str| -> Vec<Json> {
+            let ran = room.mba(&[&["run", file], &quiet[..]].concat());
+            ran.objects().into_iter().filter(|o| o["show"].is_string()).collect()
+        };
+        let first = shown("j.mba");
+        assert_eq!(first.len(), 13);
+        let bytes = std::fs::read(room.path().join("f.npz")).unwrap();
+        room.file("l.mba", format!("load \"f.npz\" as f\nsave f to \"again.npz\"\n{asked}"));
+        assert_eq!(first, shown("l.mba"), "{model} to {tensors}");
+        assert_eq!(bytes, std::fs::read(room.path().join("again.npz")).unwrap(), "{model} to {tensors}");
+    }
+    room.file("l.mba", "load \"f.npz\" as f\nshow f.of(w).kl\n");
+    room.mba(&["check", "l.mba"]).ends_with(3).says(&["`w`"]);
+    let bytes = std::fs::read(room.path().join("f.npz")).unwrap();
+    room.file("l.mba", "load \"f.npz\" as f\nshow f.kl, f.of(x).fitted\n");
+    for at in (0..bytes.len()).step_by(61) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x20;
+        std::fs::write(room.path().join("f.npz"), damaged).unwrap();
+        let status = room.mba(&["run", "l.mba"]).status;
+        assert!(status == 3 || status == 0 || status == 1, "byte {at}: {status}");
+    }
+}
+
 /// A joint fit that stopped goes on from where it was, and counts on.
 #[test]
 fn a_joint_fit_that_stopped_goes_on() {

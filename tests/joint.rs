@@ -706,7 +706,7 @@ fn mistakes_have_names() {
         ("fit one to x, y as m\nshow compare(m.of(x))", "MBA106"),
         ("fit one to x, y as m\nshow interactions(m)", "MBA106"),
         ("fit one to x, y as m\nshow interactions(m.of(x))", "MBA106"),
-        ("fit one to x, y as m\nsave m to \"m.npz\"", "MBA409"),
+        ("fit one to x, y as m\nsave m to \"m.npy\"", "MBA409"),
     ] {
         assert_eq!(codes(text), [wanted], "{text}");
     }

@@ -78,6 +78,7 @@ impl Sink for Heard {
             Event::Joint(result, _) => format!("fit {} {}", result.name, result.joint.status.word()),
             Event::Show(label, value) => format!("{label} = {}", json::value(value)),
             Event::Loaded(result, path) => format!("loaded {} from {path}", result.name),
+            Event::LoadedJoint(result, path) => format!("loaded {} from {path}", result.name),
             Event::Resumed(name, sweeps, _) => format!("resumed {name} at {sweeps}"),
             Event::Saved(path) => format!("saved {path}"),
             Event::Test(test) if test.failures.is_empty() => format!("{} passed", test.name),

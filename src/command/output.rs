@@ -161,7 +161,8 @@ impl Printer {
     }
 
     fn text(&mut self, event: &Event<'_>, sources: &Sources) {
-        let is_fit = matches!(event, Event::Fit(..) | Event::Joint(..) | Event::Loaded(..));
+        let is_fit =
+            matches!(event, Event::Fit(..) | Event::Joint(..) | Event::Loaded(..) | Event::LoadedJoint(..));
         if self.last_was_fit && matches!(event, Event::Show(..) | Event::Test(_)) {
             self.output.print("\n");
         }
@@ -190,6 +191,9 @@ impl Printer {
             }
             Event::Loaded(result, path) => {
                 self.output.print(&format!("load {} from {path}: {}\n", result.name, how(result)));
+            }
+            Event::LoadedJoint(result, path) => {
+                self.output.print(&format!("load {} from {path}: {}\n", result.name, how_joint(result)));
             }
             Event::Show(label, value) => {
                 let text = report::show(label, value, self.output.style());
@@ -294,6 +298,7 @@ impl Sink for Printer {
                 "seconds": finite(seconds),
             }),
             Event::Loaded(result, path) => json!({ "loaded": path, "as": result.name }),
+            Event::LoadedJoint(result, path) => json!({ "loaded": path, "as": result.name }),
             Event::Resumed(fit, sweeps, done) => {
                 json!({ "resumed": fit, "iterations": sweeps, "done": done })
             }

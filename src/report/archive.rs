@@ -19,15 +19,28 @@ use crate::data::{Buffer, Content};
 const METADATA: &str = "metadata";
 
 /// An archive that is being written, in memory.
-pub struct Writer(NpzWriter<Cursor<Vec<u8>>>);
+pub struct Writer {
+    entries: NpzWriter<Cursor<Vec<u8>>>,
+    /// What names of arrays begin with.
+    prefix: String,
+}
 
 impl Default for Writer {
     fn default() -> Self {
-        Self(NpzWriter::new(Cursor::new(Vec::new())))
+        Self { entries: NpzWriter::new(Cursor::new(Vec::new())), prefix: String::new() }
     }
 }
 
 impl Writer {
+    /// Does some work in which the names of arrays begin with `prefix`.
+    pub fn within<R>(&mut self, prefix: &str, work: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.prefix.len();
+        self.prefix.push_str(prefix);
+        let result = work(self);
+        self.prefix.truncate(before);
+        result
+    }
+
     /// Adds an array in C order.
     ///
     /// # Errors
@@ -42,7 +55,8 @@ impl Writer {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .large_file(std::mem::size_of_val(values) > 1 << 31);
-        self.0.add_array_with_options(name, &array, options).map_err(|e| e.to_string())
+        let name = format!("{}{name}", self.prefix);
+        self.entries.add_array_with_options(name, &array, options).map_err(|e| e.to_string())
     }
 
     /// The bytes of the archive.
@@ -52,7 +66,7 @@ impl Writer {
     pub fn finish(mut self, metadata: &Json) -> Result<Vec<u8>, String> {
         let text = serde_json::to_vec_pretty(metadata).map_err(|e| e.to_string())?;
         self.array(METADATA, &[text.len()], &text)?;
-        Ok(self.0.finish().map_err(|e| e.to_string())?.into_inner())
+        Ok(self.entries.finish().map_err(|e| e.to_string())?.into_inner())
     }
 }
 
@@ -60,6 +74,8 @@ impl Writer {
 pub struct Reader {
     zip: ZipArchive<Cursor<Shared>>,
     size: u64,
+    /// What names of arrays begin with.
+    prefix: String,
 }
 
 impl Reader {
@@ -76,7 +92,16 @@ impl Reader {
             return Err("it does not begin like an archive of arrays".into());
         }
         let zip = ZipArchive::new(Cursor::new(Shared(content.buffer().clone())));
-        zip.map(|zip| Self { zip, size }).map_err(|e| damaged(&e.to_string()))
+        zip.map(|zip| Self { zip, size, prefix: String::new() }).map_err(|e| damaged(&e.to_string()))
+    }
+
+    /// Does some work in which the names of arrays begin with `prefix`.
+    pub fn within<R>(&mut self, prefix: &str, work: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.prefix.len();
+        self.prefix.push_str(prefix);
+        let result = work(self);
+        self.prefix.truncate(before);
+        result
     }
 
     /// The metadata.
@@ -93,6 +118,7 @@ impl Reader {
     /// # Errors
     /// When it is missing, damaged, compressed, or of another number type.
     pub fn array<T: ViewElement + Clone>(&mut self, name: &str) -> Result<(Vec<usize>, Vec<T>), String> {
+        let name = format!("{}{name}", self.prefix);
         let mut entry =
             self.zip.by_name(&format!("{name}.npy")).map_err(|_| format!("it has no array `{name}`"))?;
         if entry.compression() != CompressionMethod::Stored || entry.size() > self.size {

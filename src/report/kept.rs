@@ -135,7 +135,7 @@ pub fn take_learned(json: &Json) -> Result<Learned, String> {
 
 // ------------------------------------------------------------------ joint fits
 
-fn put_solution(writer: &mut Writer, prefix: &str, solution: &Solution) -> Result<Json, String> {
+pub(super) fn put_solution(writer: &mut Writer, prefix: &str, solution: &Solution) -> Result<Json, String> {
     let Solution { parameters, gap, bound, iterations, stopped, interrupted, passes } = solution;
     writer.array(&format!("{prefix}parameters"), &[parameters.len()], parameters)?;
     Ok(json!({
@@ -149,7 +149,7 @@ fn put_solution(writer: &mut Writer, prefix: &str, solution: &Solution) -> Resul
     }))
 }
 
-fn take_solution(reader: &mut Reader, prefix: &str, json: &Json) -> Result<Solution, String> {
+pub(super) fn take_solution(reader: &mut Reader, prefix: &str, json: &Json) -> Result<Solution, String> {
     let (_, parameters) = reader.array(&format!("{prefix}parameters"))?;
     Ok(Solution {
         parameters,

@@ -5,6 +5,7 @@
 //! not compile here until it is written and read.
 
 mod cells;
+pub mod joint;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -18,7 +18,7 @@ use crate::report::archive::exact;
 use crate::report::kept::{self, Other};
 use crate::report::results::{FitResult, HeldOut, JointResult};
 use crate::report::saved;
-use crate::run::joint::{self, Part, Solution};
+use crate::run::joint::{self, Part, Solution, Start};
 use crate::run::masked::regular::Pseudo;
 use crate::run::{Control, Observer, Status, Stoppable};
 use crate::text::ast::{Expr, Fit, FitOption, OptionValue};
@@ -56,6 +56,11 @@ pub struct PlannedMember {
 }
 
 impl PlannedJoint {
+    /// One that is loaded: only its tensors are known.
+    pub(super) fn of(names: Vec<String>) -> Self {
+        Self { names, members: Vec::new(), layout: Layout::default() }
+    }
+
     /// What the tensors lean to, if to anything.
     fn leaning(&self, tensors: &[Arc<Tensor>]) -> Vec<Leaning<'_>> {
         let all = self.members.iter().zip(tensors);
@@ -119,8 +124,7 @@ impl Session {
         }
         planned.tensor = shown.join(", ");
         let names: Vec<String> = targets.keys().map(|name| (*name).to_string()).collect();
-        let blank = PlannedJoint { names: names.clone(), members: Vec::new(), layout: Layout::default() };
-        planned.joint = Some(Arc::new(blank));
+        planned.joint = Some(Arc::new(PlannedJoint::of(names.clone())));
         let entry = match self.declarations.model(&fit.model.name.name, fit.model.name.span) {
             Ok(entry) => entry,
             Err(diagnostic) => return diagnostics.push(diagnostic),
@@ -404,20 +408,25 @@ impl Session {
             }
         }
         let before = solution.as_ref().map(|(found, seconds)| (found.done(), *seconds));
-        let fit = |parts: &[Part], observer: &mut dyn Observer, solution| {
+        let fit = |parts: &[Part], observer: &mut dyn Observer, start: Start| {
             let what = (schedule, &own.layout);
-            joint::execute(what, &planned.model, parts, &planned.control, observer, solution)
+            joint::execute(what, &planned.model, parts, &planned.control, observer, start)
         };
         let (pseudo, notes) = lean::together(
             &planned.model,
             &own.leaning(&tensors),
             &self.work(planned),
-            &mut |rest, pseudo, observer| fit(&parts(rest, pseudo), observer, None),
+            &mut |rest, pseudo, observer| fit(&parts(rest, pseudo), observer, Start::Afresh),
         )?;
         let joint = {
             let inner = sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
-            fit(&parts(&tensors, pseudo), &mut observer, solution.map(|(found, _)| found))?
+            let start = match solution {
+                Some((found, _)) if found.done() => Start::At(found),
+                Some((found, _)) => Start::From(found),
+                None => Start::Afresh,
+            };
+            fit(&parts(&tensors, pseudo), &mut observer, start)?
         };
         let seconds = match before {
             Some((true, seconds)) => seconds,

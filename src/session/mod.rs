@@ -152,6 +152,8 @@ pub enum Event<'a> {
     Joint(&'a JointResult, f64),
     /// A saved fit was loaded, from this path.
     Loaded(&'a FitResult, &'a str),
+    /// A saved fit to several tensors was loaded, from this path.
+    LoadedJoint(&'a JointResult, &'a str),
     /// A fit goes on, or is taken, from a checkpoint: its name, the sweeps made, whether it is done.
     Resumed(&'a str, usize, bool),
     /// A value to show, under its expression.

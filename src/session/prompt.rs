@@ -517,7 +517,12 @@ impl Sink for Judge<'_> {
             }
             Event::Test(test) => self.failed |= !test.failures.is_empty(),
             Event::Show(_, value) => self.shown = Some((*value).clone()),
-            Event::Fit(..) | Event::Joint(..) | Event::Loaded(..) | Event::Resumed(..) | Event::Saved(_) => {}
+            Event::Fit(..)
+            | Event::Joint(..)
+            | Event::Loaded(..)
+            | Event::LoadedJoint(..)
+            | Event::Resumed(..)
+            | Event::Saved(_) => {}
         }
         self.sink.event(event, sources);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::check::claim;
-use super::{Event, Host, Outcome, PlannedBalance, PlannedFit, Session, Sink};
+use super::{Event, Host, Outcome, PlannedBalance, PlannedFit, PlannedJoint, Session, Sink};
 use crate::data::Content;
 use crate::model::EnergyModel;
 use crate::report::kept::{self, KeptBalance};
@@ -33,6 +33,8 @@ impl Session {
                         kept::decode_balance(&content).map(|b| Whole::Balance(Arc::new(b)))
                     }
                     Some(kept::ESTIMATE) => Ok(Whole::Estimate),
+                    Some(saved::joint::FORMAT) => saved::joint::outline(&content, statement.span)
+                        .map(|(model, tensors)| Whole::Joint(Arc::new(model), tensors)),
                     _ => saved::model(&content, statement.span).map(|model| Whole::Fit(Arc::new(model))),
                 };
                 Ok((content, whole.map_err(|r| unreadable(path, r))?))
@@ -56,8 +58,13 @@ impl Session {
             diagnostics.push(twice);
             return;
         }
+        let mut joint = None;
         let model = match self.saved.get(&name.name) {
             Some(Ok((_, Whole::Fit(model)))) => Arc::clone(model),
+            Some(Ok((_, Whole::Joint(model, tensors)))) => {
+                joint = Some(Arc::new(PlannedJoint::of(tensors.clone())));
+                Arc::clone(model)
+            }
             Some(Ok((_, Whole::Balance(kept)))) => {
                 let planned = of_kept(kept, &name.name, span);
                 self.balances.push(planned);
@@ -77,7 +84,7 @@ impl Session {
             model,
             schedule: None,
             prior: None,
-            joint: None,
+            joint,
             hold_out: None,
             control,
             seed: self.options.seed,
@@ -88,7 +95,7 @@ impl Session {
     /// What is loaded under a name; none when there is no such thing, or it cannot be read.
     pub(super) fn loaded_kind(&self, name: &str) -> Option<Loaded> {
         match self.saved.get(name)?.as_ref().ok()?.1 {
-            Whole::Fit(_) => Some(Loaded::Fit),
+            Whole::Fit(_) | Whole::Joint(..) => Some(Loaded::Fit),
             Whole::Balance(_) => Some(Loaded::Balance),
             Whole::Estimate => Some(Loaded::Estimate),
         }
@@ -144,6 +151,7 @@ impl Session {
     /// A fit, a balanced tensor or an estimate as an archive; none when there is no such result.
     pub(super) fn encode_whole(&self, name: &str) -> Option<Result<Vec<u8>, String>> {
         let fit = self.results.get(name).map(saved::encode);
+        let joint = || self.joint_results.get(name).map(saved::joint::encode);
         let balance = || {
             let result = self.balanced_results.get(name)?;
             let planned = self.balances.iter().find(|b| b.name == name);
@@ -151,7 +159,7 @@ impl Session {
                 planned.into_iter().flat_map(|p| &p.margins).map(|(name, _)| name.clone()).collect();
             Some(kept::encode_balance(result, &names))
         };
-        fit.or_else(balance).or_else(|| self.estimates.get(name).map(kept::encode_estimate))
+        fit.or_else(joint).or_else(balance).or_else(|| self.estimates.get(name).map(kept::encode_estimate))
     }
 
     /// Reads the numbers of a saved fit.
@@ -162,13 +170,21 @@ impl Session {
         sink: &mut dyn Sink,
         outcome: &mut Outcome,
     ) {
-        let Some(Ok((content, Whole::Fit(_)))) = self.saved.get(&planned.name) else { return };
-        match saved::decode(content, &planned.name, self.options.memory, planned.span) {
-            Ok(result) => {
+        let Some(Ok((content, whole))) = self.saved.get(&planned.name) else { return };
+        let (name, memory, span) = (&planned.name, self.options.memory, planned.span);
+        let read = match whole {
+            Whole::Fit(_) => saved::decode(content, name, memory, span).map(|result| {
                 sink.event(Event::Loaded(&result, &path.value), &self.sources);
-                self.results.insert(planned.name.clone(), result);
-            }
-            Err(reason) => self.tell(unreadable(path, reason), sink, outcome),
+                self.results.insert(name.clone(), result);
+            }),
+            Whole::Joint(..) => saved::joint::decode(content, name, memory, span).map(|result| {
+                sink.event(Event::LoadedJoint(&result, &path.value), &self.sources);
+                self.joint_results.insert(name.clone(), result);
+            }),
+            Whole::Balance(_) | Whole::Estimate => Ok(()),
+        };
+        if let Err(reason) = read {
+            self.tell(unreadable(path, reason), sink, outcome);
         }
     }
 
@@ -186,10 +202,11 @@ impl Session {
         };
         let joint = matches!(&value.kind, ExprKind::Name(n)
             if self.planned.iter().any(|p| p.name == *n && p.joint.is_some()));
-        if joint && ["npz", "npy", "csv", "tsv"].contains(&ending.as_str()) {
+        if joint && ["npy", "csv", "tsv"].contains(&ending.as_str()) {
             return Some(refuse(
                 "a fit to several tensors",
-                "save arrays of its tensors, as in `save f.of(X).fitted to \"x.npy\"`".into(),
+                "save it to a file that ends in `.npz`, or arrays of its tensors, as in `save f.of(X).fitted to \"x.npy\"`"
+                    .into(),
             ));
         }
         match (ending.as_str(), whole) {
@@ -230,6 +247,8 @@ fn of_kept(kept: &KeptBalance, name: &str, span: Span) -> PlannedBalance {
 pub(super) enum Whole {
     /// The model of a fit.
     Fit(Arc<EnergyModel>),
+    /// The model of a fit to several tensors, and their names.
+    Joint(Arc<EnergyModel>, Vec<String>),
     /// All of a balanced tensor.
     Balance(Arc<KeptBalance>),
     /// That it is an estimate.

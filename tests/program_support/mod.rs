@@ -117,6 +117,10 @@ impl Sink for Recorder {
                     result.fit.status.word()
                 ));
             }
+            Event::LoadedJoint(result, path) => {
+                let word = result.joint.status.word();
+                self.text.push_str(&format!("load {} from {path}: {word}\n", result.name));
+            }
             Event::Resumed(fit, sweeps, _) => self.text.push_str(&format!("{fit} goes on after {sweeps}\n")),
             Event::Saved(path) => self.text.push_str(&format!("saved {path}\n")),
             Event::Test(test) => {

@@ -95,6 +95,7 @@ pub(super) fn execute(
             peak: schedule.peak,
         },
         parts: Vec::new(),
+        pseudo: vec![None; parts.len()],
     };
     let mut divergence = Compensated::default();
     for ((part, own), data) in parts.iter().zip(&layout.own).zip(&found) {

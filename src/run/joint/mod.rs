@@ -82,6 +82,8 @@ pub struct Joint {
     pub counters: Counters,
     /// The fit of each tensor.
     pub parts: Vec<Arc<Fit>>,
+    /// What each of them leaned to.
+    pub pseudo: Vec<Option<Arc<Pseudo>>>,
 }
 
 /// The numbers a joint fit ends with; the rest follows from them and the data.
@@ -124,8 +126,18 @@ struct Problem<'a> {
     observed: Vec<Vec<bool>>,
 }
 
-/// Fits a model to several tensors. `known` is what an earlier run of the same fit ended with: what was done is taken
-/// as it is, and what was not goes on.
+/// Where a joint fit begins.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// From tables of one.
+    Afresh,
+    /// Where an earlier run of the same fit ended.
+    From(Solution),
+    /// At these numbers, which are the result.
+    At(Solution),
+}
+
+/// Fits a model to several tensors, or says what follows from the numbers that such a fit has ended with.
 ///
 /// # Errors
 /// As [`crate::run::execute`], of each tensor.
@@ -135,7 +147,7 @@ pub fn execute(
     parts: &[Part],
     control: &Control,
     observer: &mut dyn Observer,
-    known: Option<Solution>,
+    start: Start,
 ) -> Result<Joint, Vec<Diagnostic>> {
     for part in parts {
         contradiction(&part.model, &part.tensor)?;
@@ -159,10 +171,14 @@ pub fn execute(
     for group in &mut rows.groups {
         group.retain(|row| row.iter().all(|p| !gone[*p as usize]));
     }
-    let mut solution = match known {
-        Some(known) if known.done() => known,
-        begun => solve((model, tables), &rows, &penalties, (schedule.solver, begun), control, observer),
+    let begun = match start {
+        Start::At(solution) => Ok(solution),
+        Start::From(solution) => Err(Some(solution)),
+        Start::Afresh => Err(None),
     };
+    let mut solution = begun.unwrap_or_else(|begun| {
+        solve((model, tables), &rows, &penalties, (schedule.solver, begun), control, observer)
+    });
     for (p, gone) in solution.parameters.iter_mut().zip(&gone) {
         if *gone {
             *p = f64::NEG_INFINITY;
@@ -205,6 +221,7 @@ pub fn execute(
         zero_marginals,
         counters,
         parts: Vec::new(),
+        pseudo: parts.iter().map(|p| p.pseudo.clone()).collect(),
     };
     let mut divergence = Compensated::default();
     for (t, mut domain) in domains.into_iter().enumerate() {
