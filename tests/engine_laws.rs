@@ -210,6 +210,15 @@ fn a_boundary_is_recognised_where_no_marginal_is_zero() {
             assert_eq!(found.status, want, "{shape:?} {values:?} {:?}", found.certificate);
         }
     }
+    // one zero is on no face, however large the rest and however far the fit is from the optimum
+    for first in [1e3, 1e6, 1e10] {
+        let values = [first, 0.0, 2.0, 1.0, 4.0, 1.0, 1.0, 3.0];
+        for tolerance in [0.1, 1e-3, 1e-5, 1e-9] {
+            let control = Control { tolerance, ..Control::default() };
+            let found = fit_with(&model(&[2, 2, 2], &PAIRS), &tensor(&[2, 2, 2], &values), control);
+            assert_eq!(found.status, Status::Converged, "{tolerance} {first}");
+        }
+    }
     // data without a zero are on no boundary, however far a fit is from their smallest cells
     for decades in [6.0, 12.0] {
         let values: Vec<f64> = (0..24).map(|_| 10f64.powf(decades * (stream.unit() - 0.5))).collect();

@@ -304,6 +304,36 @@ fn free_tables_beside_coefficients_are_fitted_with_them() {
 }
 
 #[test]
+fn a_boundary_and_infinite_coefficients_go_together() {
+    let shape = [2, 2, 2];
+    let mut spins = model(&shape, &[]);
+    for (k, pair) in [[0, 1], [1, 2], [0, 2]].iter().enumerate() {
+        spins.interactions.push(term(&shape, pair, &format!("J{k}"), |x| spin(x[0]) * spin(x[1])));
+        spins.interactions.push(term(&shape, &[k], &format!("h{k}"), |x| spin(x[0])));
+    }
+    let mut stream = Stream(12);
+    let mut boundaries = 0;
+    for round in 0..60 {
+        let zeros = if round % 3 == 0 { 0 } else { 3 };
+        let cell = |s: &mut Stream| if s.below(8) < zeros { 0.0 } else { 10f64.powi(s.below(7) as i32 - 3) };
+        let values: Vec<f64> = (0..8).map(|_| cell(&mut stream)).collect();
+        if values.iter().all(|x| *x == 0.0) {
+            continue;
+        }
+        for tolerance in [1e-3, 1e-9] {
+            let control = Control { tolerance, ..Control::default() };
+            let found = fit_with(&spins, &tensor(&shape, &values), control);
+            let learned = found.learned.as_ref().expect("learned");
+            let infinite = learned.coefficients.iter().any(|c| c.finding == Finding::Infinite);
+            assert_eq!(found.status == Status::Boundary, infinite, "{tolerance} {values:?} {learned:?}");
+            assert!(zeros > 0 || !infinite, "{tolerance} {values:?}");
+            boundaries += usize::from(infinite);
+        }
+    }
+    assert!(boundaries > 20, "{boundaries}");
+}
+
+#[test]
 fn what_no_data_determine_is_named_and_what_grows_without_end_too() {
     let shape = [2, 2];
     let x = [30.0, 10.0, 12.0, 48.0];

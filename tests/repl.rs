@@ -194,7 +194,7 @@ fn a_dumb_terminal_gets_plain_prompts() {
 }
 
 #[test]
-fn control_c_ends_reading_and_estimates_and_the_session_goes_on() {
+fn control_c_ends_reading_sums_and_estimates_and_the_session_goes_on() {
     let room = Room::new();
     room.file("long.csv", format!("a,b,n\n{}", "0,1,1\n".repeat(2_000_000)));
     let mut t = Terminal::new(room.path(), &["--no-history"]);
@@ -204,6 +204,11 @@ fn control_c_ends_reading_and_estimates_and_the_session_goes_on() {
     t.control('c').sees("MBA538");
     t.sees("mba> ");
     t.line("model m over a, b { [a b] = a * b }; m.log_z", "m.log_z = ");
+    let wide = "model w { mode s[22, 22]: {-1, +1}; for (p, q) in neighbours(s) { [p q] = -p * q } }";
+    t.line(&format!("{wide}; 40 + 4"), "40 + 4 = 44");
+    t.keys("40 + 5; w.energy\r").sees("40 + 5 = 45");
+    t.control('c').sees("MBA542");
+    t.sees("mba> ");
     t.keys("40 + 3; estimate m by gibbs as g { sweeps 100000000; chains 1 }\r").sees("40 + 3 = 43");
     t.control('c').sees("MBA537");
     t.sees("mba> ");

@@ -289,6 +289,39 @@ impl Tensor {
         self.modes.iter().map(|m| BigUint::from(m.size())).product()
     }
 
+    /// Calls `visit` with the levels and the value of every cell that is observed and not zero, in a fixed order.
+    pub fn each_cell(&self, mut visit: impl FnMut(&[usize], f64)) {
+        match &*self.storage {
+            Storage::Sparse(sparse) => {
+                let mut cell = vec![0; sparse.shape.len()];
+                for (row, x) in sparse.values.iter().enumerate().filter(|(_, x)| **x != 0.0) {
+                    for (level, column) in cell.iter_mut().zip(&sparse.coordinates) {
+                        *level = column.at(row);
+                    }
+                    visit(&cell, *x);
+                }
+            }
+            Storage::Dense(dense) => crate::with_values!(&dense.values, values => {
+                let mut cell = vec![0; dense.shape.len()];
+                let cells: usize = dense.shape.iter().product();
+                for _ in 0..cells {
+                    let at: usize = cell.iter().zip(&dense.strides).map(|(i, s)| i * s).sum();
+                    let x = values[at].to_f64();
+                    if x != 0.0 {
+                        visit(&cell, x);
+                    }
+                    for axis in (0..cell.len()).rev() {
+                        cell[axis] += 1;
+                        if cell[axis] < dense.shape[axis] {
+                            break;
+                        }
+                        cell[axis] = 0;
+                    }
+                }
+            }),
+        }
+    }
+
     /// Number of stored cells: all of a dense tensor, the non-zero ones of a sparse one.
     pub fn stored(&self) -> usize {
         match &*self.storage {

@@ -9,12 +9,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::boundary::leaves;
 use super::conjugate::{Equations, worthless};
 use super::factored::Tangent;
 use super::kernel::{combine, marginalise, minus, plus, put};
 use super::machine::Machine;
 use super::projection::Projection;
 use super::sum::dot;
+use crate::model::Table;
 use crate::plan::cost::{self, Unit};
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Match, Place};
 
@@ -56,6 +58,7 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
             Ok(n) => {
                 bound += factor(n.smallest) * n.decrement.max(0.0) + n.missed;
                 smallest = smallest.min(n.smallest);
+                machine.vanishing |= leaves(machine.tensor, &n.direction, n.smallest);
             }
             Err(reason) => {
                 machine.certificate.reason = Some(reason);
@@ -63,9 +66,8 @@ pub(super) fn certify(machine: &mut Machine, pairs: &[Match], factored: &[Match]
             }
         }
     }
-    machine.smallest_change = Some(smallest);
     if smallest < -1.0 {
-        machine.certificate.reason = Some(match machine.vanishing() && !machine.stopped {
+        machine.certificate.reason = Some(match machine.vanishing && !machine.stopped {
             true => "the optimum lies on the boundary, where the bound does not apply".into(),
             false => "the fit is too far from the optimum for a bound".into(),
         });
@@ -81,6 +83,8 @@ struct Newton {
     decrement: f64,
     /// The smallest relative change of a cell.
     smallest: f64,
+    /// d, a table for each generator.
+    direction: Vec<Table>,
     /// What the part of the equations that is not solved may still be worth.
     missed: f64,
 }
@@ -183,9 +187,17 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         machine.worked(cost::gradients(direction.len() as f64));
         operator.apply(machine, direction)
     });
+    let mut rest = found.d.as_slice();
+    let tables = pairs.iter().map(|m| {
+        let buffer = &machine.schedule.buffers[m.statistic.0];
+        let (own, others) = rest.split_at(buffer.shape.iter().product());
+        rest = others;
+        Table { scope: buffer.scope.clone(), shape: buffer.shape.clone(), values: own.to_vec() }
+    });
+    let direction: Vec<Table> = tables.collect();
     if let Some(missed) = found.worth {
         let smallest = operator.smallest(machine, &found.d) - found.mean;
-        return Ok(Newton { decrement: found.decrement, smallest, missed });
+        return Ok(Newton { decrement: found.decrement, smallest, direction, missed });
     }
 
     // what was not given up is looked at again, without what conjugate gradients made of it
@@ -195,7 +207,7 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
     let missed: Vec<f64> = right.iter().zip(&image).map(|(r, i)| r - i).collect();
     let smallest = operator.smallest(machine, &found.d) - mean;
     if smallest < -1.0 {
-        return Ok(Newton { decrement, smallest, missed: 0.0 });
+        return Ok(Newton { decrement, smallest, direction, missed: 0.0 });
     }
     if equations.size(&missed) > (1e-6_f64).powi(2) * start + 100.0 * floor {
         return Err(format!(
@@ -206,7 +218,7 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
     if dot(&found.d, &missed).abs() > 1e-3 * decrement {
         return Err("the Newton equations are too ill-conditioned for a proof".into());
     }
-    Ok(Newton { decrement, smallest, missed: 0.0 })
+    Ok(Newton { decrement, smallest, direction, missed: 0.0 })
 }
 
 /// Largest minus smallest of the finite numbers of a table.

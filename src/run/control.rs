@@ -143,8 +143,10 @@ impl fmt::Debug for Stop {
 /// Operations of an exact sum that is over before anyone waits for it.
 const SHORT: f64 = 1e8;
 
-/// Operations that short sums may still take all together once they are asked to end.
+/// Operations that short sums may still take all together once they are asked to end, and what each counts for at
+/// least, with the model that is made for it.
 const GRACE: u64 = 1_000_000_000;
+const EACH: f64 = 1e6;
 
 /// How long exact sums may go on once a wish to stop has been made: long ones end, short ones are still taken for
 /// a while, so that what a finished fit is asked is answered. Clones share the wish and the while.
@@ -167,7 +169,7 @@ impl Patience {
             self.taken.store(0, Ordering::Relaxed);
             return Some(if short { Stop::default() } else { self.stop.clone() });
         }
-        let before = self.taken.fetch_add(operations.min(SHORT) as u64, Ordering::Relaxed);
+        let before = self.taken.fetch_add(operations.clamp(EACH, SHORT) as u64, Ordering::Relaxed);
         (short && before < GRACE).then(Stop::default)
     }
 }

@@ -169,6 +169,12 @@ impl Ensemble {
         Self::new(Arc::new(model), limits, span)
     }
 
+    /// The same, with what is known of it, asked for somewhere else.
+    #[must_use]
+    pub fn asked_at(&self, span: Span) -> Self {
+        Self { span, ..self.clone() }
+    }
+
     /// The same model at other temperatures.
     #[must_use]
     pub fn at(&self, temperatures: Vec<f64>) -> Self {

@@ -152,21 +152,6 @@ fn restricted(
     })
 }
 
-/// Whether every cell has mass, so that no cell of an optimum can be zero. O(cells).
-pub(super) fn positive(tensor: &Tensor) -> bool {
-    use crate::data::{Element, Storage};
-    if tensor.mask.is_some() {
-        return false;
-    }
-    match &*tensor.storage {
-        Storage::Sparse(sparse) => {
-            let cells = sparse.shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
-            cells == Some(sparse.values.len()) && sparse.values.iter().all(|x| *x > 0.0)
-        }
-        Storage::Dense(dense) => crate::with_values!(&dense.values, x => x.iter().all(|x| x.to_f64() > 0.0)),
-    }
-}
-
 /// Whether some observed cell is zero.
 fn has_zeros(tensor: &Tensor, domain: &Domain) -> bool {
     use crate::data::{Element, Storage, Values};
@@ -219,7 +204,7 @@ fn fits_together(
 
 fn status(machine: &Machine, zeros: bool) -> Status {
     let otherwise = if machine.schedule.iterates() { Status::Converged } else { Status::ClosedForm };
-    Status::ended(machine.interrupted, machine.stopped, zeros || machine.vanishing(), otherwise)
+    Status::ended(machine.interrupted, machine.stopped, zeros || machine.vanishing, otherwise)
 }
 
 fn zero_marginals(machine: &Machine) -> Vec<ZeroMarginals> {

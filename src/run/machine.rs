@@ -52,8 +52,8 @@ pub(super) struct Machine<'a> {
     pub total: f64,
     pub kl: f64,
     pub certificate: Certificate,
-    /// Smallest relative change the Newton step asks of a cell, where it was computed.
-    pub smallest_change: Option<f64>,
+    /// Whether cells are on their way to zero although the marginals match ([`super::boundary`]).
+    pub vanishing: bool,
     pub counters: Counters,
     /// What the work of the loop that runs is predicted to cost.
     pub units: Units,
@@ -77,18 +77,7 @@ pub(super) struct Machine<'a> {
     pub infeasible: Option<BufferId>,
 }
 
-/// Relative change of a cell from which it counts as on its way to zero.
-const VANISHING: f64 = -1.0 + 1e-3;
-
 impl<'a> Machine<'a> {
-    /// Whether cells are on their way to zero although the marginals match. The Newton step leads to a tensor with the
-    /// marginals of the data: at a regular optimum to the fit itself, and on a face of the marginal polytope to one
-    /// in which some cell outside the face is zero or negative. Data whose cells all have mass lie on no face.
-    pub fn vanishing(&self) -> bool {
-        self.smallest_change.is_some_and(|m| m <= VANISHING)
-            && !self.tensor.is_some_and(super::execute::positive)
-    }
-
     pub fn new(
         schedule: &'a Schedule,
         model: &'a EnergyModel,
@@ -120,7 +109,7 @@ impl<'a> Machine<'a> {
             total: 0.0,
             kl: 0.0,
             certificate: Certificate::default(),
-            smallest_change: None,
+            vanishing: false,
             counters: Counters::default(),
             units: Units::default(),
             live: resident as usize,

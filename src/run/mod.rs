@@ -5,6 +5,7 @@ pub mod approximate;
 mod aside;
 pub mod balance;
 mod batch;
+mod boundary;
 mod certificate;
 mod conjugate;
 mod contract;

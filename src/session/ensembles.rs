@@ -56,7 +56,7 @@ impl Session {
             key = format!("{key} with ({})", list.collect::<Vec<_>>().join(", "));
         }
         if let Some(known) = self.ensembles.borrow().get(&key) {
-            return Ok(known.clone());
+            return Ok(known.asked_at(call.span));
         }
         let ensemble = self.new_ensemble(call, settings)?;
         self.ensembles.borrow_mut().insert(key, ensemble.clone());
@@ -236,12 +236,22 @@ impl Session {
             }
             if let Some(model) = self.fit_without_energies(&sweep.model) {
                 let (ensembles, marks) = (Vec::new(), Vec::new());
-                return Ok(Curve { name, over, points, ensembles, model, fitted: true, marks });
+                return Ok(Curve {
+                    name,
+                    over,
+                    points,
+                    ensembles,
+                    model,
+                    fitted: true,
+                    refused: None,
+                    marks,
+                });
             }
             let ensemble = evaluate_ensemble(&sweep.model, self)?.at(points.clone());
             let marks = critical(&ensemble.model);
             let model = ensemble.model.name.clone();
-            return Ok(Curve { name, over, points, ensembles: vec![ensemble], model, fitted: false, marks });
+            let ensembles = vec![ensemble];
+            return Ok(Curve { name, over, points, ensembles, model, fitted: false, refused: None, marks });
         }
         let (call, mut settings) = unwrap_model(&sweep.model, self)?;
         let place = settings.len();
@@ -252,7 +262,7 @@ impl Session {
             ensembles.push(self.new_ensemble(&call, &settings)?);
         }
         let model = ensembles.first().map_or_else(String::new, |e| e.model.name.clone());
-        Ok(Curve { name, over, points, ensembles, model, fitted: false, marks: Vec::new() })
+        Ok(Curve { name, over, points, ensembles, model, fitted: false, refused: None, marks: Vec::new() })
     }
 
     /// The fit that is swept, when its model has no energies of its own.
@@ -270,11 +280,11 @@ impl Session {
     /// A sweep by its name; one of a fit has its ensemble once the fit is there.
     pub(super) fn curve_by_name(&self, name: &str) -> Option<Curve> {
         let mut curve = self.sweeps.get(name)?.clone();
-        if curve.fitted
-            && let Some(fit) = self.results.get(&curve.model)
-            && let Ok(ensemble) = thermal(fit, self.limits(), fit.span)
-        {
-            curve.ensembles = vec![ensemble.at(curve.points.clone())];
+        if let Some(fit) = self.results.get(&curve.model).filter(|_| curve.fitted) {
+            match thermal(fit, self.limits(), fit.span) {
+                Ok(ensemble) => curve.ensembles = vec![ensemble.at(curve.points.clone())],
+                Err(refused) => curve.refused = Some(Box::new(refused)),
+            }
         }
         Some(curve)
     }

@@ -180,7 +180,7 @@ impl HoldOut {
             ]);
         }
         let mut values = vec![0.0; before.len()];
-        crate::report::results::for_each_cell(tensor, |cell, x| {
+        tensor.each_cell(|cell, x| {
             values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
         });
         let values: Arc<[f64]> = places.iter().map(|k| values[*k]).collect();

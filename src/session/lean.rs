@@ -323,7 +323,7 @@ impl Inner {
             })
             .collect();
         let mut values = vec![0.0; sizes.iter().product()];
-        crate::report::results::for_each_cell(tensor, |cell, x| {
+        tensor.each_cell(|cell, x| {
             values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
         });
         let held = (0..kept.len()).filter(|k| seen[*k] && !kept[*k]).map(|k| (k, values[k])).collect();

@@ -310,6 +310,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// One in which nothing is declared.
+    fn with(options: Options) -> Session {
+        Session { patience: Patience::new(options.stop.clone()), options, ..Session::default() }
+    }
+
     /// What exact sums may take.
     fn limits(&self) -> Limits {
         Limits { memory: self.options.memory, patience: self.patience.clone() }
@@ -320,8 +325,7 @@ impl Session {
     /// The diagnostics are complete and in text order, with lint levels applied; the session is
     /// usable as far as the program is right.
     pub fn load(path: &str, text: &str, options: Options, host: &dyn Host) -> (Session, Vec<Diagnostic>) {
-        let patience = Patience::new(options.stop.clone());
-        let mut session = Session { options, patience, ..Session::default() };
+        let mut session = Session::with(options);
         let mut diagnostics = Vec::new();
         let settings = session.settings(&mut diagnostics);
         let (units, syntax) = load::load(path, text, &mut session.sources, host);

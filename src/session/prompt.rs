@@ -75,7 +75,7 @@ pub struct Refused {
 impl Prompt {
     /// A prompt at which nothing has been declared.
     pub fn new(options: Options) -> Prompt {
-        Prompt { session: Session { options, ..Session::default() }, ..Prompt::default() }
+        Prompt { session: Session::with(options), ..Prompt::default() }
     }
 
     /// What is declared and fitted.

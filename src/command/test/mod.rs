@@ -106,6 +106,7 @@ pub fn run(arguments: &Arguments) -> u8 {
         complain("--review asks questions, so it goes with `--format human` only");
         return 2;
     }
+    // programs run in threads of their own, so that this one must not be one of those that are shared
     if let Some(threads) = arguments.threads
         && let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global()
     {

@@ -101,7 +101,7 @@ pub fn mean(result: &BalanceResult, given: &Given<'_>) -> Result<Value, Diagnost
     let table = result.fit.fit.distribution.marginal(&scope).map_err(|d| *d)?;
     let mut sum = Compensated::default();
     let mut cell = vec![0; places.len()];
-    super::statistics::for_each_cell(&tensor, |levels, x| {
+    tensor.each_cell(|levels, x| {
         for (level, place) in levels.iter().zip(&places) {
             if let Some(slot) = scope.position(*place).and_then(|axis| cell.get_mut(axis)) {
                 *slot = *level;

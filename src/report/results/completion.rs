@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::FitResult;
-use super::statistics::for_each_cell;
 use crate::model::Mode;
 use crate::numeric::sum::Compensated;
 use crate::report::value::{Array, Rows, Value};
@@ -53,7 +52,7 @@ pub fn completed(result: &FitResult) -> Value {
     };
     let sizes: Vec<usize> = modes.iter().map(Mode::size).collect();
     let mut values = vec![0.0; fitted.len()];
-    for_each_cell(&result.tensor, |cell, x| {
+    result.tensor.each_cell(|cell, x| {
         values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
     });
     if let Some(known) = knowledge(result) {

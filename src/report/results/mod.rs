@@ -41,7 +41,7 @@ pub use evaluate::{
     thermal, unwrap_model,
 };
 pub use joint::{JOINT_FIELDS, JointField, JointResult, OF};
-pub use statistics::{for_each_cell, hidden_boundary};
+pub use statistics::hidden_boundary;
 pub use sweep::Curve;
 pub use tensors::fitted;
 

@@ -6,7 +6,6 @@ use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::divergence::deviance_of;
 use super::{FitResult, Given};
-use crate::data::{Storage, Tensor};
 use crate::plan;
 use crate::report::value::Value;
 use crate::run::Fit;
@@ -110,51 +109,13 @@ pub fn pearson(result: &FitResult) -> Value {
     counts(result, || {
         let fit = &result.fit;
         let mut sum = crate::numeric::sum::Compensated::default();
-        for_each_cell(&result.tensor, |cell, x| {
+        result.tensor.each_cell(|cell, x| {
             let m = fit.distribution.log_probability(cell).exp() * fit.mass;
             // x (x − m) / m summed over cells with data is X² without the cells that have none
             sum.add(x * (x - m) / m);
         });
         Value::Number(sum.value().max(0.0))
     })
-}
-
-/// Calls `visit` with the levels and value of every cell that is not zero, in a fixed order.
-pub fn for_each_cell(tensor: &Tensor, mut visit: impl FnMut(&[usize], f64)) {
-    match &*tensor.storage {
-        Storage::Sparse(sparse) => {
-            let mut cell = vec![0; sparse.shape.len()];
-            for (row, x) in sparse.values.iter().enumerate() {
-                for (level, column) in cell.iter_mut().zip(&sparse.coordinates) {
-                    *level = column.at(row);
-                }
-                if *x != 0.0 {
-                    visit(&cell, *x);
-                }
-            }
-        }
-        Storage::Dense(dense) => {
-            use crate::data::Element;
-            crate::with_values!(&dense.values, values => {
-                let mut cell = vec![0; dense.shape.len()];
-                let cells: usize = dense.shape.iter().product();
-                for _ in 0..cells {
-                    let at: usize = cell.iter().zip(&dense.strides).map(|(i, s)| i * s).sum();
-                    let x = values[at].to_f64();
-                    if x != 0.0 {
-                        visit(&cell, x);
-                    }
-                    for axis in (0..cell.len()).rev() {
-                        cell[axis] += 1;
-                        if cell[axis] < dense.shape[axis] {
-                            break;
-                        }
-                        cell[axis] = 0;
-                    }
-                }
-            });
-        }
-    }
 }
 
 /// Σ x log q = −total × (entropy of the data + KL).
@@ -215,7 +176,7 @@ pub fn log_likelihood_of(result: &FitResult, given: &Given<'_>) -> Result<Value,
     let mut sum = crate::numeric::sum::Compensated::default();
     let mut impossible = false;
     let mut cell = vec![0; modes.len()];
-    for_each_cell(&tensor, |levels, y| {
+    tensor.each_cell(|levels, y| {
         for (slot, axis) in cell.iter_mut().zip(&axes) {
             *slot = levels[*axis];
         }

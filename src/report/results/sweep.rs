@@ -20,6 +20,8 @@ pub struct Curve {
     pub model: String,
     /// Whether the model is a fit, which gives the ensemble once it has been made.
     pub fitted: bool,
+    /// Why there is no ensemble although the fit has been made.
+    pub refused: Option<Box<Diagnostic>>,
     /// Where something exactly known happens along the sweep: its place and what it is.
     pub marks: Vec<(f64, String)>,
 }
@@ -38,6 +40,9 @@ impl Curve {
     /// An observable at every point; none when there is no observable of this name.
     pub fn observable(&self, name: &str) -> Option<Result<Vec<Value>, Diagnostic>> {
         let observable = OBSERVABLES.iter().find(|o| o.name == name)?;
+        if let Some(refused) = &self.refused {
+            return Some(Err((**refused).clone()));
+        }
         if self.fitted && self.ensembles.is_empty() {
             let message = format!("`{}` has not been fitted", self.model);
             let report =

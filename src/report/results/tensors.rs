@@ -1,6 +1,5 @@
 //! Results with a value for every cell.
 
-use super::statistics::for_each_cell;
 use super::{FitResult, Given};
 use crate::report::value::{Array, Rows, Value};
 use crate::run::masked::Knowledge;
@@ -42,7 +41,7 @@ pub fn residuals(result: &FitResult) -> Value {
     let total = result.fit.mass;
     let mut residuals: Vec<f64> = expected.iter().map(|q| -(q * total).sqrt()).collect();
     let sizes: Vec<usize> = result.fit.model.modes.iter().map(crate::model::Mode::size).collect();
-    for_each_cell(&result.tensor, |cell, x| {
+    result.tensor.each_cell(|cell, x| {
         let at = cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i);
         let m = expected[at] * total;
         residuals[at] = if m > 0.0 { (x - m) / m.sqrt() } else { f64::INFINITY };

@@ -8,6 +8,7 @@ use crate::numeric::gap::worst;
 use crate::numeric::sum::{Compensated, dot};
 use crate::plan::cost::DENSE;
 use crate::plan::schedule::Learning;
+use crate::run::boundary::leaves;
 use crate::run::certificate::factor as relative;
 use crate::run::conjugate::Equations;
 use crate::run::control::{Flow, Observer};
@@ -108,11 +109,11 @@ pub fn learn(
         // the equations were solved approximately, and what is missing is not bounded
         machine.certificate.reason = Some(format!("there are more than {DENSE} coefficients"));
     }
-    let drifting = machine.smallest_change.is_some_and(|m| m < -1.0) || rounded;
+    machine.vanishing |= rounded;
+    let drifting = machine.vanishing;
     if rounded && machine.certificate.optimality_gap.take().is_some() {
         machine.certificate.reason =
             Some("the optimum lies on the boundary, where the bound does not apply".into());
-        machine.smallest_change = Some(f64::NEG_INFINITY);
     }
     let temperature = machine.model.temperature;
     let inverse = last.as_ref().map(|f| f.inverse_diagonal(n));
@@ -219,13 +220,13 @@ fn certify(machine: &mut Machine, statistics: &Statistics, direction: &[f64], de
     let resolution = f64::EPSILON * (1.0 + machine.negative_entropy.abs());
     let fitted = moments(machine, statistics);
     let change = smallest(machine, statistics, direction) - dot(direction, &fitted);
-    machine.smallest_change = Some(change);
+    machine.vanishing = leaves(machine.tensor, &statistics.along(direction), change);
     if change < -1.0 {
-        machine.certificate.reason = Some(if machine.stopped || machine.interrupted {
-            "the fit is too far from the optimum for a bound".into()
-        } else {
-            "the optimum lies on the boundary, where the bound does not apply".into()
-        });
+        machine.certificate.reason =
+            Some(match machine.vanishing && !machine.stopped && !machine.interrupted {
+                true => "the optimum lies on the boundary, where the bound does not apply".into(),
+                false => "the fit is too far from the optimum for a bound".into(),
+            });
         return;
     }
     machine.certificate.optimality_gap = Some(relative(change) * decrement.max(0.0) + resolution);

@@ -294,7 +294,7 @@ pub fn learn(
     let failed = machine.stopped || machine.interrupted;
     let drifting = (ending.smallest < -1.0 || rounded) && !failed;
     machine.certificate.marginal_gap = machine.gap;
-    machine.smallest_change = Some(if rounded { f64::NEG_INFINITY } else { ending.smallest });
+    machine.vanishing = drifting;
     if ending.smallest < -1.0 || rounded {
         machine.certificate.reason = Some(if failed {
             "the fit is too far from the optimum for a bound".into()

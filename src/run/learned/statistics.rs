@@ -82,6 +82,16 @@ impl Statistics {
         self.targets.len()
     }
 
+    /// Tables whose sum is Σ d_k F_k.
+    pub fn along(&self, direction: &[f64]) -> Vec<Table> {
+        let terms = self.nodes.iter().flat_map(|n| &n.terms);
+        let table = |term: &Term| {
+            let values = term.table.values.iter().map(|v| direction[term.coefficient] * v).collect();
+            Table { scope: term.table.scope.clone(), shape: term.table.shape.clone(), values }
+        };
+        terms.map(table).collect()
+    }
+
     /// Sets the energies of the machine to φ = −θ/T.
     pub fn set(&self, machine: &mut Machine, natural: &[f64]) {
         let temperature = machine.model.temperature;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::Tensor;
 use crate::model::constant::{self, Constant};
 use crate::model::table::strides;
-use crate::report::results::{Environment, for_each_cell};
+use crate::report::results::Environment;
 use crate::text::ast::{Binary, Expr, ExprKind, Unary};
 use crate::text::{Code, Diagnostic, Span};
 
@@ -201,7 +201,7 @@ fn no_meaning(span: Span) -> Diagnostic {
 fn spread(tensor: &Arc<Tensor>, shape: &Shape) -> Vec<f64> {
     let own: Vec<usize> = tensor.modes.iter().map(crate::model::Mode::size).collect();
     let mut table = vec![0.0; own.iter().product()];
-    for_each_cell(tensor, |cell, x| {
+    tensor.each_cell(|cell, x| {
         table[cell.iter().zip(&own).fold(0, |k, (i, n)| k * n + i)] = x;
     });
     let steps: Vec<usize> = shape

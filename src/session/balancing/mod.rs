@@ -16,7 +16,7 @@ use crate::model::{EnergyModel, Mode, Scope, Table};
 use crate::plan;
 use crate::report::archive::exact;
 use crate::report::kept::{self, Other};
-use crate::report::results::{self, BalanceResult, FitResult, for_each_cell};
+use crate::report::results::{self, BalanceResult, FitResult};
 use crate::run::balance::{Balanced, Margin, Problem, balance};
 use crate::run::{Control, Counters, Distribution, Fit, Status, Stoppable};
 use crate::text::ast::{Balance, Expr, ExprKind, FitOption};
@@ -247,7 +247,7 @@ impl Session {
             let sizes: Vec<usize> = scope.iter().filter_map(|m| shape.sizes.get(m)).copied().collect();
             let mut target = vec![0.0; sizes.iter().product()];
             let mut cell = vec![0; sizes.len()];
-            for_each_cell(&tensor, |levels, x| {
+            tensor.each_cell(|levels, x| {
                 for (level, place) in levels.iter().zip(&places) {
                     if let Some(slot) = scope.position(*place).and_then(|axis| cell.get_mut(axis)) {
                         *slot = *level;

@@ -165,7 +165,7 @@ fn cells(tensor: &Tensor) -> Option<Array> {
     let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
     let count = sizes.iter().try_fold(1usize, |n, s| n.checked_mul(*s)).filter(|n| *n <= MAX_SHOWN)?;
     let mut values = vec![0.0; count];
-    crate::report::results::statistics::for_each_cell(tensor, |cell, x| {
+    tensor.each_cell(|cell, x| {
         values[cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i)] = x;
     });
     if let Some(seen) = tensor.mask.as_ref().and_then(|m| m.over(&Scope::all(sizes.len()), &sizes)) {
