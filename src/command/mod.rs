@@ -6,6 +6,7 @@ mod check;
 mod doc;
 mod explain;
 mod fmt;
+mod heap;
 mod host;
 mod info;
 mod new;
@@ -68,6 +69,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if matches!(cli.verb, Verb::Run(_) | Verb::Repl(_)) {
+        heap::keep_large_blocks();
+    }
     let outcome = std::panic::catch_unwind(|| match cli.verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
