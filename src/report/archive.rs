@@ -18,6 +18,33 @@ use crate::data::{Buffer, Content};
 /// The entry that holds the metadata.
 const METADATA: &str = "metadata";
 
+/// An archive in which arrays can be named by where they stand.
+pub trait Within {
+    /// What names of arrays begin with.
+    fn prefix(&mut self) -> &mut String;
+
+    /// Does some work in which they begin with `prefix` after that.
+    fn within<R>(&mut self, prefix: &str, work: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.prefix().len();
+        self.prefix().push_str(prefix);
+        let result = work(self);
+        self.prefix().truncate(before);
+        result
+    }
+}
+
+impl Within for Writer {
+    fn prefix(&mut self) -> &mut String {
+        &mut self.prefix
+    }
+}
+
+impl Within for Reader {
+    fn prefix(&mut self) -> &mut String {
+        &mut self.prefix
+    }
+}
+
 /// An archive that is being written, in memory.
 pub struct Writer {
     entries: NpzWriter<Cursor<Vec<u8>>>,
@@ -32,15 +59,6 @@ impl Default for Writer {
 }
 
 impl Writer {
-    /// Does some work in which the names of arrays begin with `prefix`.
-    pub fn within<R>(&mut self, prefix: &str, work: impl FnOnce(&mut Self) -> R) -> R {
-        let before = self.prefix.len();
-        self.prefix.push_str(prefix);
-        let result = work(self);
-        self.prefix.truncate(before);
-        result
-    }
-
     /// Adds an array in C order.
     ///
     /// # Errors
@@ -93,15 +111,6 @@ impl Reader {
         }
         let zip = ZipArchive::new(Cursor::new(Shared(content.buffer().clone())));
         zip.map(|zip| Self { zip, size, prefix: String::new() }).map_err(|e| damaged(&e.to_string()))
-    }
-
-    /// Does some work in which the names of arrays begin with `prefix`.
-    pub fn within<R>(&mut self, prefix: &str, work: impl FnOnce(&mut Self) -> R) -> R {
-        let before = self.prefix.len();
-        self.prefix.push_str(prefix);
-        let result = work(self);
-        self.prefix.truncate(before);
-        result
     }
 
     /// The metadata.

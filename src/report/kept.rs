@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::archive::{Reader, Writer, exact, list, number, text, whole};
 use super::results::BalanceResult;
 use super::results::estimates::{EstimateResult, Found};
-use super::saved::{WRITTEN_OUT, put_mode, status, take_mode, truth};
+use super::saved::{WRITTEN_OUT, put_control, put_mode, status, take_control, take_mode, truth};
 use crate::data::Content;
 use crate::model::{Mode, Scope, Table};
 use crate::run::approximate::{APPROXIMATIONS, Approximation};
@@ -402,7 +402,7 @@ pub const BALANCE: &str = "mba balance";
 /// What those of one with an estimate say.
 pub const ESTIMATE: &str = "mba estimate";
 /// The version of both layouts.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
 /// A balanced tensor with what its results need, as it is kept in an archive.
 #[derive(Debug, Clone)]
@@ -429,7 +429,8 @@ pub fn kind(content: &Content) -> Option<String> {
     metadata["format"].as_str().map(str::to_string)
 }
 
-fn open(content: &Content, format: &str) -> Result<(Reader, Json), String> {
+/// Opens an archive of this format and of the version of the layout that is written here.
+pub(super) fn open(content: &Content, format: &str) -> Result<(Reader, Json), String> {
     let mut reader = Reader::new(content)?;
     let metadata = reader.metadata()?;
     if metadata["format"] == format && metadata["version"] == VERSION {
@@ -461,7 +462,6 @@ pub fn encode_balance(result: &BalanceResult, names: &[String]) -> Result<Vec<u8
         writer.array("reconstruction", &shape, &cells)?;
     }
     let scopes: Vec<Vec<usize>> = margins.iter().map(|m| m.iter().collect()).collect();
-    let Control { tolerance, max_sweeps, acceleration } = fit.control;
     writer.finish(&json!({
         "format": BALANCE,
         "version": VERSION,
@@ -472,7 +472,7 @@ pub fn encode_balance(result: &BalanceResult, names: &[String]) -> Result<Vec<u8
         "margins": scopes,
         "margin_names": names,
         "total": exact(fit.fit.total),
-        "control": { "tolerance": exact(tolerance), "max_sweeps": max_sweeps, "acceleration": acceleration },
+        "control": put_control(&fit.control),
         "result": own,
     }))
 }
@@ -498,17 +498,12 @@ pub fn decode_balance(content: &Content) -> Result<KeptBalance, String> {
     if margins.len() != solution.potentials.len() {
         return Err("it has not as many potentials as margins".into());
     }
-    let control = &metadata["control"];
     Ok(KeptBalance {
         margins,
         modes,
         names: strings(&metadata["margin_names"])?,
         total: number(&metadata["total"])?,
-        control: Control {
-            tolerance: number(&control["tolerance"])?,
-            max_sweeps: whole(&control["max_sweeps"])?,
-            acceleration: truth(&control["acceleration"])?,
-        },
+        control: take_control(&metadata["control"])?,
         seconds: number(&metadata["seconds"])?,
         solution,
     })

@@ -50,7 +50,6 @@ pub fn encode(result: &FitResult) -> Result<Vec<u8>, String> {
         let values: Vec<f64> = table.values.iter().map(|q| q * fit.mass).collect();
         writer.array("fitted", &table.shape, &values)?;
     }
-    let Control { tolerance, max_sweeps, acceleration } = control;
     let profile = fit.schedule.profile.as_ref().map(|profile| {
         let Profile { stored, sparse, element_bytes, mapped, masks } = profile;
         let masks: Vec<Json> = masks.iter().map(|s| Names(&fit.model.modes).put(s)).collect();
@@ -63,7 +62,7 @@ pub fn encode(result: &FitResult) -> Result<Vec<u8>, String> {
         "mba": env!("CARGO_PKG_VERSION"),
         "name": name,
         "seconds": exact(*seconds),
-        "control": { "tolerance": exact(*tolerance), "max_sweeps": max_sweeps, "acceleration": acceleration },
+        "control": put_control(control),
         "profile": profile,
         "method": solver_name(fit.schedule.solver),
         "data": data,
@@ -90,12 +89,7 @@ pub fn decode(content: &Content, name: &str, memory: u64, span: Span) -> Result<
     let (mut reader, metadata) = open(content)?;
     let model = Arc::new(take_model(&mut reader, &metadata["model"], span)?);
     let tensor = take_tensor(&mut reader, &metadata["data"])?;
-    let control = &metadata["control"];
-    let control = Control {
-        tolerance: number(&control["tolerance"])?,
-        max_sweeps: whole(&control["max_sweeps"])?,
-        acceleration: truth(&control["acceleration"])?,
-    };
+    let control = take_control(&metadata["control"])?;
     let profile = &metadata["profile"];
     let profile = Profile {
         stored: whole(&profile["stored"])?,
@@ -144,6 +138,33 @@ fn open(content: &Content) -> Result<(Reader, Json), String> {
         (Some(other), _) => Err(format!("it is a file of another kind: {other}")),
         _ => Err("it is an archive of arrays, but not a saved fit".into()),
     }
+}
+
+/// How a fit was asked for.
+pub(super) fn put_control(control: &Control) -> Json {
+    let Control { tolerance, max_sweeps, acceleration } = control;
+    json!({ "tolerance": exact(*tolerance), "max_sweeps": max_sweeps, "acceleration": acceleration })
+}
+
+pub(super) fn take_control(json: &Json) -> Result<Control, String> {
+    Ok(Control {
+        tolerance: number(&json["tolerance"])?,
+        max_sweeps: whole(&json["max_sweeps"])?,
+        acceleration: truth(&json["acceleration"])?,
+    })
+}
+
+/// The counters, which stand among the other numbers of a fit.
+fn take_counters(json: &Json) -> Result<Counters, String> {
+    Ok(Counters {
+        operations: number(&json["operations"])?,
+        bytes: number(&json["bytes"])?,
+        predicted: Unit {
+            operations: number(&json["predicted_operations"])?,
+            bytes: number(&json["predicted_bytes"])?,
+        },
+        peak: number(&json["peak"])?,
+    })
 }
 
 pub(super) fn truth(json: &Json) -> Result<bool, String> {
@@ -696,15 +717,7 @@ pub fn take_fit(
         total,
         kl: number(&json["kl"])?,
         data_entropy: number(&json["data_entropy"])?,
-        counters: Counters {
-            operations: number(&json["operations"])?,
-            bytes: number(&json["bytes"])?,
-            predicted: Unit {
-                operations: number(&json["predicted_operations"])?,
-                bytes: number(&json["predicted_bytes"])?,
-            },
-            peak: number(&json["peak"])?,
-        },
+        counters: take_counters(json)?,
         zero_marginals: list(&json["zero_marginals"])?.iter().map(zero).collect::<Result<_, _>>()?,
         learned,
     })

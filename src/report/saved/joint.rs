@@ -5,26 +5,24 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::super::archive::{Reader, Writer, exact, list, number, text, whole};
-use super::super::kept::{put_solution, take_solution};
+use super::super::archive::{Reader, Within, Writer, exact, list, number, text};
+use super::super::kept::{VERSION, open, put_solution, take_solution};
 use super::super::results::{FitResult, HeldOut, JointResult};
 use super::{
-    WRITTEN_OUT, cells, put_model, put_tensor, solver_name, solver_of, take_model, take_tensor, truth,
+    WRITTEN_OUT, cells, put_control, put_model, put_tensor, solver_name, solver_of, take_control,
+    take_counters, take_model, take_tensor,
 };
 use crate::data::Content;
 use crate::model::{EnergyModel, Mode};
-use crate::plan::cost::Unit;
 use crate::plan::joint::{Member, part, schedule};
 use crate::plan::{Options, Profile};
 use crate::run::joint::{Joint, Part, Start, execute};
 use crate::run::masked::regular::Pseudo;
-use crate::run::{Control, Counters, Silent};
+use crate::run::{Counters, Silent};
 use crate::text::Span;
 
 /// What the metadata say the archive is.
 pub const FORMAT: &str = "mba joint fit";
-/// The version of the layout.
-const VERSION: u64 = 1;
 
 /// The bytes of a joint fit with its model and its data.
 ///
@@ -34,7 +32,6 @@ pub fn encode(result: &JointResult) -> Result<Vec<u8>, String> {
     let JointResult { name, joint, data, parts, weights, control, seconds, span: _ } = result;
     // all else follows from these
     let Joint { model, schedule, solution, counters, pseudo, .. } = &**joint;
-    let Control { tolerance, max_sweeps, acceleration } = control;
     let Counters { operations, bytes, predicted, peak } = counters;
     let mut writer = Writer::default();
     let own = put_model(&mut writer, model)?;
@@ -65,7 +62,7 @@ pub fn encode(result: &JointResult) -> Result<Vec<u8>, String> {
         "name": name,
         "data": data,
         "seconds": exact(*seconds),
-        "control": { "tolerance": exact(*tolerance), "max_sweeps": max_sweeps, "acceleration": acceleration },
+        "control": put_control(control),
         "method": solver_name(schedule.solver),
         "model": own,
         "solution": solution,
@@ -83,7 +80,7 @@ pub fn encode(result: &JointResult) -> Result<Vec<u8>, String> {
 /// # Errors
 /// A phrase on what is wrong with the file.
 pub fn outline(content: &Content, span: Span) -> Result<(EnergyModel, Vec<String>), String> {
-    let (mut reader, metadata) = open(content)?;
+    let (mut reader, metadata) = open(content, FORMAT)?;
     let model = take_model(&mut reader, &metadata["model"], span)?;
     let name = |tensor: &Json| Ok(text(&tensor["data"]["name"])?.to_string());
     let names = list(&metadata["tensors"])?.iter().map(name).collect::<Result<_, String>>()?;
@@ -95,14 +92,9 @@ pub fn outline(content: &Content, span: Span) -> Result<(EnergyModel, Vec<String
 /// # Errors
 /// A phrase on what is wrong with the file.
 pub fn decode(content: &Content, name: &str, memory: u64, span: Span) -> Result<JointResult, String> {
-    let (mut reader, metadata) = open(content)?;
+    let (mut reader, metadata) = open(content, FORMAT)?;
     let model = Arc::new(take_model(&mut reader, &metadata["model"], span)?);
-    let control = &metadata["control"];
-    let control = Control {
-        tolerance: number(&control["tolerance"])?,
-        max_sweeps: whole(&control["max_sweeps"])?,
-        acceleration: truth(&control["acceleration"])?,
-    };
+    let control = take_control(&metadata["control"])?;
     let (mut parts, mut members, mut held, mut weights) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (t, one) in list(&metadata["tensors"])?.iter().enumerate() {
         let weight = number(&one["weight"])?;
@@ -127,15 +119,7 @@ pub fn decode(content: &Content, name: &str, memory: u64, span: Span) -> Result<
     let what = (&Arc::new(schedule), &layout);
     let mut joint = execute(what, &model, &parts, &control, &mut Silent, Start::At(solution))
         .map_err(|_| "its model and its data do not fit together".to_string())?;
-    joint.counters = Counters {
-        operations: number(&metadata["operations"])?,
-        bytes: number(&metadata["bytes"])?,
-        predicted: Unit {
-            operations: number(&metadata["predicted_operations"])?,
-            bytes: number(&metadata["predicted_bytes"])?,
-        },
-        peak: number(&metadata["peak"])?,
-    };
+    joint.counters = take_counters(&metadata)?;
     let seconds = number(&metadata["seconds"])?;
     let all = joint.parts.iter().zip(parts).zip(held);
     let results = all.map(|((fit, part), held_out)| FitResult {
@@ -189,13 +173,4 @@ fn take_part(
     let weight = number(&json["weight"])?;
     let own = Arc::new(part(model, &modes));
     Ok((Part { tensor: Arc::new(tensor), model: own, modes, weight, pseudo }, held_out))
-}
-
-fn open(content: &Content) -> Result<(Reader, Json), String> {
-    let mut reader = Reader::new(content)?;
-    let metadata = reader.metadata()?;
-    if metadata["format"] == FORMAT && metadata["version"] == VERSION {
-        return Ok((reader, metadata));
-    }
-    Err(format!("it is not what this version keeps as `{FORMAT}`"))
 }
