@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 
 use num_bigint::BigUint;
 
+use super::cost::{Unit, Units};
 use super::draft::Draft;
+use super::method::Solver;
 use super::options::{Options, Profile};
-use super::passes::PASSES;
+use super::passes::{PASSES, lower, undivided};
 use super::rows::{Block, Tables, said_of_nothing};
 use super::schedule::{Instruction, Schedule, Share, Step, Together};
 use crate::model::{EnergyModel, Forbidden, Interaction, Potential, Regular, Scope, Table};
@@ -247,6 +249,30 @@ pub fn closed(model: &EnergyModel, layout: &Layout, members: &[Member]) -> bool 
         && tables.iter().enumerate().all(apart)
 }
 
+/// How the marginals of each tensor are contracted from factors, so that no cell is listed: where all tables are free or
+/// fixed, and every cell is possible and observed. None where cells have to be listed.
+fn contracted(model: &EnergyModel, members: &[Member], solver: Solver) -> Vec<Schedule> {
+    let complete = members.iter().all(|m| m.profile.masks.is_empty()) && model.support.is_empty();
+    if !complete || !model.regular.is_empty() || solver == Solver::Ipf {
+        return Vec::new();
+    }
+    let of = |member: &Member| {
+        let mut draft = Draft::new(&part(model, &member.modes), true);
+        undivided(&mut draft);
+        lower(&draft, &model.name, Some(&member.profile), solver)
+    };
+    members.iter().map(of).collect()
+}
+
+/// What a product with the Fisher information of a tensor costs.
+fn product(schedule: &Schedule) -> Unit {
+    let loops = schedule.steps.iter().filter_map(|s| match &s.instruction {
+        Instruction::Loop(iteration) => Some(Units::of(iteration, &schedule.buffers).product),
+        _ => None,
+    });
+    loops.fold(Unit::default(), |all, one| all.plus(one.operations, one.bytes))
+}
+
 /// The shape of all data together.
 pub fn of_all(members: &[Member]) -> Profile {
     Profile {
@@ -258,7 +284,8 @@ pub fn of_all(members: &[Member]) -> Profile {
     }
 }
 
-/// The schedule of a joint fit: a formula, or sweeps and Newton steps over the cells of all tensors.
+/// The schedule of a joint fit: a formula, Newton steps over the marginals of all tensors, or sweeps and Newton steps
+/// over their cells.
 ///
 /// # Errors
 /// MBA390 for each part of the model this version cannot compute; MBA370 when something is said of a table that
@@ -280,6 +307,7 @@ pub fn schedule(
         (pass.run)(&mut draft);
     }
     let closed = closed(model, &layout, members);
+    let contracted = if closed { Vec::new() } else { contracted(model, members, options.solver) };
     let of = |m: &Member| -> Scope { m.modes.iter().copied().collect() };
     let parts: Vec<Share> = members
         .iter()
@@ -298,7 +326,15 @@ pub fn schedule(
     let parameters = layout.tables.parameters as f64;
     let width = |share: &Share| share.tables.len() as f64 + 1.0;
     let (mut operations, mut moved, mut live) = (0.0, 0.0, 8.0 * 16.0 * parameters);
-    for (share, member) in parts.iter().zip(members) {
+    let mut once = 0.0;
+    for schedule in &contracted {
+        once += schedule.fixed_operations();
+        let Unit { operations: more, bytes } = product(schedule);
+        operations += more;
+        moved += bytes;
+        live += schedule.peak - schedule.profile.as_ref().map_or(0.0, Profile::resident_bytes);
+    }
+    for (share, member) in parts.iter().zip(members).filter(|_| contracted.is_empty()) {
         if closed {
             operations += member.profile.stored as f64 * (width(share) + super::cost::TRANSCENDENTAL);
             moved += member.profile.bytes();
@@ -314,6 +350,7 @@ pub fn schedule(
         parts,
         parameters,
         closed,
+        contracted,
         dimension: model
             .regular
             .is_empty()
@@ -334,7 +371,7 @@ pub fn schedule(
         frees: Vec::new(),
     };
     let steps = vec![
-        step(Instruction::Load, 0.0, members.iter().map(|m| m.profile.bytes()).sum()),
+        step(Instruction::Load, once, members.iter().map(|m| m.profile.bytes()).sum()),
         step(Instruction::Together(Box::new(together)), operations, moved),
         step(Instruction::Emit, 0.0, 0.0),
     ];
@@ -352,11 +389,17 @@ pub fn schedule(
     };
     let memory = options.memory as f64;
     if schedule.peak > memory {
+        let note = match schedule.together().is_some_and(|t| t.contracted.is_empty()) {
+            true => {
+                "with unknown or impossible cells, smoothness or a prior, a joint fit lists all cells of all tensors"
+            }
+            false => "the marginals of every tensor are contracted from the tables it sees",
+        };
         let (need, have) = (super::print::human::bytes(schedule.peak), super::print::human::bytes(memory));
         let message = format!("`{}` needs {need} of memory, and the budget is {have}", model.name);
         return Err(vec![
             Diagnostic::new(Code::MBA501, message)
-                .note("a joint fit that is no formula works on a list of all cells of all tensors")
+                .note(note)
                 .help("merge levels, or allow more with `--memory`"),
         ]);
     }

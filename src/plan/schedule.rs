@@ -362,6 +362,8 @@ pub struct Together {
     pub parameters: f64,
     /// Whether the optimum is a formula.
     pub closed: bool,
+    /// How the marginals of each tensor are contracted; none where cells are listed, or nothing iterates.
+    pub contracted: Vec<Schedule>,
     /// The dimension of the model on all cells, the level of each tensor included, where it can be counted.
     pub dimension: Option<BigUint>,
     /// What is smooth, and along which mode.

@@ -145,7 +145,7 @@ impl<'a> Operator<'a> {
     }
 
     /// A bound from below on Σ d over the support.
-    fn smallest(&mut self, machine: &Machine, d: &[f64]) -> f64 {
+    pub(super) fn smallest(&mut self, machine: &Machine, d: &[f64]) -> f64 {
         match self {
             Operator::Tables(fisher) => fisher.smallest(machine, d),
             Operator::Factors(tangent, _) => tangent.smallest(machine, d),

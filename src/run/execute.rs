@@ -224,7 +224,8 @@ fn zero_marginals(machine: &Machine) -> Vec<ZeroMarginals> {
     found
 }
 
-fn distribution(mut machine: Machine) -> Distribution {
+/// What the tables of a machine say, once everything has run.
+pub(super) fn distribution(mut machine: Machine) -> Distribution {
     let schedule = machine.schedule;
     let blank = |id: BufferId| {
         let buffer = &schedule.buffers[id.0];

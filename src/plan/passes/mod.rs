@@ -47,3 +47,11 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "order", about: "walk the tree so that messages are shared", run: order::order },
     Pass { name: "fuse", about: "take every statistic from one pass over the data", run: fuse::fuse },
 ];
+
+/// Every pass but those that cut components apart: where some tables are shared with other tensors, the marginal on a
+/// separator is not that of the data, and neither is a formula.
+pub fn undivided(draft: &mut Draft) {
+    for pass in PASSES.iter().filter(|pass| !matches!(pass.name, "separate" | "close")) {
+        (pass.run)(draft);
+    }
+}

@@ -88,6 +88,7 @@ impl Schedule {
                 })
             };
             object.insert("closed_form".into(), json!(work.closed));
+            object.insert("contracted".into(), json!(!work.contracted.is_empty()));
             object.insert("parameters".into(), json!(work.parameters));
             object.insert("tensors".into(), json!(work.parts.iter().map(part).collect::<Vec<_>>()));
         }

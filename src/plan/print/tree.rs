@@ -157,7 +157,7 @@ impl Schedule {
 
     fn write_together(&self, out: &mut String, work: &Together) -> std::fmt::Result {
         let draft = &self.draft;
-        for part in &work.parts {
+        for (t, part) in work.parts.iter().enumerate() {
             let (modes, cells) = (draft.bracket(&part.modes), count(part.cells));
             write!(out, "├─ {} over {modes}, {cells} cells", part.name)?;
             if part.weight != 1.0 {
@@ -167,9 +167,16 @@ impl Schedule {
                 true => writeln!(out, ": a level")?,
                 false => writeln!(out, ": a level and {}", draft.brackets_in_short(&part.tables))?,
             }
+            let Some(own) = work.contracted.get(t) else { continue };
+            own.draft.atoms.iter().filter(|a| a.iterates()).try_for_each(|a| own.write_cliques(out, a))?;
         }
         if work.closed {
             return writeln!(out, "├─ closed form: each table from the weighted sum of its marginals");
+        }
+        if !work.contracted.is_empty() {
+            writeln!(out, "├─ Newton steps on marginals: {} parameters", count(work.parameters))?;
+            let (operations, moved) = (count(self.sweep_operations()), bytes(self.sweep_bytes()));
+            return writeln!(out, "│  per product: {operations} operations, {moved} moved");
         }
         let cells = count(work.parts.iter().map(|p| p.cells).sum());
         let steps = match self.solver {

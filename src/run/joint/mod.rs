@@ -8,6 +8,7 @@
 //! 2110.12595).
 
 mod closed;
+mod contracted;
 mod design;
 mod identify;
 
@@ -156,8 +157,11 @@ pub fn execute(
             return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which cells are observed")]);
         }
     }
-    if schedule.together().is_some_and(|t| t.closed) {
-        return closed::execute(schedule, layout, model, parts);
+    if let Some(work) = schedule.together().filter(|t| t.closed || !t.contracted.is_empty()) {
+        return match work.closed {
+            true => closed::execute(schedule, layout, model, parts),
+            false => contracted::execute((schedule, work), layout, model, parts, (control, observer), start),
+        };
     }
     let problem = Problem::new(model, layout, parts)?;
     let mut rows = problem.rows(layout, false);
