@@ -5,7 +5,10 @@ mod engine;
 use std::ops::{Add, Div, Mul};
 
 use engine::*;
-use mba::run::{Control, Fit, Status};
+use mba::plan::method::Solver;
+use mba::plan::{Options, Profile, compile};
+use mba::run::{Control, Fit, Silent, Status, execute};
+use mba::text::Code;
 
 /// A number as the sum of two doubles, the second below half a unit of the first (Dekker 1971,
 /// doi:10.1007/BF01397083).
@@ -211,4 +214,49 @@ fn marginals_that_are_nine_tenths_zero() {
         assert_eq!(zeros, 3 * n * n * 9 / 10);
         agrees(&format!("{shape:?}"), &shape, &data, &scopes, &fit);
     }
+}
+
+#[test]
+fn cells_whose_model_is_too_small_for_a_double_on_the_way_are_fitted() {
+    let scopes: [&[usize]; 3] = [&[0, 1], &[1, 2], &[0, 2]];
+    let shape = [2, 2, 2];
+    let mut stream = Stream(7);
+    for round in 0..2000 {
+        let data: Vec<f64> = (0..8).map(|_| 10f64.powf(300.0 * stream.unit() - 150.0)).collect();
+        let (model, tensor) = (model(&shape, &scopes), tensor(&shape, &data));
+        for solver in [Solver::Auto, Solver::Ipf, Solver::Newton] {
+            let options = Options { solver, ..Options::default() };
+            let plan = compile(&model, &Profile::of(&tensor), &options).expect("a plan");
+            let fit = execute(&plan, &model, &tensor, &Control::default(), &mut Silent);
+            let fit = fit.unwrap_or_else(|found| panic!("{round}, {solver:?}: {data:?}: {found:?}"));
+            let done = fit.status == Status::Converged || fit.status == Status::Boundary;
+            assert!(!done || fit.certificate.marginal_gap <= 1e-9, "{round}: {:?}", fit.certificate);
+        }
+    }
+}
+
+#[test]
+fn an_energy_of_six_hundred_decades_is_taken_up_by_a_table() {
+    let shape = [2, 2];
+    let scopes: [&[usize]; 2] = [&[0], &[1]];
+    let data = [1.0, 2.0, 3.0, 4.0];
+    let plain = fit(&model(&shape, &scopes), &tensor(&shape, &data));
+    for energy in [5.0, 345.0, 690.0, 5000.0] {
+        let mut model = model(&shape, &scopes);
+        model.interactions.push(fixed(&shape, &[0, 1], |i| if i[0] == 1 { energy } else { -energy }));
+        let fit = fit_with(&model, &tensor(&shape, &data), Control::default());
+        assert_eq!(fit.status, Status::Converged);
+        assert!((fit.kl - plain.kl).abs() <= 1e-12 * (1.0 + energy), "{energy}: {} for {}", fit.kl, plain.kl);
+    }
+}
+
+#[test]
+fn data_where_an_energy_is_infinite_are_refused() {
+    let shape = [2, 2];
+    let mut model = model(&shape, &[&[0], &[1]]);
+    model.interactions.push(fixed(&shape, &[0, 1], |i| if i[0] == 1 { f64::INFINITY } else { 0.0 }));
+    let tensor = tensor(&shape, &[1.0, 2.0, 3.0, 4.0]);
+    let found = execute(&plan(&model, &tensor), &model, &tensor, &Control::default(), &mut Silent);
+    let found = found.expect_err("no model of these tables has this mass");
+    assert_eq!(found.first().map(|d| d.code), Some(Code::MBA503));
 }

@@ -316,6 +316,116 @@ fn the_bound_of_a_fit_that_stopped_holds() {
     assert!(gap > 0.0 && gap <= bound && bound < 10.0 * gap, "{gap} and a bound of {bound}");
 }
 
+/// Models of all kinds without holes: their marginals are contracted, and no cell is listed.
+#[test]
+fn whole_tensors_end_at_the_optimum_of_plain_proportional_fitting() {
+    let sizes = [3, 4, 1, 2, 3];
+    // with tables inside others, components that are independent, modes in no table, a tensor with no table
+    let classes: [(&str, Vec<&[usize]>); 6] = [
+        ("[a b] [b c] [a c] [b d]", vec![&[0, 1], &[1, 2], &[0, 2], &[1, 3]]),
+        ("[a b d] [b e] [a]", vec![&[0, 1, 3], &[1, 4], &[0]]),
+        ("[a b] [b d] [a d] [d]", vec![&[0, 1], &[1, 3], &[0, 3], &[3]]),
+        ("[a] [b d] [b e] [d e]", vec![&[0], &[1, 3], &[1, 4], &[3, 4]]),
+        ("[b d e] [a e] [a b]", vec![&[1, 3, 4], &[0, 4], &[0, 1]]),
+        ("[a e] [a]", vec![&[0, 4], &[0]]),
+    ];
+    for (text, class) in classes {
+        let given = |name, modes: &[usize], weight: f64, shift: usize| {
+            let shape: Vec<usize> = modes.iter().map(|m| sizes[*m]).collect();
+            let values =
+                det(&shape).into_iter().enumerate().map(|(k, x)| x * (1 + (k * 7 + shift) % 5) as f64);
+            Given { name, modes: modes.to_vec(), values: values.collect(), weight }
+        };
+        let tensors =
+            [given("x", &[0, 1, 2, 3], 1.0, 0), given("y", &[1, 3, 4], 0.25, 2), given("z", &[4, 0], 3.0, 1)];
+        let seen: Vec<&[usize]> = class
+            .into_iter()
+            .filter(|c| tensors.iter().any(|t| c.iter().all(|m| t.modes.contains(m))))
+            .collect();
+        let names = text.split_inclusive(']').filter(|w| {
+            let own: Vec<usize> =
+                w.chars().filter_map(|c| NAMES.iter().position(|n| n.starts_with(c))).collect();
+            seen.contains(&own.as_slice())
+        });
+        let text = format!(
+            "{}model m {{ {} }}\nfit m to {} {{ tolerance 1e-13 }}\n\
+             show m.of(x).fitted, m.of(y).fitted, m.of(z).fitted, m.divergence, m.certificate.optimality_gap\n",
+            declarations(&sizes, &tensors),
+            names.collect::<String>(),
+            targets(&tensors)
+        );
+        let (session, record) = healthy(&text);
+        let work = session.planned.first().and_then(|f| f.schedule.clone()).expect("a plan");
+        assert_eq!(work.together().expect("a joint fit").contracted.len(), 3, "{text}");
+        let wanted = by_hand(&sizes, &tensors, &seen, 4000);
+        let mut total = 0.0;
+        for (t, wanted) in tensors.iter().zip(&wanted) {
+            close(&fitted(&record, t.name), wanted, 1e-8);
+            total += t.weight * divergence(&t.values, wanted);
+        }
+        close(&[record.number("m.divergence")], &[total], 1e-10);
+        assert!(record.number("m.certificate.optimality_gap") < 1e-12);
+    }
+}
+
+/// Zeros, energies and a looser end: the same optimum as over a list of cells, and a bound that holds.
+#[test]
+fn whole_tensors_are_fitted_as_over_a_list_of_cells() {
+    let sizes = [3, 4, 3, 2, 3];
+    let mut tensors = mixed(&sizes, false);
+    for t in &mut tensors {
+        t.values.iter_mut().step_by(11).for_each(|x| *x = 0.0);
+    }
+    let text = |how: &str| {
+        format!(
+            "{}model pairs {{ [a b] [b c] [a c] [b d] [c] [e]\n[a c] = if a == 1 {{ 2 }} else {{ -1 }} }}\n\
+             fit pairs to {} {how}\n\
+             show m.of(x).fitted, m.of(y).fitted, m.of(z).fitted, m.divergence, m.total\n\
+             show m.certificate.optimality_gap, m.df\n",
+            declarations(&sizes, &tensors),
+            targets(&tensors)
+        )
+    };
+    let (_, listed) = healthy(&text("by ipf as m { tolerance 1e-13 }"));
+    let (_, whole) = healthy(&text("as m { tolerance 1e-13 }"));
+    for name in ["x", "y", "z"] {
+        close(&fitted(&whole, name), &fitted(&listed, name), 1e-8);
+    }
+    close(&[whole.number("m.divergence")], &[listed.number("m.divergence")], 1e-10);
+    assert_eq!(whole.number("m.df"), listed.number("m.df"));
+    let (_, _, early) = run(&text("as m { max_sweeps 4 }"), &Files::default());
+    assert_eq!(early.fits[0].1, "stopped");
+    let gap = (early.number("m.divergence") - whole.number("m.divergence")) / whole.number("m.total");
+    let bound = early.number("m.certificate.optimality_gap");
+    assert!(gap > 1e-9 && gap <= bound && bound < 10.0 * gap, "{gap} and a bound of {bound}");
+}
+
+/// Four modes of a hundred levels have 10⁸ cells, of which three hundred have data.
+#[test]
+fn no_cell_without_data_is_looked_at() {
+    let mut text = String::from("mode a: 100, b: 100, c: 100, d: 100\n");
+    let rows = |count: usize, modes: &[&str], step: usize| {
+        let row = |k: usize| {
+            let at: Vec<String> =
+                (0..modes.len()).map(|m| ((k * (7 + 12 * m) * step) % 100).to_string()).collect();
+            format!("{},{}\n", at.join(","), 1 + k % 5)
+        };
+        format!("{},value\n{}", modes.join(","), (0..count).map(row).collect::<String>())
+    };
+    let mut files = Files::default();
+    files.there.insert("x.csv".into(), rows(300, &["a", "b", "c", "d"], 11).into_bytes());
+    files.there.insert("y.csv".into(), rows(200, &["a", "c"], 13).into_bytes());
+    text.push_str(
+        "data x[a, b, c, d] from \"x.csv\"\ndata y[a, c] from \"y.csv\"\n\
+         model m { [a b] [b c] [a c] [d] }\nfit m to x, y weight 2\n\
+         show m.certificate.marginal_gap, m.certificate.optimality_gap\n",
+    );
+    let (session, record) = program_support::healthy(&text, &files);
+    assert!(record.number("m.certificate.marginal_gap") <= 1e-9);
+    let plan = session.planned[0].schedule.clone().expect("a plan");
+    assert!(plan.peak < 2e7, "{}", plan.peak);
+}
+
 #[test]
 fn a_weight_is_the_same_as_data_multiplied_by_it() {
     let sizes = [3, 4, 3, 2, 3];

@@ -349,12 +349,6 @@ impl Filtered {
 pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Profile>) -> Step {
     let cells = |id: &BufferId| buffers.get(id.0).map_or(0.0, |b| b.cells);
     let all = |ids: &mut dyn Iterator<Item = BufferId>| ids.map(|b| cells(&b)).sum::<f64>();
-    let unique_beliefs = |pairs: &[Match]| {
-        let mut ids: Vec<BufferId> = pairs.iter().map(|m| m.belief).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        all(&mut ids.into_iter())
-    };
     let (operations, moved, scratch) = match &instruction {
         Instruction::Load
         | Instruction::Newton(_)
@@ -462,12 +456,11 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let energies = all(&mut fixed.iter().map(|(_, b)| *b));
             (2.0 * (tables + energies), 16.0 * (tables + energies), 0.0)
         }
-        Instruction::Certify { pairs, factored } => {
+        Instruction::Certify { pairs, factored, cliques } => {
             // one product; how many it takes is not known before the run
             let tables = all(&mut pairs.iter().map(|m| m.statistic));
-            let product =
-                if pairs.is_empty() { Unit::default() } else { fisher(pairs, forest(buffers), buffers) };
-            let resident = if pairs.is_empty() { 0.0 } else { unique_beliefs(pairs).max(forest(buffers)) };
+            let resident = all(&mut cliques.iter().copied());
+            let product = if pairs.is_empty() { Unit::default() } else { fisher(pairs, resident, buffers) };
             // directions of all factors, messages and views, and two slices for each one there was
             let loose = |b: &&Buffer| {
                 use super::schedule::Role::{Factor, Incoming, View, Weight};
@@ -504,8 +497,4 @@ pub fn newton(iteration: &Iteration, buffers: &[Buffer]) -> f64 {
     touched.dedup();
     let largest = touched.iter().map(cells).fold(0.0, f64::max);
     vectors + touched.iter().map(cells).sum::<f64>() + largest
-}
-
-fn forest(buffers: &[Buffer]) -> f64 {
-    buffers.iter().filter(|b| b.role == super::schedule::Role::Belief).map(|b| b.cells).sum()
 }

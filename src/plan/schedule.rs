@@ -331,6 +331,8 @@ pub enum Instruction {
         pairs: Vec<Match>,
         /// Generators of atoms that were contracted from factors.
         factored: Vec<Match>,
+        /// The beliefs of the components that the others are part of.
+        cliques: Vec<BufferId>,
     },
     /// Newton steps over a list of cells: for tables that are smooth, shared or lean on pseudo-data.
     Newton(Box<ByRows>),

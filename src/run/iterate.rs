@@ -12,6 +12,10 @@ use crate::text::Diagnostic;
 /// Plain sweeps before acceleration starts: most problems are done by then.
 const PLAIN: usize = 10;
 
+/// Times that cells with data are brought back which the model gives less than a double can hold, each time by as much
+/// as doubles reach.
+const RESCUES: usize = 64;
+
 /// Sweeps until the gap, measured on beliefs rebuilt from the potentials, is within the tolerance
 /// (Jiroušek and Přeučil 1995). Every sweep lowers the divergence. The gap met along a sweep is free
 /// but belongs to no single distribution, so it only decides when to look closely.
@@ -158,6 +162,7 @@ impl Rounds<'_> {
         let history = crate::plan::cost::HISTORY as usize;
         let mut anderson: Option<Anderson> = None;
         let (mut sweep, mut fresh, mut pending, mut matched) = (0, false, None, false);
+        let mut rescues = 0;
         if let Some(mut state) = kept {
             let place = Place::restore(&mut state).map_err(|m| machine.misfit(m))?;
             (fresh, pending) = (place.fresh, place.pending);
@@ -178,8 +183,15 @@ impl Rounds<'_> {
                     let gap = over.sweep(machine, iteration, std::mem::take(&mut fresh))?;
                     machine.sweeps += 1;
                     machine.predict(machine.units.sweep);
-                    if machine.infeasible.is_some() {
-                        return Ok(Ended::Infeasible);
+                    if let Some(lost) = machine.lost.take() {
+                        rescues += 1;
+                        if rescues > RESCUES {
+                            machine.infeasible = Some(lost);
+                            return Ok(Ended::Infeasible);
+                        }
+                        // potentials are logarithms and bear any spread; beliefs are made of them anew
+                        machine.check(iteration)?;
+                        anderson = None;
                     }
                     machine.interrupted =
                         observer.sweep(&machine.told(turns.made(machine), gap, tolerance)) == Flow::Interrupt;

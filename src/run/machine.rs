@@ -73,7 +73,9 @@ pub(super) struct Machine<'a> {
     pub resumed: Option<State>,
     /// Truth values of masks and conditions, by position in the model's interactions and the axis of their rows.
     pub truths: HashMap<(usize, usize), super::filtered::Truths>,
-    /// A generator with mass in the data where the model has none.
+    /// A generator with mass in the data where the beliefs of the last sweep have none.
+    pub lost: Option<BufferId>,
+    /// One where the model has none.
     pub infeasible: Option<BufferId>,
 }
 
@@ -121,6 +123,7 @@ impl<'a> Machine<'a> {
             ran: Vec::new(),
             resumed: None,
             truths: HashMap::new(),
+            lost: None,
             infeasible: None,
         }
     }
@@ -220,7 +223,7 @@ impl<'a> Machine<'a> {
                 self.count(*belief, 0.0, 16.0);
             }
             Instruction::Divergence { pairs, fixed } => self.divergence(pairs, fixed),
-            Instruction::Certify { pairs, factored } => certificate::certify(self, pairs, factored),
+            Instruction::Certify { pairs, factored, .. } => certificate::certify(self, pairs, factored),
         }
         Ok(())
     }
@@ -442,7 +445,13 @@ impl<'a> Machine<'a> {
         for ((q, p), l) in fitted.iter_mut().zip(target).zip(potential) {
             gap = gap.max((*q - p).abs());
             largest = largest.max(*p);
-            lost |= *p > 0.0 && *q == 0.0;
+            if *p > 0.0 && *q == 0.0 {
+                // too small for a double, if it has mass at all: towards the data, by less than it takes
+                lost = true;
+                *l += ln(p.max(f64::MIN_POSITIVE) / f64::MIN_POSITIVE).max(1.0);
+                *q = 1.0;
+                continue;
+            }
             let r = ratio(*p, *q);
             // a cell outside the support keeps −∞; adding ln 0 again would say the same
             if r > 0.0 {
@@ -451,10 +460,9 @@ impl<'a> Machine<'a> {
             *q = r;
         }
         if lost {
-            self.infeasible = Some(m.statistic);
-        } else {
-            scale(&projection, &mut self.tables[m.belief.0], &fitted);
+            self.lost = Some(m.statistic);
         }
+        scale(&projection, &mut self.tables[m.belief.0], &fitted);
         self.scratch = fitted;
         self.count(m.belief, 2.0, 24.0);
         self.count(m.statistic, TRANSCENDENTAL + 4.0, 40.0);

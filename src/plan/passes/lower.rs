@@ -1,6 +1,6 @@
 //! From the draft to instructions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Scope;
 
@@ -514,13 +514,17 @@ impl<'a> Writer<'a> {
             let loose = |a: usize| draft.atoms[a].factored() && self.loose(self.component[a]);
             let (factored, tables): (Vec<_>, Vec<_>) = self.matches.iter().partition(|(a, _)| loose(*a));
             let iterated = tables.iter().filter(|(a, _)| draft.atoms[*a].iterates());
-            let iterated: Vec<Match> = iterated.map(|(_, m)| *m).collect();
+            let iterated: Vec<(usize, Match)> = iterated.copied().collect();
+            let reached: BTreeSet<usize> = iterated.iter().map(|(a, _)| self.component[*a]).collect();
+            let cliques = self.places.iter().filter(|p| reached.contains(&p.component)).map(|p| p.belief);
+            let cliques = cliques.collect();
+            let iterated = iterated.into_iter().map(|(_, m)| m).collect();
             let tables = tables.into_iter().map(|(_, m)| m).collect();
             let factored = factored.into_iter().map(|(_, m)| m).collect();
             // coefficients are measured and certified where they are learned
             if draft.learned.is_empty() {
                 self.emit("close", Instruction::Gap { pairs: tables });
-                self.emit("choose", Instruction::Certify { pairs: iterated, factored });
+                self.emit("choose", Instruction::Certify { pairs: iterated, factored, cliques });
             }
             for (a, m) in self.matches.clone() {
                 if draft.atoms[a].closed {
