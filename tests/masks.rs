@@ -577,6 +577,32 @@ fn a_wish_to_stop_is_heard_by_the_models_that_are_leaned_to() {
     assert_eq!(early.number("all.iterations"), 1.0);
 }
 
+/// What a sparse mask determines can take longer to find than the fit.
+#[test]
+fn a_wish_to_stop_is_heard_while_the_mask_is_analysed() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let shape = [12, 12, 12];
+    let observed: Vec<bool> = (0..1728u64).map(|k| (k * 7919 + k * k * 31) % 100 < 14).collect();
+    let mut files = files(&[("x.npy", &shape, det(&shape))]);
+    let seen = ndarray::ArrayD::from_shape_vec(shape.to_vec(), observed).expect("a cube");
+    files.there.insert("seen.npy".into(), npy(&seen));
+    let text = "mode a: 12, b: 12, c: 12\ndata x[a, b, c] from \"x.npy\" observed from \"seen.npy\"[a, b, c]\n\
+                model pairs { body(2) }\nfit pairs to x\n";
+    let asks_of = |most: usize| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let stop = Stop::default().or_when(move || counter.fetch_add(1, Ordering::Relaxed) >= most);
+        let (mut session, _) = Session::load("t.mba", text, Options { stop, ..Options::default() }, &files);
+        let mut r = Recorder::default();
+        session.run(&files, &mut r);
+        (asked.load(Ordering::Relaxed), r)
+    };
+    let ((whole, _), (early, r)) = (asks_of(usize::MAX), asks_of(2));
+    assert!(r.codes.contains(&"MBA511"), "{}", r.text);
+    assert!(early < whole / 2 && whole > 200, "{early} of {whole}");
+}
+
 #[test]
 fn a_family_to_lean_to_has_the_impossible_cells_of_the_model() {
     let program = |prior: &str| {

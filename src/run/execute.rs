@@ -107,7 +107,8 @@ fn restricted(
 ) -> Result<Fit, Vec<Diagnostic>> {
     masked::contradiction(model, tensor)?;
     let mut domain = Domain::new(model, tensor.mask.as_ref())?;
-    domain.settle(&model.free_scopes());
+    let stop = observer.stop().unwrap_or_default();
+    domain.settle(&model.free_scopes(), &stop);
     let masks = tensor.mask.iter().flat_map(|m| &m.factors).map(|f| (Arc::new(f.support()), f.span));
     let base = parametrised.on_support(masks);
     let mut machine = Machine::new(schedule, &base, Some(tensor), control);
@@ -130,7 +131,7 @@ fn restricted(
     let learned = machine.learned.take().map(Arc::new);
     let restricted = distribution(machine);
     if tensor.mask.is_some() && has_zeros(tensor, &domain) {
-        domain.at_boundary(model, &restricted);
+        domain.at_boundary(model, &restricted, &stop);
     }
     let (distribution, growth) =
         if tensor.mask.is_some() { masked::extend(model, &restricted, &domain)? } else { (restricted, 1.0) };

@@ -5,6 +5,7 @@ use num_bigint::BigUint;
 use super::design::Joined;
 use super::{Domain, Problem};
 use crate::plan::joint::{Layout, dimension, loose};
+use crate::run::control::Stop;
 use crate::run::masked::Knowledge;
 use crate::run::masked::identify::Span;
 use crate::run::masked::rows::Rows;
@@ -35,7 +36,7 @@ pub(super) fn settle(
         let modes: Vec<Vec<usize>> = problem.parts.iter().map(|p| p.modes.clone()).collect();
         return dimension(problem.model, problem.layout, &modes);
     }
-    let span = span(rows, problem.layout);
+    let span = span(rows, problem.layout, &problem.stop);
     if let (Ok(span), true) = (&span, masked) {
         determine(span, &problem.rows(problem.layout, true), domains);
     }
@@ -65,12 +66,12 @@ fn unsettled(found: Result<(), String>, domains: &mut [Domain]) {
 fn looser(problem: &Problem, domains: &mut [Domain]) -> Result<(), String> {
     let modes: Vec<Vec<usize>> = problem.parts.iter().map(|p| p.modes.clone()).collect();
     let layout = loose(problem.model, problem.layout, &modes);
-    let span = span(&problem.rows(&layout, false), &layout)?;
+    let span = span(&problem.rows(&layout, false), &layout, &problem.stop)?;
     determine(&span, &problem.rows(&layout, true), domains);
     Ok(())
 }
 
-fn span(rows: &Joined, layout: &Layout) -> Result<Span, String> {
+fn span(rows: &Joined, layout: &Layout, stop: &Stop) -> Result<Span, String> {
     let ends: Vec<usize> = rows
         .groups
         .iter()
@@ -84,7 +85,7 @@ fn span(rows: &Joined, layout: &Layout) -> Result<Span, String> {
         let start = if t == 0 { 0 } else { ends[t - 1] };
         columns(&rows.groups[t], r - start)
     };
-    Span::of(rows.len(), row, layout.tables.parameters)
+    Span::of(rows.len(), row, layout.tables.parameters, stop)
 }
 
 fn columns(rows: &Rows, r: usize) -> Vec<usize> {
@@ -130,7 +131,7 @@ pub(super) fn at_boundary(
     if !fewer {
         return;
     }
-    let Ok(span) = span(&kept, problem.layout) else { return };
+    let Ok(span) = span(&kept, problem.layout, &problem.stop) else { return };
     for (domain, rows) in domains.iter_mut().zip(&problem.rows(problem.layout, true).groups) {
         let mut determined = domain.determined.to_vec();
         for (r, k) in rows.cells.iter().enumerate() {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use num_bigint::BigUint;
 
 use self::design::Joined;
-use super::control::{Control, Observer};
+use super::control::{Control, Observer, Stop};
 use super::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
 use super::masked::newton::{Design, Penalty, minimise_from};
 use super::masked::regular::{Measured, Pseudo, distribution, measure, values, zeros};
@@ -125,6 +125,8 @@ struct Problem<'a> {
     /// exp(−E/T) of the fixed potentials, 0 where a cell is impossible.
     possible: Vec<Vec<f64>>,
     observed: Vec<Vec<bool>>,
+    /// Whether to end early.
+    stop: Stop,
 }
 
 /// Where a joint fit begins.
@@ -163,7 +165,7 @@ pub fn execute(
             false => contracted::execute((schedule, work), layout, model, parts, (control, observer), start),
         };
     }
-    let problem = Problem::new(model, layout, parts)?;
+    let problem = Problem::new(model, layout, parts, observer.stop().unwrap_or_default())?;
     let mut rows = problem.rows(layout, false);
     let mut domains = problem.domains.clone();
     let masked = parts.iter().any(|p| p.tensor.mask.is_some());
@@ -249,7 +251,12 @@ pub fn execute(
 }
 
 impl<'a> Problem<'a> {
-    fn new(model: &'a EnergyModel, layout: &'a Layout, parts: &'a [Part]) -> Result<Self, Vec<Diagnostic>> {
+    fn new(
+        model: &'a EnergyModel,
+        layout: &'a Layout,
+        parts: &'a [Part],
+        stop: Stop,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let mut own = Self {
             model,
             layout,
@@ -258,6 +265,7 @@ impl<'a> Problem<'a> {
             domains: Vec::new(),
             possible: Vec::new(),
             observed: Vec::new(),
+            stop,
         };
         for part in parts {
             let sizes: Vec<usize> = part.model.modes.iter().map(|m| m.size()).collect();

@@ -28,6 +28,7 @@ use crate::model::Scope;
 use crate::model::table::{offsets, strides};
 use crate::plan::count::parameters_of;
 use crate::plan::hypergraph::maximal;
+use crate::run::control::Stop;
 use crate::run::modular::inverse;
 
 /// 2³¹ − 1.
@@ -41,6 +42,9 @@ const COLUMNS: usize = 1 << 21;
 
 /// Cubes that are tried for a cell, in each round.
 const CUBES: usize = 64;
+
+/// Why it is not known what a mask determines when the search was cut short.
+const CUT_SHORT: &str = "the search for what the mask determines was cut short";
 
 /// Sets of crossed modes that are looked at.
 const SETS: usize = 1 << 16;
@@ -59,12 +63,13 @@ pub struct Identified {
 /// `masked`, where cells are observed (or possible).
 ///
 /// # Errors
-/// Why it is not known: the elimination would be too large.
+/// Why it is not known: the elimination would be too large, or it was asked to stop.
 pub fn identify(
     generators: &[Scope],
     sizes: &[usize],
     masked: &Scope,
     observed: &[bool],
+    stop: &Stop,
 ) -> Result<Identified, String> {
     let generators = maximal(generators);
     let mut classes: BTreeMap<Vec<Scope>, BigUint> = BTreeMap::new();
@@ -81,7 +86,7 @@ pub fn identify(
     for (class, copies) in classes {
         let axes: Vec<Scope> =
             class.iter().map(|g| g.iter().filter_map(|m| masked.position(m)).collect()).collect();
-        let found = Class { shape: &shape, observed, generators: axes }.settle()?;
+        let found = Class { shape: &shape, observed, generators: axes }.settle(stop)?;
         determined = match (determined, found.determined) {
             (Some(mut all), Some(more)) => {
                 all.iter_mut().zip(more).for_each(|(d, f)| *d &= f);
@@ -103,8 +108,9 @@ pub fn by_rows(
     seen: &[Vec<usize>],
     columns: usize,
     every: &[Vec<usize>],
+    stop: &Stop,
 ) -> Result<(Vec<bool>, usize), String> {
-    let mut echelon = Echelon::new(columns);
+    let mut echelon = Echelon::new(columns, stop);
     for row in seen {
         echelon.insert(row)?;
     }
@@ -129,11 +135,16 @@ impl Span {
     ///
     /// # Errors
     /// Why it is not known: the elimination would be too large.
-    pub fn of(rows: usize, row: impl Fn(usize) -> Vec<usize> + Sync, columns: usize) -> Result<Span, String> {
+    pub fn of(
+        rows: usize,
+        row: impl Fn(usize) -> Vec<usize> + Sync,
+        columns: usize,
+        stop: &Stop,
+    ) -> Result<Span, String> {
         if columns > COLUMNS {
             return Err(format!("the mask is not analysed for more than {COLUMNS} parameters"));
         }
-        let mut echelon = Echelon::new(columns);
+        let mut echelon = Echelon::new(columns, stop);
         // rows that bring a column nobody has seen need no test
         let mut seen = vec![false; columns];
         for r in (0..rows).map(&row) {
@@ -197,7 +208,7 @@ struct Class<'a> {
 }
 
 impl Class<'_> {
-    fn settle(&self) -> Result<Found, String> {
+    fn settle(&self, stop: &Stop) -> Result<Found, String> {
         let any = self.observed.contains(&true);
         match self.generators.as_slice() {
             [] => {
@@ -213,7 +224,7 @@ impl Class<'_> {
                 Ok(Found { determined: (rank < cells).then_some(determined), rank })
             }
             [a, b] => Ok(self.connected(a, b).unwrap_or_else(|| self.components(a, b))),
-            _ => self.general(),
+            _ => self.general(stop),
         }
     }
 
@@ -293,8 +304,8 @@ impl Class<'_> {
         Found { determined: Some(determined), rank: joined }
     }
 
-    fn general(&self) -> Result<Found, String> {
-        let Some(known) = self.by_longest() else {
+    fn general(&self, stop: &Stop) -> Result<Found, String> {
+        let Some(known) = self.by_longest(stop)? else {
             let full = parameters_of(&self.generators, self.shape) + BigUint::one();
             let rank = usize::try_from(full).map_err(|_| "the model is too large".to_string())?;
             return Ok(Found { determined: None, rank });
@@ -311,17 +322,17 @@ impl Class<'_> {
         }
         let row = |k: usize| -> Vec<usize> { indices.iter().map(|(at, start)| start + at(k)).collect() };
         let observed: Vec<usize> = self.rows().collect();
-        let span = Span::of(observed.len(), |r| row(observed[r]), columns)?;
+        let span = Span::of(observed.len(), |r| row(observed[r]), columns, stop)?;
         let determined =
             known.par_iter().enumerate().map(|(k, known)| *known || span.holds(&row(k))).collect();
         Ok(Found { determined: Some(determined), rank: span.rank })
     }
 
     /// [`Class::cubes`] with rows along the longest axis, so that there are few of them.
-    fn by_longest(&self) -> Option<Vec<bool>> {
+    fn by_longest(&self, stop: &Stop) -> Result<Option<Vec<bool>>, String> {
         let mut order: Vec<usize> = (0..self.shape.len()).collect();
         let longest = order.iter().rposition(|a| self.shape.get(*a) == self.shape.iter().max());
-        let Some(longest) = longest.filter(|a| a + 1 < order.len()) else { return self.cubes() };
+        let Some(longest) = longest.filter(|a| a + 1 < order.len()) else { return self.cubes(stop) };
         order.remove(longest);
         order.push(longest);
         let steps = strides(self.shape);
@@ -333,17 +344,17 @@ impl Class<'_> {
             observed: &places.iter().map(|at| self.observed[*at]).collect::<Vec<_>>(),
             generators: self.generators.iter().map(|g| g.iter().filter_map(place).collect()).collect(),
         };
-        let found = turned.cubes()?;
+        let Some(found) = turned.cubes(stop)? else { return Ok(None) };
         let mut known = vec![false; found.len()];
         places.into_iter().zip(found).for_each(|(at, found)| known[at] = found);
-        Some(known)
+        Ok(Some(known))
     }
 
     /// Cells that follow from observed ones by completing cubes, round after round; none when all do. Sound,
     /// and for masks that leave enough cells complete. A whole row of the last axis is completed at a time:
     /// what is known in all other rows of a cube over the other axes follows in this one, if the last axis is no
     /// part of the set or if one of these cells is known here. O(cubes tried × words of a row).
-    fn cubes(&self) -> Option<Vec<bool>> {
+    fn cubes(&self, stop: &Stop) -> Result<Option<Vec<bool>>, String> {
         let last = self.shape.len().saturating_sub(1);
         let mut known = Bits::of(self.observed, self.shape.last().copied().unwrap_or(1));
         let sets = self.nonfaces();
@@ -362,6 +373,9 @@ impl Class<'_> {
         while changed && !waiting.is_empty() {
             changed = false;
             waiting.retain(|row| {
+                if stop.asked() {
+                    return true;
+                }
                 let mut stream = Stream(*row as u64);
                 for _ in 0..CUBES {
                     for (outer, along) in &sides {
@@ -390,8 +404,11 @@ impl Class<'_> {
                 }
                 true
             });
+            if stop.asked() {
+                return Err(CUT_SHORT.into());
+            }
         }
-        (!waiting.is_empty()).then(|| known.cells())
+        Ok((!waiting.is_empty()).then(|| known.cells()))
     }
 
     /// The smallest sets of axes that lie in no generator, of at most six axes with two levels or more.
@@ -451,8 +468,9 @@ fn vanishes(v: &[u32], row: &[usize]) -> bool {
 
 /// Rows in echelon form modulo [`PRIME`]: sparse by their first column as long as they are short, and dense
 /// over the columns that are left.
-struct Echelon {
+struct Echelon<'a> {
     columns: usize,
+    stop: &'a Stop,
     sparse: BTreeMap<usize, Vec<(usize, u32)>>,
     /// Rows that have become long, waiting to be made dense.
     long: Vec<Vec<(usize, u32)>>,
@@ -465,10 +483,11 @@ struct Echelon {
 /// Entries beyond which a row counts as long.
 const LONG: usize = 64;
 
-impl Echelon {
-    fn new(columns: usize) -> Self {
+impl<'a> Echelon<'a> {
+    fn new(columns: usize, stop: &'a Stop) -> Self {
         Self {
             columns,
+            stop,
             sparse: BTreeMap::new(),
             long: Vec::new(),
             core: Vec::new(),
@@ -490,6 +509,9 @@ impl Echelon {
             kept.1 += u32::from(same) * more.1;
             same
         });
+        if self.stop.asked() {
+            return Err(CUT_SHORT.into());
+        }
         while let Some((lead, value)) = row.first().copied() {
             let Some(pivot) = self.sparse.get(&lead) else {
                 if row.len() > LONG || self.place[lead] != usize::MAX {
@@ -548,6 +570,9 @@ impl Echelon {
             .collect();
         fresh.par_iter_mut().for_each(|row| self.dense.iter().for_each(|(lead, r)| clear(row, *lead, r)));
         while let Some(mut row) = fresh.pop() {
+            if self.stop.asked() {
+                return Err(CUT_SHORT.into());
+            }
             let Some(lead) = row.iter().position(|v| *v != 0) else { continue };
             let inverse = inverse(u64::from(row[lead]), PRIME);
             row.iter_mut().for_each(|v| *v = narrow(times(u64::from(*v), inverse)));
@@ -709,7 +734,8 @@ mod tests {
                         |k: usize| modes.iter().fold(0, |at, m| at * sizes[*m] + k / all[*m] % sizes[*m]);
                     let observed: Vec<bool> = (0..60).map(|k| own[place(k)]).collect();
                     let (inside, rank) = brute(&generators, &sizes, &observed);
-                    let found = identify(&generators, &sizes, &masked, &own).expect("small");
+                    let found =
+                        identify(&generators, &sizes, &masked, &own, &Stop::default()).expect("small");
                     let determined = found.determined.unwrap_or_else(|| vec![true; own.len()]);
                     let cells: Vec<bool> = (0..60).map(|k| determined[place(k)]).collect();
                     assert_eq!(cells, inside, "{class:?} masked over {modes:?} at {density}");

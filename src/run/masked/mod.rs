@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use num_bigint::BigUint;
 
+use super::control::Stop;
 use super::distribution::Distribution;
 use super::fit::ZeroMarginals;
 use super::projection::Projection;
@@ -112,8 +113,8 @@ impl Domain {
     }
 
     /// Settles what the observed cells determine of a class of tables, and its dimension on them.
-    pub fn settle(&mut self, class: &[Scope]) {
-        match identify(class, &self.sizes, &self.modes, &self.observed) {
+    pub fn settle(&mut self, class: &[Scope], stop: &Stop) {
+        match identify(class, &self.sizes, &self.modes, &self.observed, stop) {
             Ok(Identified { determined, rank }) => {
                 self.determined = determined.map_or_else(|| Truth::always(self.observed.len()), Truth::from);
                 self.rank = Ok(rank);
@@ -259,7 +260,7 @@ impl Domain {
 
     /// Zeros in the data can send a missing cell to infinity, or leave it anywhere: where some observed cells tend
     /// to zero, only what the others determine counts, and cells that are zero with a whole marginal.
-    pub(super) fn at_boundary(&mut self, model: &EnergyModel, fitted: &Distribution) {
+    pub(super) fn at_boundary(&mut self, model: &EnergyModel, fitted: &Distribution, stop: &Stop) {
         if self.modes.len() < self.sizes.len() {
             return;
         }
@@ -282,7 +283,7 @@ impl Domain {
             return;
         }
         if let Ok(Identified { determined: Some(found), .. }) =
-            identify(&model.free_scopes(), &self.sizes, &self.modes, &kept)
+            identify(&model.free_scopes(), &self.sizes, &self.modes, &kept, stop)
         {
             let both = self.determined.to_vec().into_iter().zip(found.iter().zip(&zero));
             self.determined = both.map(|(d, (f, z))| d && (*f || *z)).collect();

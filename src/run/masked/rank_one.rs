@@ -189,7 +189,8 @@ pub fn execute(
     if !how.published && found.zeros != Some(0) && boundary(tensor, &observed, &r, &c) {
         return Ok(None);
     }
-    domain.settle(&sides);
+    let stop = observer.stop().unwrap_or_default();
+    domain.settle(&sides, &stop);
     let (a, b) = (vec![0.0; rows], vec![1.0; columns]);
     let pattern = Pattern::new(&observed, rows, columns);
     let mut work = Work { pattern, rows: r, columns: c, a, b, products: 0 };
@@ -227,7 +228,7 @@ pub fn execute(
     let distribution = regular::distribution(model, potentials.collect())?;
     let mass = found.total * distribution.log_mass.iter().sum::<f64>().exp();
     if !zero_marginals.is_empty() {
-        domain.at_boundary(model, &distribution);
+        domain.at_boundary(model, &distribution, &stop);
     }
     let status = match ending.formula {
         _ if missed => Status::Approximate,

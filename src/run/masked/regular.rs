@@ -12,7 +12,7 @@ use crate::model::{EnergyModel, Interaction, Order, Potential, Scope, Table};
 use crate::numeric::sum::Compensated;
 use crate::plan::cost::Unit;
 use crate::plan::{Options, Schedule};
-use crate::run::control::{Control, Observer};
+use crate::run::control::{Control, Observer, Stop};
 use crate::run::distribution::Distribution;
 use crate::run::fit::{self, Certificate, Counters, Fit, Status, ZeroMarginals};
 use crate::text::{Code, Diagnostic, Span};
@@ -66,7 +66,7 @@ pub fn execute(
     let target: Vec<f64> =
         (0..data.len()).map(|k| exposure(k) * data[k] + lean(k).map_or(0.0, |(e, m)| e * m)).collect();
     let mut rows = Rows::new(model, &tables, &target, &weight);
-    settle(&mut domain, model, &tables, &rows, pseudo.is_some());
+    settle(&mut domain, model, &tables, &rows, pseudo.is_some(), &observer.stop().unwrap_or_default());
 
     let penalties: Vec<Penalty> = model
         .regular
@@ -204,14 +204,14 @@ pub(in crate::run) fn measure(pairs: impl Iterator<Item = (f64, f64)>) -> Measur
 }
 
 /// What the observed cells and the statements of the model determine together.
-fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows, pseudo: bool) {
+fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows, pseudo: bool, stop: &Stop) {
     let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
     let all = Scope::all(sizes.len());
     let total: usize = sizes.iter().product();
     if !model.regular.ties.is_empty() {
         let seen = rows.columns();
         let every = Rows::new(model, tables, &vec![0.0; total], &vec![1.0; total]).columns();
-        match identify::by_rows(&seen, tables.parameters, &every) {
+        match identify::by_rows(&seen, tables.parameters, &every, stop) {
             Ok((determined, rank)) => {
                 domain.widen(&all);
                 domain.determined = determined.into();
@@ -235,9 +235,9 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
             domain.widen(&all);
             let mut seen = vec![false; total];
             rows.cells.iter().for_each(|k| seen[*k] = true);
-            identify::identify(&class, &sizes, &all, &seen)
+            identify::identify(&class, &sizes, &all, &seen, stop)
         } else {
-            identify::identify(&class, &sizes, &domain.modes, &domain.observed)
+            identify::identify(&class, &sizes, &domain.modes, &domain.observed, stop)
         };
         match found {
             Ok(found) => {
