@@ -30,6 +30,20 @@ fn measure(name: &str, model: &EnergyModel, tensor: &mba::data::Tensor) {
     assert!(taken + SMALL >= 0.5 * memory as f64, "{told}");
 }
 
+/// Cells with one count each.
+fn scattered(shape: &[usize], coordinates: Vec<Vec<u32>>) -> mba::data::Tensor {
+    let count = coordinates.first().map_or(0, Vec::len);
+    let sparse = mba::data::Sparse::new(shape.to_vec(), coordinates, vec![1.0; count]);
+    mba::data::Tensor {
+        mask: None,
+        name: "x".into(),
+        modes: modes(shape),
+        storage: std::sync::Arc::new(mba::data::Storage::Sparse(sparse)),
+        total: count as f64,
+        counts: false,
+    }
+}
+
 // one test, because the allocator counts for the whole process
 #[test]
 fn fits_just_inside_the_budget_stay_inside() {
@@ -40,18 +54,15 @@ fn fits_just_inside_the_budget_stay_inside() {
     for _ in 0..3000 {
         values.iter_mut().for_each(|v: &mut Vec<u32>| v.push(stream.below(9) as u32));
     }
-    let sparse = mba::data::Sparse::new(shape.to_vec(), values, vec![1.0; 3000]);
-    let x = mba::data::Tensor {
-        mask: None,
-        name: "x".into(),
-        modes: modes(&shape),
-        storage: std::sync::Arc::new(mba::data::Storage::Sparse(sparse)),
-        total: 3000.0,
-        counts: false,
-    };
+    let x = scattered(&shape, values);
     let wheel: Vec<Vec<usize>> =
         (0..12).map(|i| vec![i, (i + 1) % 12]).chain((0..6).map(|i| vec![i, i + 6])).collect();
     measure("wheel", &model(&shape, &refs(&wheel)), &x);
+    // a loop of large modes, which stays a product of factors, beside a small one in tables
+    let shape = [60, 60, 60, 9, 9, 9];
+    let places = shape.map(|n| (0..20_000).map(|_| stream.below(n) as u32).collect());
+    let pairs: [&[usize]; 6] = [&[0, 1], &[1, 2], &[0, 2], &[3, 4], &[4, 5], &[3, 5]];
+    measure("two loops", &model(&shape, &pairs), &scattered(&shape, places.to_vec()));
     // tables over three modes of four, written down
     let shape = [24; 4];
     let dense: Vec<f64> = (0..shape.iter().product::<usize>()).map(|_| 0.1 + stream.unit()).collect();
