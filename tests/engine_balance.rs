@@ -238,3 +238,199 @@ fn a_row_of_next_to_nothing_can_use_its_cells() {
         assert!((b.values[0] + b.values[1]) / least > 0.4, "{:?}", b.values);
     }
 }
+
+/// Two levels each, uniform, with this correlation.
+fn correlated(r: f64) -> Vec<f64> {
+    vec![0.25 * (1.0 + r), 0.25 * (1.0 - r), 0.25 * (1.0 - r), 0.25 * (1.0 + r)]
+}
+
+/// Signs of which two pairs agree with correlation r and the third disagrees with it. Every triple of signs has
+/// ab + bc − ac ≤ 1, so that 3r ≤ 1, and for 3r = 1 all have ab + bc − ac = 1.
+fn frustrated(r: f64, kernel: &[f64; 8]) -> Problem {
+    let margins: [(&[usize], Vec<f64>); 3] =
+        [(&[0, 1], correlated(r)), (&[1, 2], correlated(r)), (&[0, 2], correlated(-r))];
+    problem(&[2, 2, 2], kernel, &margins)
+}
+
+#[test]
+fn pairs_that_agree_two_by_two_and_not_all_together_are_impossible() {
+    let kernels =
+        [[1.0; 8], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [1.0, 1e-9, 1.0, 1e9, 1.0, 1e-40, 1.0, 1.0]];
+    for kernel in &kernels {
+        for r in [0.8, 0.5, 0.34, 0.3334] {
+            match solve(&frustrated(r, kernel)).expect_err("infeasible") {
+                Infeasible::Weights { cells, asked, most, zeros } => {
+                    let diagonal = vec![vec![0, 0], vec![1, 1]];
+                    let other = vec![vec![0, 1], vec![1, 0]];
+                    assert!(asked > most && !zeros, "{r}");
+                    let sorted = |c: &[Vec<usize>]| {
+                        let mut c = c.to_vec();
+                        c.sort();
+                        c
+                    };
+                    let cells: Vec<_> = cells.iter().map(|(c, l)| (*c, sorted(l))).collect();
+                    assert_eq!(cells, [(0, diagonal.clone()), (1, diagonal), (2, other)], "{r}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        for r in [0.0, 0.3, 0.333, -0.8] {
+            let p = frustrated(r, kernel);
+            let b = solve(&p).expect("feasible");
+            assert_eq!(b.status, Status::Converged, "{r}");
+            assert!(missed(&p, &b.values) < 1e-11, "{r}");
+        }
+    }
+}
+
+#[test]
+fn cells_without_room_between_margins_on_a_cycle_are_zero() {
+    // 3r = 1: the cells (0, 1, 0) and (1, 0, 1), in which ab + bc − ac = −3, cannot be positive
+    for kernel in
+        [[1.0; 8], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [1.0, 1.0, 1e-30, 1.0, 1.0, 2.0, 1.0, 1.0]]
+    {
+        let p = frustrated(1.0 / 3.0, &kernel);
+        let b = solve(&p).expect("feasible");
+        assert_eq!((b.status, b.cut), (Status::Boundary, 2));
+        assert_eq!((b.values[2], b.values[5]), (0.0, 0.0));
+        assert!(missed(&p, &b.values) < 1e-11);
+        // a tensor on the six cells that are left: the others are determined by the margins
+        for flat in [0, 1, 3, 4, 6, 7] {
+            assert!((b.values[flat] - 1.0 / 6.0).abs() < 1e-11, "{:?}", b.values);
+        }
+    }
+    // the five slices of the tensor balancing literature, of which the first is triangular: it can only
+    // use its diagonal, and each other one cannot use it
+    let n = 5;
+    let kernel: Vec<f64> =
+        (0..n * n * n).map(|k| if k >= n * n || k % n >= k / n { 1.0 } else { 0.0 }).collect();
+    let pair = || vec![0.04; n * n];
+    let p = problem(&[n, n, n], &kernel, &[(&[0, 1], pair()), (&[1, 2], pair()), (&[0, 2], pair())]);
+    let b = solve(&p).expect("feasible");
+    assert_eq!((b.status, b.cut), (Status::Boundary, 30));
+    assert!(missed(&p, &b.values) < 1e-11);
+    for (flat, value) in b.values.iter().enumerate() {
+        let (i, diagonal) = (flat / (n * n), flat / n % n == flat % n);
+        let want = if (i == 0) == diagonal { 0.04 / if i == 0 { 1.0 } else { 4.0 } } else { 0.0 };
+        assert!((value - want).abs() < 1e-11 && (want > 0.0 || *value == 0.0), "{flat}: {value}");
+    }
+    assert!(b.certificate.optimality_gap.expect("a bound") < 1e-9);
+}
+
+#[test]
+fn zeros_of_margins_that_leave_nothing_are_named() {
+    // all mass on the diagonals of two pairs, and none of it there in the third
+    let p = frustrated(1.0, &[1.0; 8]);
+    match solve(&p).expect_err("infeasible") {
+        Infeasible::Blocked { margin: 0, cell, asked, by } => {
+            assert_eq!((cell, by), (vec![0, 0], vec![1, 2]));
+            assert!((asked - 0.5).abs() < 1e-12);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Σ B C / ε over the least cost that weak duality allows with these potentials, in units of ε.
+fn above_the_least_cost(p: &Problem, b: &Balanced) -> f64 {
+    let columns = p.shape[1];
+    let slack = |k: usize| -p.log_kernel[k] - b.potentials[0][k / columns] - b.potentials[1][k % columns];
+    let least = (0..b.values.len()).map(slack).fold(f64::INFINITY, f64::min);
+    b.values.iter().enumerate().map(|(k, v)| v * (slack(k) - least)).sum()
+}
+
+#[test]
+fn transport_at_any_temperature_ends() {
+    let mut random = StdRng::seed_from_u64(2);
+    for (rows, columns) in [(10, 10), (30, 40)] {
+        let costs: [Vec<f64>; 3] = [
+            (0..rows * columns).map(|_| random.random_range(0.0..1.0)).collect(),
+            (0..rows * columns)
+                .map(|k| ((k / columns) as f64 / rows as f64 - (k % columns) as f64 / columns as f64).powi(2))
+                .collect(),
+            (0..rows * columns)
+                .map(|k| ((k / columns) as f64 / rows as f64 - (k % columns) as f64 / columns as f64).abs())
+                .collect(),
+        ];
+        let mut weights = |n: usize| -> Vec<f64> {
+            let w: Vec<f64> = (0..n).map(|_| random.random_range(0.1..1.1)).collect();
+            let total: f64 = w.iter().sum();
+            w.into_iter().map(|w| w / total).collect()
+        };
+        let margins = [(uniform(rows), uniform(columns)), (weights(rows), weights(columns))];
+        for (which, cost) in costs.iter().enumerate() {
+            for (r, c) in &margins {
+                for epsilon in [1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6] {
+                    let p = Problem {
+                        shape: vec![rows, columns],
+                        log_kernel: cost.iter().map(|c| -c / epsilon).collect(),
+                        margins: vec![
+                            Margin { scope: scope(&[0]), target: r.clone() },
+                            Margin { scope: scope(&[1]), target: c.clone() },
+                        ],
+                    };
+                    let b = balance(&p, &Control::default(), &mut Silent).expect("feasible");
+                    let place = format!("{rows} × {columns}, cost {which}, {epsilon:e}");
+                    assert_eq!(b.status, Status::Converged, "{place}");
+                    assert!(missed(&p, &b.values) < 1e-9, "{place}");
+                    // the entropy of the plan is all that it may cost more than the cheapest one
+                    let most = ((rows * columns) as f64).ln() + 1e-6 / epsilon * 1e-2;
+                    assert!(above_the_least_cost(&p, &b) <= most, "{place}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cold_plan_is_the_cheapest_assignment() {
+    let n = 7;
+    let mut random = StdRng::seed_from_u64(8);
+    let cost: Vec<f64> = (0..n * n).map(|_| random.random_range(0.0..1.0)).collect();
+    // the cheapest way to fill the rows from `row` on with the columns that are left
+    fn cheapest(cost: &[f64], n: usize, row: usize, used: usize) -> f64 {
+        if row == n {
+            return 0.0;
+        }
+        let free = (0..n).filter(|j| used & (1 << j) == 0);
+        free.map(|j| cost[row * n + j] + cheapest(cost, n, row + 1, used | (1 << j)))
+            .fold(f64::INFINITY, f64::min)
+    }
+    let want = cheapest(&cost, n, 0, 0) / n as f64;
+    for epsilon in [1e-4, 1e-6, 1e-9] {
+        let mut p = problem(&[n, n], &vec![1.0; n * n], &[(&[0], uniform(n)), (&[1], uniform(n))]);
+        p.log_kernel = cost.iter().map(|c| -c / epsilon).collect();
+        let b = balance(&p, &Control::default(), &mut Silent).expect("feasible");
+        assert_eq!(b.status, Status::Converged);
+        let found: f64 = b.values.iter().zip(&cost).map(|(b, c)| b * c).sum();
+        assert!((found - want).abs() < 1e-9, "{epsilon:e}: {found} {want}");
+    }
+}
+
+#[test]
+fn an_interrupted_balance_is_of_the_kernel_that_was_asked_for() {
+    use mba::run::{Flow, Observer, Sweep};
+    struct After(usize);
+    impl Observer for After {
+        fn sweep(&mut self, sweep: &Sweep) -> Flow {
+            if sweep.number >= self.0 { Flow::Interrupt } else { Flow::Continue }
+        }
+    }
+    let p = Problem {
+        shape: vec![6, 6],
+        log_kernel: (0..36).map(|k| -f64::from(k * k % 17) / 1e-2).collect(),
+        margins: vec![
+            Margin { scope: scope(&[0]), target: vec![1.0, 2.0, 3.0, 3.0, 2.0, 1.0] },
+            Margin { scope: scope(&[1]), target: vec![2.0; 6] },
+        ],
+    };
+    for sweeps in [1, 3, 6, 12] {
+        let b = balance(&p, &Control::default(), &mut After(sweeps)).expect("feasible");
+        assert_eq!(b.status, Status::Interrupted);
+        // ln B − ln K is a sum of potentials of rows and columns, up to a constant
+        let left: Vec<f64> = (0..36)
+            .filter(|k| b.values[*k] > 0.0)
+            .map(|k| b.values[k].ln() - p.log_kernel[k] - b.potentials[0][k / 6] - b.potentials[1][k % 6])
+            .collect();
+        assert!(left.iter().all(|l| (l - left[0]).abs() < 1e-9), "{sweeps}: {left:?}");
+    }
+}

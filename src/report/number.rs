@@ -27,16 +27,38 @@ const SMALLEST_P_VALUE: f64 = 1e-15;
 /// assert_eq!(number(f64::NEG_INFINITY), "-inf");
 /// ```
 pub fn number(x: f64) -> String {
+    with_significant(x, SIGNIFICANT)
+}
+
+/// Two numbers, with as many digits more as it takes to tell them apart.
+///
+/// ```
+/// use mba::report::number::apart;
+/// assert_eq!(apart(4.0, 5.0), ["4", "5"]);
+/// assert_eq!(apart(6.0, 6.0000001), ["6", "6.0000001"]);
+/// assert_eq!(apart(1.0, 1.0), ["1", "1"]);
+/// ```
+pub fn apart(x: f64, y: f64) -> [String; 2] {
+    let texts = |significant| [with_significant(x, significant), with_significant(y, significant)];
+    // seventeen digits tell any two doubles apart
+    (SIGNIFICANT..17)
+        .map(texts)
+        .find(|[x, y]| x != y)
+        .unwrap_or_else(|| if x == y { texts(SIGNIFICANT) } else { texts(17) })
+}
+
+/// A number with so many significant digits.
+fn with_significant(x: f64, significant: usize) -> String {
     if !x.is_finite() || x == 0.0 {
         return special(x);
     }
     // rounding first: 0.99999999 has the exponent of 1
-    let exponent = exponent(x, SIGNIFICANT);
+    let exponent = exponent(x, significant);
     if is_plain(exponent) {
-        let decimals = usize::try_from(SIGNIFICANT as i32 - 1 - exponent).unwrap_or(0);
+        let decimals = usize::try_from(significant as i32 - 1 - exponent).unwrap_or(0);
         trim_zeros(format!("{x:.decimals$}"))
     } else {
-        scientific(x, SIGNIFICANT)
+        scientific(x, significant)
     }
 }
 

@@ -52,7 +52,7 @@ pub const BALANCE_FIELDS: &[BalanceField] = &[
     },
     BalanceField {
         name: "cut",
-        about: "cells where K is positive and no tensor with these margins can be",
+        about: "cells where K is positive and no tensor with these margins can be, as far as it is proven",
         read: |b| Value::Count(b.balanced.cut.into()),
     },
     BalanceField {

@@ -9,11 +9,12 @@ use super::{Margin, Problem};
 use crate::model::Scope;
 use crate::model::table::cell_at;
 use crate::numeric::sum::Compensated;
-use crate::run::kernel::marginalise;
+use crate::plan::hypergraph::is_acyclic;
+use crate::run::kernel::{combine, marginalise, put};
 use crate::run::projection::Projection;
 
 /// Totals and shared marginals that differ by less, relatively, are the same.
-const SAME: f64 = 1e-9;
+pub(super) const SAME: f64 = 1e-9;
 
 /// Units a mass of one is cut into where margins are not whole numbers.
 const UNITS: f64 = (1u64 << 52) as f64;
@@ -62,17 +63,29 @@ pub enum Infeasible {
         /// What those hold.
         held: f64,
     },
+    /// Every cell of the kernel that a cell of a margin could use is zero, or in a cell without mass of
+    /// another margin.
+    Blocked {
+        /// The margin that asks.
+        margin: usize,
+        /// Its cell, by level.
+        cell: Vec<usize>,
+        /// What it asks for.
+        asked: f64,
+        /// The margins whose zeros are in the way.
+        by: Vec<usize>,
+    },
     /// Weights on the cells of the margins that no tensor on the support of the kernel can meet: the
     /// mean of their sum is more than its largest value.
     Weights {
-        /// The margin and cell of greatest weight.
-        margin: usize,
-        /// The cell, by level.
-        cell: Vec<usize>,
+        /// Margins, and of each the cells that the proof weighs most, by level.
+        cells: Vec<(usize, Vec<Vec<usize>>)>,
         /// The mean weight asked for.
         asked: f64,
-        /// The largest weight of a cell that the kernel allows.
+        /// The largest weight of a cell that can be positive.
         most: f64,
+        /// Whether some cells cannot be, for zeros of the kernel or of margins.
+        zeros: bool,
     },
 }
 
@@ -111,15 +124,16 @@ pub(super) fn support(problem: &Problem) -> Result<Support, Infeasible> {
     let mut log_kernel = problem.log_kernel.clone();
     for (margin, target) in problem.margins.iter().zip(&targets) {
         let projection = problem.projection(&margin.scope);
-        crate::run::kernel::combine(&projection, &mut log_kernel, target, |k, t| {
-            if t > 0.0 { k } else { f64::NEG_INFINITY }
-        });
+        combine(&projection, &mut log_kernel, target, |k, t| if t > 0.0 { k } else { f64::NEG_INFINITY });
     }
     let zeros = |k: &[f64]| k.iter().filter(|k| **k == f64::NEG_INFINITY).count();
     let before = zeros(&problem.log_kernel);
     let dense = zeros(&log_kernel) == 0;
+    let scopes: Vec<Scope> = problem.margins.iter().map(|m| m.scope.clone()).collect();
     let complete = match problem.margins.as_slice() {
-        _ if dense => true,
+        // the product of the margins over what they share is positive and has them; margins on a cycle
+        // may agree two by two and still have nothing in common
+        _ if dense && is_acyclic(&scopes) => true,
         [_] => true,
         [_, _] => {
             flows(problem, &targets, &totals, &mut log_kernel)?;
@@ -188,6 +202,11 @@ fn reachable(
         marginalise(&problem.projection(&margin.scope), &here, &mut count);
         if let Some(at) = target.iter().zip(&count).position(|(t, n)| *t > 0.0 && *n == 0.0) {
             let asked = target.get(at).copied().unwrap_or(0.0) * totals.get(index).copied().unwrap_or(1.0);
+            let by = blocking(problem, index, at);
+            if !by.is_empty() {
+                let cell = cell_at(&problem.sizes(&margin.scope), at);
+                return Err(Infeasible::Blocked { margin: index, cell, asked, by });
+            }
             return Err(Infeasible::Room {
                 margin: index,
                 cells: vec![cell_at(&problem.sizes(&margin.scope), at)],
@@ -199,6 +218,28 @@ fn reachable(
         }
     }
     Ok(())
+}
+
+/// The margins whose zeros lie over positive cells of the kernel that a cell of this margin could use.
+fn blocking(problem: &Problem, margin: usize, cell: usize) -> Vec<usize> {
+    let Some(own) = problem.margins.get(margin) else { return Vec::new() };
+    // the cells of the kernel that this cell of the margin could use
+    let mut here = vec![0.0; problem.log_kernel.len()];
+    let mut chosen = vec![0.0; own.target.len()];
+    if let Some(chosen) = chosen.get_mut(cell) {
+        *chosen = 1.0;
+    }
+    combine(&problem.projection(&own.scope), &mut here, &chosen, put);
+    here.iter_mut()
+        .zip(&problem.log_kernel)
+        .filter(|(_, k)| **k == f64::NEG_INFINITY)
+        .for_each(|(h, _)| *h = 0.0);
+    let stands = |other: &Margin| {
+        let mut count = vec![0.0; other.target.len()];
+        marginalise(&problem.projection(&other.scope), &here, &mut count);
+        count.iter().zip(&other.target).any(|(n, t)| *n > 0.0 && *t <= 0.0)
+    };
+    (0..problem.margins.len()).filter(|i| problem.margins.get(*i).is_some_and(stands)).collect()
 }
 
 /// Two margins: a transport problem for each cell of the modes they share. Cuts what no flow can use.

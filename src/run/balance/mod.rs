@@ -7,9 +7,13 @@
 //! with these marginals can use.
 //!
 //! 1. `feasible` cuts the cells that must be zero, and says why nothing fits when nothing does.
-//! 2. `solve` makes scaling sweeps, then Newton steps where sweeps crawl.
+//! 2. `solve` makes scaling sweeps, then Newton steps where sweeps crawl, on kernels that grow steeper.
+//! 3. `proof` finds weights that show that nothing fits, or which cells must be zero, where `feasible` cannot.
 
 mod feasible;
+mod newton;
+mod proof;
+mod scaling;
 mod solve;
 
 pub use feasible::Infeasible;
@@ -56,14 +60,14 @@ pub struct Balanced {
     pub products: usize,
     /// The gap between marginals, and a bound in nats on KL(B ‖ K) over the least there is.
     pub certificate: Certificate,
-    /// Cells where the kernel is positive and the result must be zero.
+    /// Cells where the kernel is positive and the result is proven to be zero.
     pub cut: usize,
 }
 
 /// The tensor closest to the kernel with the margins asked for.
 ///
 /// Time: O(cells × margins) per sweep and per product, and a maximum flow where two margins meet zeros
-/// of the kernel. Memory: three numbers per cell. Errors: [`Infeasible`], with what shows it.
+/// of the kernel. Memory: three numbers per cell, and one more while cells are cut. Errors: [`Infeasible`], with what shows it.
 pub fn balance(
     problem: &Problem,
     control: &Control,

@@ -1,22 +1,12 @@
-//! Scaling sweeps, and Newton steps where they crawl.
+//! Sweeps, and Newton steps where they crawl, on kernels that grow steeper until they are the one asked for.
 
 use super::feasible::{Infeasible, Support};
+use super::scaling::Solver;
 use super::{Balanced, Problem};
-use crate::model::table::cell_at;
-use crate::numeric::gap::{relative_gap, worst};
 use crate::numeric::sum::{Compensated, dot, sum};
-use crate::run::certificate::factor;
-use crate::run::conjugate::Equations;
 use crate::run::control::{Control, Flow, Observer, Sweep};
-use crate::run::fit::{Certificate, Status};
-use crate::run::kernel::{combine, map, marginalise, maximise, plus, scale};
-use crate::run::projection::Projection;
-
-/// Sweeps after which the exponentials are taken anew, so that rounding does not add up.
-const REFRESH: usize = 32;
-
-/// Log scaling of a cell after which they are taken anew, so that nothing underflows for good.
-const REACH: f64 = 200.0;
+use crate::run::fit::Status;
+use crate::run::kernel::map;
 
 /// Sweeps before their rate is believed.
 const WARM: usize = 8;
@@ -24,36 +14,34 @@ const WARM: usize = 8;
 /// Sweeps still to come from which Newton steps are cheaper.
 const LONG: f64 = 30.0;
 
-/// Most products for one Newton step, per cell of the margins.
-const PRODUCTS: usize = 4;
-
-/// A Newton step at a converged point that still changes a logarithm by so much runs to the boundary.
-const RUNAWAY: f64 = 0.1;
-
-/// Relative residual of the last system, from which the certificate is made.
-const CERTIFIED: f64 = 1e-8;
-
-/// What sums over margins lose to rounding, relatively.
-const ROUNDED: f64 = 64.0 * f64::EPSILON;
-
 /// Newton steps that may fail before sweeps are left to themselves.
 const FAILURES: usize = 3;
 
-struct Solver<'p> {
-    /// ln K of the support, Σ K = 1.
-    log_kernel: Vec<f64>,
-    targets: Vec<Vec<f64>>,
-    projections: Vec<Projection>,
-    /// λ_c.
-    potentials: Vec<Vec<f64>>,
-    /// K exp(Σ λ_c).
-    values: Vec<f64>,
-    /// One number per cell.
-    scratch: Vec<f64>,
-    /// Largest change of each logarithm since the exponentials were taken.
-    drift: f64,
-    products: usize,
-    problem: &'p Problem,
+/// Largest spread of ln K with which sweeps and steps begin.
+const GENTLE: f64 = 20.0;
+
+/// By how much ln K grows at a time; a power of two, so that it ends where it was.
+const STEEPER: f64 = 4.0;
+
+/// The gap at which a kernel on the way has done its part.
+const LOOSE: f64 = 1e-2;
+
+/// The gap at which cells that have to be zero are told from others.
+const SHARP: f64 = 1e-9;
+
+/// Sweeps between two looks for a proof that nothing has the margins.
+const DOUBT: usize = 64;
+
+/// Times that cells which have to be zero are looked for.
+const ROUNDS: usize = 8;
+
+/// Who watches, and how many sweeps and steps were taken.
+struct Course<'a> {
+    control: &'a Control,
+    observer: &'a mut dyn Observer,
+    spent: usize,
+    /// Whether a scaling is known to exist.
+    complete: bool,
 }
 
 pub(super) fn solve(
@@ -62,8 +50,7 @@ pub(super) fn solve(
     control: &Control,
     observer: &mut dyn Observer,
 ) -> Result<Balanced, Infeasible> {
-    let Support { mut log_kernel, targets, cut, complete } = support;
-    normalise(&mut log_kernel);
+    let Support { log_kernel, targets, mut cut, complete } = support;
     let cells = log_kernel.len();
     let mut solver = Solver {
         projections: problem.margins.iter().map(|m| problem.projection(&m.scope)).collect(),
@@ -72,12 +59,26 @@ pub(super) fn solve(
         scratch: vec![0.0; cells],
         drift: 0.0,
         products: 0,
+        caution: 0,
         log_kernel,
         targets,
         problem,
     };
-    let (status, iterations) = solver.iterate(control, complete, observer)?;
-    let runaway = matches!(status, Status::Converged) && !complete && solver.runs_away();
+    let mut course = Course { control, observer, spent: 0, complete };
+    let mut status = Status::Converged;
+    if !complete {
+        let found = solver.explore(&mut course)?;
+        status = found.0;
+        cut += found.1;
+    }
+    if status != Status::Interrupted {
+        status = solver.anneal(&mut course)?;
+    }
+    let mut runaway = false;
+    if status == Status::Converged && !course.complete {
+        cut += solver.leave(course.control.tolerance, &mut course);
+        runaway = solver.runs_away();
+    }
     let status = match status {
         Status::Converged if cut > 0 || runaway => Status::Boundary,
         other => other,
@@ -94,17 +95,16 @@ pub(super) fn solve(
         potentials: solver.potentials,
         kl: energy.value() / mass - mass.ln() - removed,
         status,
-        iterations,
+        iterations: course.spent,
         products: solver.products,
         certificate,
         cut,
     })
 }
 
-/// Adds a constant so that Σ exp = 1.
-fn normalise(logs: &mut [f64]) {
-    let z = log_sum(logs);
-    logs.iter_mut().for_each(|l| *l -= z);
+/// Those that are not −∞.
+fn finite(logs: &[f64]) -> impl Iterator<Item = f64> + '_ {
+    logs.iter().copied().filter(|l| *l > f64::NEG_INFINITY)
 }
 
 /// ln Σ exp, −∞ for nothing.
@@ -127,89 +127,91 @@ fn removed(whole: &[f64], support: &[f64]) -> f64 {
 }
 
 impl Solver<'_> {
-    /// B_c.
-    fn marginal(&self, c: usize) -> Vec<f64> {
-        let mut onto = vec![0.0; self.potentials[c].len()];
-        marginalise(&self.projections[c], &self.values, &mut onto);
-        onto
-    }
-
-    /// Takes the exponentials anew.
-    fn refresh(&mut self) {
-        self.values.copy_from_slice(&self.log_kernel);
-        for (projection, potential) in self.projections.iter().zip(&self.potentials) {
-            combine(projection, &mut self.values, potential, plus);
+    /// Solves for the flat kernel, K = 1 on the support: whether anything has the margins, and which cells have to
+    /// be zero, depends on the support alone, and shows best where no cell is small for other reasons. How it
+    /// ended, and the cells that were cut. Where none is left in doubt, a scaling is known to exist.
+    fn explore(&mut self, course: &mut Course) -> Result<(Status, usize), Infeasible> {
+        map(&mut self.log_kernel, |k| if k > f64::NEG_INFINITY { 0.0 } else { k });
+        self.normalise();
+        let tolerance = course.control.tolerance.min(SHARP);
+        let status = self.approach(tolerance, course.control.max_sweeps / 2, course)?;
+        let mut cut = 0;
+        if status == Status::Converged {
+            cut = self.leave(tolerance, course);
+            course.complete = !self.runs_away();
         }
-        map(&mut self.values, f64::exp);
-        self.drift = 0.0;
-    }
-
-    /// One exact update of a margin in logarithms, which no spread of the kernel can defeat.
-    fn update_in_logs(&mut self, c: usize) {
-        self.scratch.copy_from_slice(&self.log_kernel);
-        for (projection, potential) in self.projections.iter().zip(&self.potentials) {
-            combine(projection, &mut self.scratch, potential, plus);
-        }
-        let cells = self.potentials[c].len();
-        let (mut most, mut mass) = (vec![0.0; cells], vec![0.0; cells]);
-        maximise(&self.projections[c], &self.scratch, &mut most);
-        combine(&self.projections[c], &mut self.scratch, &most, |v, m| {
-            if m == f64::NEG_INFINITY { 0.0 } else { (v - m).exp() }
-        });
-        marginalise(&self.projections[c], &self.scratch, &mut mass);
-        for (((l, t), m), s) in self.potentials[c].iter_mut().zip(&self.targets[c]).zip(&most).zip(&mass) {
-            if *t > 0.0 && *m > f64::NEG_INFINITY {
-                *l += t.ln() - m - s.ln();
+        for (own, kernel) in self.log_kernel.iter_mut().zip(&self.problem.log_kernel) {
+            if *own > f64::NEG_INFINITY {
+                *own = *kernel;
             }
         }
-    }
-
-    /// One sweep: every margin is met in turn. The gap is the largest that was found on the way.
-    fn sweep(&mut self, number: usize) -> f64 {
-        if number.is_multiple_of(REFRESH) || self.drift > REACH {
-            self.refresh();
+        if status == Status::Interrupted {
+            self.normalise();
+            self.begin();
         }
-        let mut gap = 0.0f64;
-        for c in 0..self.targets.len() {
-            let found = self.marginal(c);
-            gap = gap.max(relative_gap(&found, &self.targets[c]));
-            if found.iter().zip(&self.targets[c]).any(|(b, t)| *t > 0.0 && !(*b > 1e-290 && *b < 1e290)) {
-                self.update_in_logs(c);
-                self.refresh();
-                continue;
-            }
-            let factors: Vec<f64> =
-                found.iter().zip(&self.targets[c]).map(|(b, t)| if *t > 0.0 { t / b } else { 1.0 }).collect();
-            let mut change = 0.0f64;
-            for (l, f) in self.potentials[c].iter_mut().zip(&factors) {
-                let ln = f.ln();
-                *l += ln;
-                change = change.max(ln.abs());
-            }
-            self.drift += change;
-            scale(&self.projections[c], &mut self.values, &factors);
+        Ok((status, cut))
+    }
+
+    /// Solves for K^β with β from small to 1. Each solution, with its potentials stretched as the kernel is,
+    /// is near the next one, which it need not be to the kernel that was asked for: where ln K is far from
+    /// flat, sweeps from nothing take as long as it is steep.
+    fn anneal(&mut self, course: &mut Course) -> Result<Status, Infeasible> {
+        let most = finite(&self.log_kernel).fold(f64::NEG_INFINITY, f64::max);
+        map(&mut self.log_kernel, move |k| k - most);
+        let spread = -finite(&self.log_kernel).fold(0.0, f64::min);
+        let mut steps = 0;
+        let mut steepness = 1.0;
+        while spread * steepness > GENTLE {
+            steepness /= STEEPER;
+            steps += 1;
         }
-        gap
+        map(&mut self.log_kernel, move |k| k * steepness);
+        let loose = LOOSE.max(course.control.tolerance);
+        let mut status = Status::Converged;
+        for left in (1..=steps).rev() {
+            if status != Status::Interrupted {
+                let share = (course.control.max_sweeps - course.spent) / (left + 1);
+                status = self.approach(loose, share, course)?;
+            }
+            map(&mut self.log_kernel, |k| k * STEEPER);
+            self.potentials.iter_mut().flatten().for_each(|l| *l *= STEEPER);
+        }
+        // probabilities: B ∝ K exp(Σ λ) with Σ K = 1
+        self.normalise();
+        if status == Status::Interrupted {
+            self.begin();
+            return Ok(status);
+        }
+        self.approach(course.control.tolerance, course.control.max_sweeps - course.spent, course)
     }
 
-    fn gap(&self) -> f64 {
-        worst((0..self.targets.len()).map(|c| relative_gap(&self.marginal(c), &self.targets[c])))
+    /// Adds a constant to ln K so that Σ K = 1, and takes it from a potential.
+    fn normalise(&mut self) {
+        let z = log_sum(&self.log_kernel);
+        map(&mut self.log_kernel, move |k| k - z);
+        if let (Some(potential), Some(target)) = (self.potentials.first_mut(), self.targets.first()) {
+            potential.iter_mut().zip(target).filter(|(_, t)| **t > 0.0).for_each(|(l, _)| *l += z);
+        }
     }
 
-    fn iterate(
-        &mut self,
-        control: &Control,
-        complete: bool,
-        observer: &mut dyn Observer,
-    ) -> Result<(Status, usize), Infeasible> {
+    /// A sweep in logarithms, from any potentials.
+    fn begin(&mut self) {
         for c in 0..self.targets.len() {
             self.update_in_logs(c);
         }
         self.refresh();
+    }
+
+    /// Sweeps, and Newton steps once they crawl, until the margins are met.
+    fn approach(&mut self, tolerance: f64, most: usize, course: &mut Course) -> Result<Status, Infeasible> {
+        self.begin();
+        self.caution = 0;
+        let mut before = self.potentials.clone();
         let mut gaps: Vec<f64> = Vec::new();
         let mut newton = false;
         let mut failures = 0;
-        for number in 1..=control.max_sweeps {
+        for number in 1..=most {
+            course.spent += 1;
             let gap = if newton {
                 match self.newton() {
                     Some(gap) => gap,
@@ -222,173 +224,48 @@ impl Solver<'_> {
                 self.sweep(number)
             };
             gaps.push(gap);
-            if gap <= control.tolerance && self.gap() <= control.tolerance {
-                return Ok((Status::Converged, number));
+            if gap <= tolerance && self.gap() <= tolerance {
+                return Ok(Status::Converged);
             }
-            if !complete && (newton || number.is_multiple_of(16)) {
-                self.witness()?;
-            }
-            newton = failures < FAILURES && (newton || crawls(&gaps, control.tolerance));
-            let told = Sweep::alone(number, gap, control);
-            if observer.sweep(&told) == Flow::Interrupt {
-                return Ok((Status::Interrupted, number));
-            }
-        }
-        Ok((Status::Stopped, control.max_sweeps))
-    }
-
-    /// Σ_c d_c(x_c) at every cell of the support, 0 elsewhere, into the scratch.
-    fn spread(&mut self, direction: &[f64]) {
-        self.scratch.fill(0.0);
-        let mut rest = direction;
-        for (projection, target) in self.projections.iter().zip(&self.targets) {
-            let (table, others) = rest.split_at(target.len());
-            combine(projection, &mut self.scratch, table, plus);
-            rest = others;
-        }
-    }
-
-    /// The matrix of second derivatives times a direction: (H d)_c = marginal c of B Σ d.
-    fn product(&mut self, direction: &[f64]) -> Vec<f64> {
-        self.products += 1;
-        self.spread(direction);
-        self.scratch.iter_mut().zip(&self.values).for_each(|(e, b)| *e *= b);
-        let mut out = vec![0.0; direction.len()];
-        let mut rest = out.as_mut_slice();
-        for (projection, target) in self.projections.iter().zip(&self.targets) {
-            let (onto, others) = rest.split_at_mut(target.len());
-            marginalise(projection, &self.scratch, onto);
-            rest = others;
-        }
-        out
-    }
-
-    /// What the margins miss, one after the other.
-    fn residual(&self) -> Vec<f64> {
-        let missed = |c: usize| self.targets[c].iter().zip(self.marginal(c)).map(|(t, b)| t - b);
-        (0..self.targets.len()).flat_map(missed).collect()
-    }
-
-    /// d of H d = r, preconditioned by the margins, to a relative residual.
-    fn direction(&mut self, residual: &[f64], accuracy: f64) -> Vec<f64> {
-        let inverse: Vec<f64> =
-            self.targets.iter().flatten().map(|t| if *t > 0.0 { 1.0 / t } else { 0.0 }).collect();
-        let equations = Equations {
-            right: residual,
-            inverse: &inverse,
-            accuracy,
-            // what is left of the right-hand side below this is rounding, which need not have a solution
-            floor: ROUNDED * ROUNDED * self.targets.len() as f64,
-            worthless: 0.0,
-            most: PRODUCTS * residual.len() + 20,
-        };
-        equations.solve(|direction| (self.product(direction), 0.0)).d
-    }
-
-    /// One Newton step on the dual Σ⟨λ, t⟩ − Σ B, halved until it rises; none when rounding is all
-    /// that is left.
-    fn newton(&mut self) -> Option<f64> {
-        let residual = self.residual();
-        let gap = self.gap();
-        let d = self.direction(&residual, gap.min(0.1));
-        let slope = dot(&residual, &d);
-        let linear = dot(&self.targets.concat(), &d);
-        let before = self.potentials.clone();
-        let mass = sum(&self.values);
-        let mut step = 1.0;
-        for _ in 0..40 {
-            add(&mut self.potentials, step, &d);
-            self.refresh();
-            let gain = step * linear - (sum(&self.values) - mass);
-            let next = self.gap();
-            let rises = gain >= 1e-4 * step * slope;
-            if next.is_finite() && (rises || next < 0.5 * gap) {
-                return Some(next);
-            }
-            self.potentials.clone_from(&before);
-            step *= 0.5;
-        }
-        self.refresh();
-        None
-    }
-
-    /// Whether a Newton step at the end still changes logarithms: the optimum has cells at zero that no
-    /// cut has found.
-    fn runs_away(&mut self) -> bool {
-        let residual = self.residual();
-        let d = self.direction(&residual, 1e-3);
-        self.spread(&d);
-        let cells = self.scratch.iter().zip(&self.log_kernel).filter(|(_, k)| **k > f64::NEG_INFINITY);
-        cells.map(|(e, _)| e.abs()).fold(0.0, f64::max) > RUNAWAY
-    }
-
-    /// Weights that prove the margins impossible: ⟨λ, t⟩ is the mean of Σ λ_c under every tensor with
-    /// these margins, and a mean cannot be above the largest value on the support.
-    fn witness(&mut self) -> Result<(), Infeasible> {
-        self.spread(&self.potentials.concat());
-        let cells = self.scratch.iter().zip(&self.log_kernel).filter(|(_, k)| **k > f64::NEG_INFINITY);
-        let most = cells.map(|(e, _)| *e).fold(f64::NEG_INFINITY, f64::max);
-        let asked: f64 = self.targets.iter().zip(&self.potentials).map(|(t, l)| dot(t, l)).sum();
-        let size: f64 = self
-            .targets
-            .iter()
-            .zip(&self.potentials)
-            .map(|(t, l)| t.iter().zip(l).map(|(t, l)| t * l.abs()).sum::<f64>())
-            .sum();
-        if asked <= most + 1e-9 * size.max(1.0) {
-            return Ok(());
-        }
-        let mut best = (0, 0, f64::NEG_INFINITY);
-        for (c, table) in self.potentials.iter().enumerate() {
-            for (i, l) in table.iter().enumerate() {
-                if *l > best.2 {
-                    best = (c, i, *l);
+            if !course.complete && (newton || number.is_power_of_two() || number.is_multiple_of(DOUBT)) {
+                self.witness(&before)?;
+                if number.is_power_of_two() {
+                    before.clone_from(&self.potentials);
                 }
             }
+            newton = failures < FAILURES && (newton || crawls(&gaps, tolerance));
+            let told = Sweep::alone(course.spent, gap, course.control);
+            if course.observer.sweep(&told) == Flow::Interrupt {
+                return Ok(Status::Interrupted);
+            }
         }
-        let scope =
-            self.problem.margins.get(best.0).map(|m| self.problem.sizes(&m.scope)).unwrap_or_default();
-        Err(Infeasible::Weights { margin: best.0, cell: cell_at(&scope, best.1), asked, most })
+        Ok(Status::Stopped)
     }
 
-    /// The bound of Newton's direction: B (1 + Σ d) has the margins, so it is at most so far away.
-    fn certificate(&mut self, status: Status, runaway: bool) -> Certificate {
-        let marginal_gap = self.gap();
-        let mut certificate = Certificate { marginal_gap, ..Certificate::default() };
-        if runaway {
-            certificate.reason = Some("the optimum lies on the boundary".into());
-            return certificate;
+    /// Cuts the cells that are proven to be zero, and goes on without them: how many there are.
+    fn leave(&mut self, tolerance: f64, course: &mut Course) -> usize {
+        let mut cut = 0;
+        for _ in 0..ROUNDS {
+            let forced = self.forced();
+            if forced.is_empty() {
+                break;
+            }
+            let (kernel, potentials) = (self.log_kernel.clone(), self.potentials.clone());
+            for flat in &forced {
+                self.log_kernel[*flat] = f64::NEG_INFINITY;
+            }
+            self.normalise();
+            let left = course.control.max_sweeps - course.spent;
+            if !matches!(self.approach(tolerance, left, course), Ok(Status::Converged)) {
+                // there is something that has the margins, and it was found before
+                (self.log_kernel, self.potentials) = (kernel, potentials);
+                self.refresh();
+                break;
+            }
+            cut += forced.len();
         }
-        if matches!(status, Status::Stopped | Status::Interrupted) && marginal_gap > 0.1 {
-            certificate.reason = Some("the margins are still far from those asked for".into());
-            return certificate;
-        }
-        let residual = self.residual();
-        let d = self.direction(&residual, CERTIFIED);
-        let decrement = dot(&residual, &d);
-        self.spread(&d);
-        let cells = self.scratch.iter().zip(&self.log_kernel).filter(|(_, k)| **k > f64::NEG_INFINITY);
-        let least = cells.map(|(e, _)| *e).fold(0.0, f64::min);
-        if least < -1.0 {
-            certificate.reason = Some("Newton's direction leaves the positive tensors".into());
-            return certificate;
-        }
-        // what the sums over a cell's logarithms lose to rounding
-        let rounding: f64 = self
-            .targets
-            .iter()
-            .zip(&self.potentials)
-            .map(|(t, l)| t.iter().zip(l).map(|(t, l)| t * l.abs()).sum::<f64>())
-            .sum();
-        certificate.optimality_gap =
-            Some(factor(least) * decrement.max(0.0) + 4.0 * f64::EPSILON * (1.0 + rounding));
-        certificate
+        cut
     }
-}
-
-/// Adds a part of a direction to the tables it goes through.
-fn add(to: &mut [Vec<f64>], step: f64, direction: &[f64]) {
-    to.iter_mut().flatten().zip(direction).for_each(|(t, d)| *t += step * d);
 }
 
 /// Whether at the rate of the last sweeps many more are needed.

@@ -38,45 +38,49 @@ pub fn explain(why: &Infeasible, planned: &PlannedBalance, modes: &[Mode], scope
         Infeasible::Empty { margin } => at(*margin, found, format!("`{}` has no mass", name(*margin)))
             .help("a margin has at least one positive cell"),
         Infeasible::Totals { margins: [a, b], totals: [x, y] } => {
-            let found = at(*a, found, format!("sums to {}", number::number(*x)));
-            at(*b, found, format!("sums to {}", number::number(*y)))
-                .help("scale the margins to one total")
+            let [x, y] = number::apart(*x, *y);
+            let found = at(*a, found, format!("sums to {x}"));
+            at(*b, found, format!("sums to {y}")).help("scale the margins to one total")
         }
         Infeasible::Overlap { margins: [a, b], scope, cell, values: [x, y] } => {
             let place = label(scope, cell);
-            let found = at(*a, found, format!("{} at {place}", number::number(*x)));
-            at(*b, found, format!("{} at {place}", number::number(*y)))
+            let [x, y] = number::apart(*x, *y);
+            let found = at(*a, found, format!("{x} at {place}"));
+            at(*b, found, format!("{y} at {place}"))
                 .help("margins that share modes have the same sums over the others")
         }
         Infeasible::Room { margin, cells, asked, other, reached, held } => {
-            let found = at(
-                *margin,
-                found,
-                format!("{} ask for {}", list(*margin, cells), number::number(*asked)),
-            );
+            let [asked, held] = number::apart(*asked, *held);
+            let found = at(*margin, found, format!("{} ask for {asked}", list(*margin, cells)));
             let found = if reached.is_empty() {
                 found.note("the kernel is zero in every cell of these")
             } else {
-                at(
-                    *other,
-                    found,
-                    format!(
-                        "they can only use {}, which hold {}",
-                        list(*other, reached),
-                        number::number(*held)
-                    ),
-                )
+                at(*other, found, format!("they can only use {}, which hold {held}", list(*other, reached)))
             };
             found.help("change the margins, or make more cells of the kernel positive")
         }
-        Infeasible::Weights { margin, cell, asked, most } => {
-            at(*margin, found, format!("asks for too much at {}", list(*margin, std::slice::from_ref(cell))))
+        Infeasible::Blocked { margin, cell, asked, by } => {
+            let zeros: Vec<String> = by.iter().map(|b| format!("`{}`", name(*b))).collect();
+            at(
+                *margin,
+                found,
+                format!("{} asks for {}", list(*margin, std::slice::from_ref(cell)), number::number(*asked)),
+            )
+            .note(format!("zeros of {} or of the kernel cover every cell of it", zeros.join(", ")))
+            .help("change the margins: cells without mass leave none to those they share levels with")
+        }
+        Infeasible::Weights { cells, asked, most, zeros } => {
+            let mut report = found;
+            for (place, (margin, cells)) in cells.iter().enumerate() {
+                let start = if place == 0 { "asks for too much at" } else { "together with" };
+                report = at(*margin, report, format!("{start} {}", list(*margin, cells)));
+            }
+            let [asked, most] = number::apart(*asked, *most);
+            report
                 .note(format!(
-                    "weights on the margins prove it: their mean would be {}, and no cell where the kernel is positive has more than {}",
-                    number::number(*asked),
-                    number::number(*most)
+                    "weights on the margins prove it, most of all on these: their mean would be {asked}, and no cell that can be positive has more than {most}"
                 ))
-                .help("change the margins, or make more cells of the kernel positive")
+                .help(if *zeros { "change the margins, or make more cells of the kernel positive" } else { "change the margins: no kernel has them" })
         }
     }
 }
