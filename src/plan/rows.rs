@@ -31,7 +31,8 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The free tables of a model: none inside another, except inside one that is tied.
+    /// The free tables of a model: none inside another, except inside one that is tied. Where there are none, the
+    /// level is: a table of no modes, so that the total is matched.
     pub fn of(model: &EnergyModel) -> Tables {
         let mut scopes: Vec<Scope> = model.free_scopes();
         scopes.retain(|s| !s.is_empty());
@@ -44,6 +45,9 @@ impl Tables {
             if !scopes.contains(&scope) {
                 scopes.push(scope);
             }
+        }
+        if scopes.is_empty() {
+            scopes.push(Scope::empty());
         }
         Tables::over(model, scopes)
     }

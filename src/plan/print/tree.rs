@@ -111,9 +111,11 @@ impl Schedule {
         }
         for step in &self.steps {
             let Instruction::Newton(rows) = &step.instruction else { continue };
-            let tables = draft.brackets_in_short(&rows.tables);
+            let level = rows.tables.iter().all(Scope::is_empty);
+            let tables = if level { "a level".into() } else { draft.brackets_in_short(&rows.tables) };
             writeln!(out, "├─ Newton steps over {} cells: {tables}", count(rows.cells))?;
-            writeln!(out, "│  {} parameters", count(rows.parameters))?;
+            let s = if rows.parameters == 1.0 { "" } else { "s" };
+            writeln!(out, "│  {} parameter{s}", count(rows.parameters))?;
             for (scope, along) in &rows.smooth {
                 let along = draft.names.get(*along).map_or("", String::as_str);
                 writeln!(out, "│  smooth {} along {along}", draft.bracket(scope))?;

@@ -1,0 +1,53 @@
+//! What is said of masks, of the cells they hide and of the options that hide them: errors level by level, counts
+//! known before a cell is read, and mistakes named by their cause.
+
+mod program_support;
+
+use program_support::{Files, Recorder, healthy, run};
+use serde_json::Value as Json;
+
+/// What a program makes, right or wrong.
+fn told(text: &str) -> Recorder {
+    let (session, diagnostics, mut record) = run(text, &Files::default());
+    for diagnostic in &diagnostics {
+        record.codes.push(diagnostic.code.name());
+        record.text.push_str(&program_support::rendered(diagnostic, &session.sources));
+    }
+    record
+}
+
+fn close(found: &[f64], wanted: &[f64], what: &str) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    assert!(found.iter().zip(wanted).all(|(f, w)| (f - w).abs() <= 1e-9 * w.abs()), "{what}: {found:?}");
+}
+
+/// A model that has nothing but a level still has that: its total is that of the data and the pseudo-data.
+#[test]
+fn a_prior_of_a_model_without_tables_keeps_the_total() {
+    let head = "mode i: 2, j: 2\ndata W[i, j] = [[500, 200], [300, 400]]\n\
+                data V[i, j] = [[500, 200], [300, missing]]\n";
+    let energy = "[i j] = if i == j { -1 } else { 0 }";
+    let text = format!(
+        "{head}model flat {{ prior 5% toward body(1) }}\nmodel plain {{ [i j] = 0 }}\n\
+         model known {{ {energy}\nprior 5% toward body(1) }}\nmodel alone {{ {energy} }}\n\
+         fit flat to W\nfit plain to W\nfit known to W\nfit alone to W\nfit flat to V as holed\n\
+         show flat.fitted, flat.kl, plain.kl, flat.certificate.optimality_gap, flat.entropy, flat.theta\n\
+         show known.fitted, known.kl, alone.kl, alone.fitted, holed.completed, holed.fitted\n\
+         show plan(flat)\n"
+    );
+    let (_, r) = healthy(&text, &Files::default());
+    assert!(r.text.contains("4 cells: a level\n"), "{}", r.text);
+    close(&r.numbers("flat.fitted"), &[350.0; 4], "every cell alike");
+    close(&[r.number("flat.kl")], &[r.number("plain.kl")], "as without a prior");
+    close(&[r.number("flat.entropy")], &[4f64.ln()], "uniform");
+    assert!((0.0..1e-12).contains(&r.number("flat.certificate.optimality_gap")));
+    let e = std::f64::consts::E;
+    let wanted = [e, 1.0, 1.0, e].map(|w| 1400.0 * w / (2.0 * e + 2.0));
+    close(&r.numbers("known.fitted"), &wanted, "the energies");
+    close(&r.numbers("alone.fitted"), &wanted, "the energies without a prior");
+    close(&[r.number("known.kl")], &[r.number("alone.kl")], "as without a prior");
+    // three cells of the data and four of pseudo-data that are worth 5 % of 1000, of 1120 that the margins make
+    let q = 1050.0 / (3.0 + 4.0 * 50.0 / 1120.0);
+    close(&r.numbers("holed.fitted"), &[q; 4], "a cell that is missing");
+    close(&r.numbers("holed.completed"), &[500.0, 200.0, 300.0, q], "a cell that is missing");
+}
