@@ -51,3 +51,28 @@ fn a_prior_of_a_model_without_tables_keeps_the_total() {
     close(&r.numbers("holed.fitted"), &[q; 4], "a cell that is missing");
     close(&r.numbers("holed.completed"), &[500.0, 200.0, 300.0, q], "a cell that is missing");
 }
+
+#[test]
+fn an_option_that_is_given_twice_is_refused() {
+    let head = "mode i: 2, j: 2\ndata W[i, j] = [[5, 2], [3, 4]]\ndata r[i] = [1, 1]\nmodel m { body(1) }\n\
+                model e { mode s: {-1, 1}, t: {-1, 1}; [s t] = s * t }\n";
+    for (line, name) in [
+        ("fit m to W { hold_out where i == 0 and j == 0, hold_out where i == 1 and j == 1 }", "hold_out"),
+        ("fit m to W { hold_out 20% seed 1; tolerance 1e-9; hold_out 30% }", "hold_out"),
+        ("fit m to W { tolerance 1e-9, tolerance 1e-6 }", "tolerance"),
+        ("fit m to W, r { max_sweeps 10, max_sweeps 20 }", "max_sweeps"),
+        ("balance W to margins(r) as b { tolerance 1e-9, tolerance 1e-8 }", "tolerance"),
+        ("estimate e by gibbs as g { sweeps 200, seed 1, sweeps 300 }", "sweeps"),
+    ] {
+        let r = told(&format!("{head}{line}\n"));
+        assert_eq!(r.codes, ["MBA105"], "{line}: {}", r.text);
+        for part in [&format!("`{name}` is given twice"), "first given here", "given again"] {
+            assert!(r.text.contains(part), "{line}: {}", r.text);
+        }
+        assert_eq!(r.text.contains("by `or`"), line.contains("== 0 and"), "{}", r.text);
+    }
+    // what the help says
+    let line = "fit m to W { hold_out where (i == 0 and j == 0) or (i == 1 and j == 1) }  # allow MBA563\n";
+    let (_, r) = healthy(&format!("{head}{line}show m.held_out.cells\n"), &Files::default());
+    assert_eq!(r.number("m.held_out.cells"), 2.0);
+}

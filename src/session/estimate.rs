@@ -279,6 +279,10 @@ impl Session {
         };
         let method = find(&named.name, named.span).map_err(one)?;
         let (declarations, known, temperature) = self.changed(estimate)?;
+        let again = super::execute::repeated(&estimate.options);
+        if !again.is_empty() {
+            return Err(again);
+        }
         let options =
             Options::new(method.2, &estimate.options, self.options.seed, &declarations).map_err(one)?;
         if options.bytes() > self.options.memory as f64 {

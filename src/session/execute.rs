@@ -46,12 +46,29 @@ pub(super) fn control(fit: &Fit, seed: &mut u64, declarations: &Declarations) ->
             name => diagnostics.extend(method::find(name, method.span).err()),
         }
     }
+    diagnostics.extend(repeated(&fit.options));
     for option in &fit.options {
         if let Err(diagnostic) = apply(option, (&mut control, seed), declarations) {
             diagnostics.push(diagnostic);
         }
     }
     (control, diagnostics)
+}
+
+/// A report for each option that is written again: only one of the two could count.
+pub(super) fn repeated(options: &[FitOption]) -> Vec<Diagnostic> {
+    let again = options.iter().enumerate().filter_map(|(k, option)| {
+        let name = &option.name.name;
+        let first = options[..k].iter().find(|o| o.name.name == *name)?;
+        let condition = |o: &FitOption| matches!(o.values.as_slice(), [OptionValue::Where(_)]);
+        let help = match condition(option) && condition(first) {
+            true => "join the conditions by `or`: `hold_out where a == 0 or b == 1`",
+            false => "keep one of them",
+        };
+        let report = Diagnostic::new(Code::MBA105, format!("the option `{name}` is given twice"));
+        Some(report.at(option.span, "given again").at(first.span, "first given here").help(help))
+    });
+    again.collect()
 }
 
 pub(super) fn apply(

@@ -76,6 +76,7 @@ impl Session {
                     .replace(method.span, "auto", "write `auto`"),
             );
         }
+        diagnostics.extend(execute::repeated(&statement.options));
         for option in &statement.options {
             if !OPTIONS.contains(&option.name.name.as_str()) {
                 diagnostics.push(no_option(option));
