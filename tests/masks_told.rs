@@ -76,3 +76,49 @@ fn an_option_that_is_given_twice_is_refused() {
     let (_, r) = healthy(&format!("{head}{line}show m.held_out.cells\n"), &Files::default());
     assert_eq!(r.number("m.held_out.cells"), 2.0);
 }
+
+/// By hand: of three rows the second is half the first where it is seen, so that the hidden 3 is taken for a 1,
+/// and nothing is known of the third.
+#[test]
+fn errors_are_told_for_every_level_that_has_hidden_cells() {
+    let head = "mode a: 3, b: 3\ndata x[a, b] = [[4, 2, 6], [2, 3, 3], [7, 7, 7]]\nmodel m { body(1) }\n";
+    let fit = |hidden: &str| {
+        let text =
+            format!("{head}fit m to x {{ hold_out where {hidden} }}  # allow MBA563\nshow m.held_out\n");
+        healthy(&text, &Files::default()).1.value("m.held_out").clone()
+    };
+    let rows = |found: &Json| -> Vec<(String, Vec<Option<f64>>)> {
+        let row = |r: &Json| {
+            let parts = ["cells", "unidentified", "rmse", "mape", "mae", "kl"];
+            assert_eq!(r.as_object().map(|o| o.len()), Some(parts.len() + 2));
+            let name = format!("{}: {}", r["mode"].as_str().unwrap(), r["level"].as_str().unwrap());
+            (name, parts.map(|p| r[p].as_f64()).to_vec())
+        };
+        found["levels"].as_array().unwrap().iter().map(row).collect()
+    };
+    let found = fit("a == 2 or (a == 1 and b == 1)");
+    let kl = 3f64.ln() - 2.0 / 3.0;
+    let errors = [2.0, 2.0 / 3.0, 2.0, kl].map(Some);
+    let wanted: [(&str, f64, f64, [Option<f64>; 4]); 5] = [
+        ("a: 1", 1.0, 0.0, errors),
+        ("a: 2", 3.0, 3.0, [None; 4]),
+        ("b: 0", 1.0, 1.0, [None; 4]),
+        ("b: 1", 2.0, 1.0, errors),
+        ("b: 2", 1.0, 1.0, [None; 4]),
+    ];
+    let levels = rows(&found);
+    assert_eq!(levels.len(), wanted.len(), "{levels:?}");
+    for ((name, found), (level, cells, open, errors)) in levels.iter().zip(&wanted) {
+        assert_eq!(name, level);
+        assert_eq!((found[0], found[1]), (Some(*cells), Some(*open)), "{name}");
+        for (f, w) in found[2..].iter().zip(errors) {
+            assert_eq!(f.is_some(), w.is_some(), "{name}");
+            assert!((f.unwrap_or(0.0) - w.unwrap_or(0.0)).abs() < 1e-8, "{name}: {f:?} for {w:?}");
+        }
+    }
+    let (cells, open) = (found["cells"].as_f64(), found["unidentified"].as_f64());
+    assert_eq!((cells, open), (Some(4.0), Some(3.0)));
+    // where nothing is identified, the levels are told all the same
+    let names: Vec<String> = rows(&fit("a == 2")).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["a: 2", "b: 0", "b: 1", "b: 2"]);
+}

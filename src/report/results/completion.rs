@@ -131,18 +131,13 @@ pub fn held_out(result: &FitResult) -> Value {
     if let Err(null) = told {
         return null;
     }
-    let columns = ["mode", "level", "cells", "rmse", "mape", "mae"].map(String::from).to_vec();
+    let parts = Errors::default().record().into_iter().map(|(name, _)| name);
+    let columns = ["mode", "level"].map(String::from).into_iter().chain(parts).collect();
     let mut rows = Rows { columns, ..Rows::default() };
     for (mode, errors) in modes.iter().zip(&levels) {
-        for (level, errors) in errors.iter().enumerate().filter(|(_, e)| e.cells > 0) {
-            rows.rows.push(vec![
-                Value::Text(mode.name.clone()),
-                Value::Text(mode.label(level).into_owned()),
-                Value::Count(errors.cells.into()),
-                errors.rmse(),
-                errors.mape(),
-                errors.mae(),
-            ]);
+        for (level, errors) in errors.iter().enumerate().filter(|(_, e)| e.cells() > 0) {
+            let whose = [mode.name.clone(), mode.label(level).into_owned()].map(Value::Text);
+            rows.rows.push(whose.into_iter().chain(errors.record().into_iter().map(|(_, v)| v)).collect());
         }
     }
     let mut parts = all.record();
