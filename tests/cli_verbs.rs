@@ -366,3 +366,58 @@ fn a_column_of_records_and_its_library() {
     room.file("other.mba", "use \"t.mba\"\n");
     room.run("use \"other.mba\"\n", &[]).ends_with(3).says(&["MBA107"]);
 }
+
+/// Which cells are missing is told part by part before a cell is read, where it follows from the levels.
+#[test]
+fn info_and_plan_tell_of_masks() {
+    let room = Room::new();
+    room.array("x.npy", &[3, 4, 5], &[1.0; 60]).array("hide.npy", &[3, 4], &[0.0; 12]);
+    let head = "mode a: 3, b: 4, c: 5\nmodel m { body(2) }\nmodel s { body(1) prior 5% toward body(1) }\n\
+         data x[a, b, c] from \"x.npy\" missing where a == 1 and b > 1 or c == 2\n\
+         data y[a, b, c] from \"x.npy\" missing from \"hide.npy\"[a, b]\n\
+         data z[a, b, c] from \"x.npy\" observed where value > 0\n";
+    room.file("t.mba", format!("{head}fit m to x\nfit m to y as n\nfit m to z as k\nfit s to x\n"));
+    let info: Json =
+        serde_json::from_str(&room.mba(&["info", "t.mba", "--format", "json"]).ends_with(0).out).unwrap();
+    let unknown = "seen when the data are read";
+    let row = |data: &str, mask: &str, over: &str, missing: Json| json!({ "data": data, "mask": mask, "over": over, "missing cells": missing });
+    assert_eq!(
+        info["masks"],
+        json!([
+            row("x", "missing where a == 1 and b > 1", "[a b]", json!(10)),
+            row("x", "missing where c == 2", "[c]", json!(12)),
+            row("x", "together", "", json!(20)),
+            row("y", "missing from \"hide.npy\"", "[a b]", json!(unknown)),
+            row("z", "observed where value > 0", "[a b c]", json!(unknown)),
+        ])
+    );
+    let df: Vec<&Json> = info["fits"].as_array().unwrap().iter().map(|f| &f["df"]).collect();
+    assert_eq!(df, ["seen in the fit", "seen in the fit", "seen in the fit", "none"]);
+    let plan = room.mba(&["plan", "t.mba", "--fit", "m"]).ends_with(0);
+    assert!(plan.out.starts_with("fit m to x, 20 cells of x missing\n"), "{}", plan.out);
+    let plan = room.mba(&["plan", "t.mba", "--format", "json"]).ends_with(0);
+    let plan: Json = serde_json::from_str(&plan.out).unwrap();
+    assert_eq!((&plan[0]["missing"], plan[1].get("missing")), (&json!({ "x": 20 }), None));
+}
+
+/// A list that is cut says so in every form.
+#[test]
+fn a_table_that_lacks_rows_says_so() {
+    let room = Room::new();
+    room.file(
+        "t.mba",
+        "mode a: 400, b: 400\nmodel one { [a] = 0 }\ndata x[a, b] = sample(one, 1000, seed: 1)\nmodel m { [a b] }\n\
+         fit m to x { hold_out where a > 10 + 0 * b }  # allow MBA563\nshow m.undetermined, x.cells\n",
+    );
+    for format in ["jsonl", "json"] {
+        let ran = room.mba(&["run", "t.mba", "--format", format]).ends_with(0);
+        let all: Vec<Json> = match format {
+            "json" => serde_json::from_str(&ran.out).unwrap(),
+            _ => ran.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect(),
+        };
+        let shown = |label: &str| all.iter().find(|o| o["show"] == label).unwrap();
+        let rows = shown("m.undetermined")["value"].as_array().unwrap().len();
+        assert_eq!(shown("m.undetermined")["notes"], json!([format!("{} more", 389 * 400 - rows)]));
+        assert_eq!(keys(shown("x.cells")), ["show", "value"]);
+    }
+}

@@ -122,3 +122,39 @@ fn errors_are_told_for_every_level_that_has_hidden_cells() {
     let names: Vec<String> = rows(&fit("a == 2")).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["a: 2", "b: 0", "b: 1", "b: 2"]);
 }
+
+/// Counts by hand, of parts that share modes and of parts that do not.
+#[test]
+fn the_number_of_missing_cells_is_known() {
+    let head = "mode a: 3, b: 4, c: 5\n";
+    let data = |clauses: &str| {
+        let rows = ["[[1, 2, 3, 4, 5], [2, 3, 4, 5, 6], [3, 4, 5, 6, 7], [4, 5, 6, 7, 8]]"; 3];
+        format!("{head}data x[a, b, c] = [{}] {clauses}\nshow x.missing\n", rows.join(", "))
+    };
+    for (clauses, count, ahead) in [
+        ("", 0u32, Some(0u32)),
+        ("missing where a == 1", 20, Some(20)),
+        ("missing where a == 1 or b == 2", 60 - 2 * 3 * 5, Some(30)),
+        ("missing where a == 1 or c > 2", 60 - 2 * 4 * 3, Some(36)),
+        // over [a c], and then over b: only a = 0 has three of its levels of c hidden
+        ("missing where (a == 0 and c > 1) or b == 2", 60 - 3 * 12, Some(24)),
+        // overlapping parts
+        ("missing where (a == 0 and c > 1) or a == 0 or c == 4", 60 - 2 * 4 * 4, Some(28)),
+        ("observed where a == 1 and b == 2", 55, Some(55)),
+        ("missing where value > 5", 3 * (1 + 2 + 3), None),
+        ("missing where value > 5 missing where b == 3", 3 * (1 + 2 + 5), None),
+    ] {
+        let (session, r) = healthy(&data(clauses), &Files::default());
+        assert_eq!(r.number("x.missing"), f64::from(count), "{clauses}");
+        assert_eq!(
+            session.missing("x"),
+            ahead.filter(|n| *n > 0 || clauses.is_empty()).map(Into::into),
+            "{clauses}"
+        );
+    }
+    let (session, r) = healthy(
+        "mode i: 2, j: 2\ndata x[i, j] = [[1, missing], [missing, 4]]\nshow x.missing\n",
+        &Files::default(),
+    );
+    assert_eq!((r.number("x.missing"), session.missing("x")), (2.0, Some(2u32.into())));
+}

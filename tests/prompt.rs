@@ -519,7 +519,7 @@ fn completion_knows_the_position() {
     // results
     only("joint.marg", &["marginal"]);
     only("show joint.certificate.", &["marginal_gap", "optimality_gap"]);
-    only("people.", &["cells", "stored", "total"]);
+    only("people.", &["cells", "missing", "stored", "total"]);
     all("show ", &["apart", "joint", "people", "compare"]);
     all("compare(", &["apart", "joint"]);
     only("show joint.marginal(h", &["hair"]);

@@ -61,12 +61,13 @@ pub fn text_of(session: &Session, style: Style) -> String {
     out
 }
 
-fn sections(session: &Session) -> [(&'static str, Rows); 8] {
+fn sections(session: &Session) -> [(&'static str, Rows); 9] {
     [
         ("params", params(session)),
         ("modes", modes(session)),
         ("data", data(session)),
         ("columns", columns(session)),
+        ("masks", masks(session)),
         ("fits", fits(session)),
         ("models with known energies", forward(session)),
         ("sweeps", sweeps(session)),
@@ -181,6 +182,26 @@ fn columns(session: &Session) -> Rows {
     table(&["data", "column", "used as"], rows)
 }
 
+/// What is said of the cells that are missing, part by part, and how many all parts hide together.
+fn masks(session: &Session) -> Rows {
+    let mut rows = Vec::new();
+    let count = |missing: Option<BigUint>| missing.map_or_else(|| text(WHEN_READ), Value::Count);
+    for name in session.bound.keys() {
+        let parts = session.masks(name);
+        let several = parts.len() > 1;
+        for part in parts {
+            rows.push(vec![text(name), text(part.what), text(part.over), count(part.missing)]);
+        }
+        if several {
+            rows.push(vec![text(name), text("together"), text(""), count(session.missing(name))]);
+        }
+    }
+    table(&["data", "mask", "over", "missing cells"], rows)
+}
+
+/// Stands for a number that depends on the cells.
+const WHEN_READ: &str = "seen when the data are read";
+
 fn fits(session: &Session) -> Rows {
     let rows = session.planned.iter().filter(|p| p.schedule.is_some()).map(|planned| {
         let maximal = planned.tables();
@@ -196,7 +217,13 @@ fn fits(session: &Session) -> Rows {
             text(&planned.name),
             text(format!("{}{more}", shown.join(" "))),
             size(|(parameters, _)| parameters),
-            size(|(_, df)| df),
+            if planned.prior.is_some() || !planned.model.regular.smooth.is_empty() {
+                text("none")
+            } else if session.is_masked(planned) {
+                text("seen in the fit")
+            } else {
+                size(|(_, df)| df)
+            },
             text(if schedule.is_some_and(|s| s.iterates()) { "sweeps" } else { "closed form" }),
             text(schedule.map_or(String::new(), |s| number::bytes(s.peak))),
         ]

@@ -1,11 +1,13 @@
 //! `mba plan`.
 
 use clap::{Args, ValueEnum};
+use num_bigint::BigUint;
 
 use super::host::FileHost;
 use super::options::Reading;
 use super::output::{complain, report};
-use crate::session::{Outcome, Session};
+use crate::report::{self, Value};
+use crate::session::{Outcome, PlannedFit, Session};
 use crate::text::suggest;
 
 /// The form of a plan.
@@ -66,7 +68,12 @@ pub fn run(arguments: &Arguments) -> u8 {
                 if position > 0 {
                     output.print("\n");
                 }
-                output.print(&format!("fit {} to {}\n", planned.name, planned.tensor));
+                output.print(&format!(
+                    "fit {} to {}{}\n",
+                    planned.name,
+                    planned.tensor,
+                    holes(&session, planned)
+                ));
                 output.print(&schedule.tree());
             }
             for (position, (title, list)) in sums.iter().enumerate() {
@@ -79,7 +86,13 @@ pub fn run(arguments: &Arguments) -> u8 {
         }
         Form::Json | Form::Jsonl => {
             let objects = plans.iter().map(|(planned, schedule)| {
-                serde_json::json!({ "fit": planned.name, "data": planned.tensor, "plan": schedule.json() })
+                let mut object = serde_json::json!({ "fit": planned.name, "data": planned.tensor, "plan": schedule.json() });
+                let missing = missing(&session, planned);
+                if !missing.is_empty() {
+                    let counts = missing.into_iter().map(|(name, n)| (name.to_string(), Value::Count(n)));
+                    object["missing"] = report::json::value(&Value::Record(counts.collect()));
+                }
+                object
             });
             let sums = sums.iter().flat_map(|(title, list)| {
                 list.iter().map(move |sum| serde_json::json!({ "sum": title, "plan": sum.json() }))
@@ -96,4 +109,23 @@ pub fn run(arguments: &Arguments) -> u8 {
         Form::Dot => plans.iter().for_each(|(_, schedule)| output.print(&schedule.dot())),
     }
     outcome.status()
+}
+
+/// How many cells of each tensor are missing, where that is known before they are read and some are.
+fn missing<'a>(session: &Session, planned: &'a PlannedFit) -> Vec<(&'a str, BigUint)> {
+    let tensors: Vec<&str> = match &planned.joint {
+        Some(joint) => joint.members.iter().map(|m| m.tensor.as_str()).collect(),
+        None => vec![&planned.tensor],
+    };
+    let some = |name| Some((name, session.missing(name).filter(|n| *n > BigUint::default())?));
+    tensors.into_iter().filter_map(some).collect()
+}
+
+/// The same in words.
+fn holes(session: &Session, planned: &PlannedFit) -> String {
+    let one = |(name, n): (&str, BigUint)| {
+        let s = if n == BigUint::from(1u32) { "" } else { "s" };
+        format!(", {n} cell{s} of {name} missing")
+    };
+    missing(session, planned).into_iter().map(one).collect()
 }

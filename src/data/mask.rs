@@ -177,7 +177,8 @@ pub fn merged(mut scopes: Vec<Scope>, modes: usize) -> Vec<Scope> {
     scopes
 }
 
-fn has_missing(literal: &Literal) -> bool {
+/// Whether a literal calls some cell missing.
+pub(super) fn has_missing(literal: &Literal) -> bool {
     match literal {
         Literal::Missing(_) => true,
         Literal::Number(..) => false,
@@ -547,7 +548,8 @@ fn of_file(
     Ok(Factor::new(scope, shape, marked, span))
 }
 
-fn of_predicate(predicate: &Predicate, modes: &[Mode]) -> Checked<Factor> {
+/// The factor that a condition on levels makes.
+pub(super) fn of_predicate(predicate: &Predicate, modes: &[Mode]) -> Checked<Factor> {
     let scope = predicate.scope.clone();
     let shape: Vec<usize> = scope.iter().filter_map(|m| modes.get(m)).map(Mode::size).collect();
     let cells = shape.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).filter(|n| *n <= LISTED);

@@ -18,7 +18,7 @@
 //! | rows that are wrong, one report per cause | `offences.rs` |
 //! | cells in any order to a sparse tensor | `cells.rs`, `columns.rs`, `distinct.rs` |
 //! | totals and forbidden values | `summary.rs` |
-//! | cells whose value is unknown | `mask.rs` |
+//! | cells whose value is unknown, and how many | `mask.rs`, `hidden.rs` |
 //!
 //! Adding a format takes one file in `formats/` and one line in the registry of `format.rs`.
 
@@ -30,6 +30,7 @@ pub mod files;
 pub mod format;
 mod formats;
 pub mod header;
+pub mod hidden;
 mod indices;
 mod lookup;
 pub mod mask;

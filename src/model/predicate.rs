@@ -160,6 +160,11 @@ impl Predicate {
         self.expr.span
     }
 
+    /// Whether a cell passes where the condition holds, or else where it fails.
+    pub fn holds(&self) -> bool {
+        self.holds
+    }
+
     /// A test of values alone, when the modes do not matter and the value is compared with numbers:
     /// the usual conditions, without walking an expression for every cell.
     pub fn of_values(&self) -> Option<impl Fn(f64) -> bool + Sync + use<>> {

@@ -50,7 +50,7 @@ pub struct PlannedMember {
     /// The model as it sees it.
     model: Arc<EnergyModel>,
     /// Cells that are kept from the fit.
-    hold_out: Option<Arc<HoldOut>>,
+    pub(super) hold_out: Option<Arc<HoldOut>>,
     /// What its tables lean to.
     prior: Option<Arc<Lean>>,
 }

@@ -21,6 +21,7 @@ mod lean;
 mod levels;
 pub mod library;
 mod load;
+mod masks;
 mod pictures;
 mod program;
 pub mod prompt;
@@ -38,6 +39,7 @@ pub use estimate::{Estimated, estimators, options as estimate_options};
 pub use execute::sweeps;
 pub use joint::{PlannedJoint, PlannedMember};
 pub use load::Unit;
+pub use masks::MaskPart;
 pub use prompt::Prompt;
 
 use std::cell::RefCell;

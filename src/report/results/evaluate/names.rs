@@ -3,6 +3,7 @@
 use super::models::LATER;
 use super::{Environment, LAST, Object};
 use crate::data::Tensor;
+use crate::model::Mode;
 use crate::model::constant;
 use crate::model::constant::Constant;
 use crate::model::declarations::unknown;
@@ -88,7 +89,18 @@ pub(super) const TENSOR_FIELDS: &[(&str, fn(&Tensor) -> Value)] = &[
     ("total", |t| Value::Number(t.total)),
     ("cells", |t| Value::Count(t.cells())),
     ("stored", |t| Value::Count(t.stored().into())),
+    ("missing", missing),
 ];
+
+/// How many cells are unknown.
+fn missing(tensor: &Tensor) -> Value {
+    let Some(mask) = &tensor.mask else { return Value::Count(0u32.into()) };
+    let sizes: Vec<usize> = tensor.modes.iter().map(Mode::size).collect();
+    match crate::data::hidden::missing_of(mask, &sizes) {
+        Some(count) => Value::Count(count),
+        None => Value::Null("the masks look at too many cells together".into()),
+    }
+}
 
 pub(super) fn tensor_field(tensor: &Tensor, name: &str, span: Span) -> Result<Value, Diagnostic> {
     match TENSOR_FIELDS.iter().find(|(n, _)| *n == name) {
