@@ -158,3 +158,17 @@ fn the_number_of_missing_cells_is_known() {
     );
     assert_eq!((r.number("x.missing"), session.missing("x")), (2.0, Some(2u32.into())));
 }
+
+/// A whole level that is missing among other cells is named before any of them.
+#[test]
+fn levels_that_were_never_seen_come_first() {
+    let text = "mode a: 4, b: 4, c: 4\n\
+        model draw { [a b c] = 0 }\nmodel two { body(2) }\n\
+        data y[a, b, c] = sample(draw, 5000, seed: 1)\nfit two to y { hold_out where c == 2 or (a == 0 and b == 0) }\n";
+    let r = told(text);
+    assert_eq!(r.codes, ["MBA563"], "{}", r.text);
+    assert!(r.text.contains("nothing is observed of `c: 2`; 3 more cells elsewhere"), "{}", r.text);
+    // where no level is wholly unseen, a cell stands for the others
+    let r = told(&text.replace("c == 2 or ", ""));
+    assert!(r.text.contains("among them `a: 0`, `b: 0`"), "{}", r.text);
+}

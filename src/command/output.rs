@@ -302,7 +302,14 @@ impl Sink for Printer {
             Event::Resumed(fit, sweeps, done) => {
                 json!({ "resumed": fit, "iterations": sweeps, "done": done })
             }
-            Event::Show(label, value) => json!({ "show": label, "value": report::json::value(value) }),
+            Event::Show(label, value) => {
+                let mut shown = json!({ "show": label, "value": report::json::value(value) });
+                let notes = value.notes();
+                if !notes.is_empty() {
+                    shown["notes"] = json!(notes);
+                }
+                shown
+            }
             Event::Saved(path) => json!({ "saved": path }),
             Event::Test(test) => json!({
                 "test": test.name,

@@ -29,6 +29,21 @@ pub enum Value {
     List(Vec<Value>),
 }
 
+impl Value {
+    /// What is said below its tables: how many rows they lack, for one.
+    pub fn notes(&self) -> Vec<&str> {
+        match self {
+            Value::Table(table) => {
+                let inner = table.rows.iter().flatten().flat_map(Value::notes);
+                table.notes.iter().map(String::as_str).chain(inner).collect()
+            }
+            Value::Record(parts) => parts.iter().flat_map(|(_, v)| v.notes()).collect(),
+            Value::List(values) => values.iter().flat_map(Value::notes).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A table of results: columns with names, rows of values.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rows {

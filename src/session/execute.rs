@@ -696,14 +696,24 @@ pub(super) fn open_cells(result: &FitResult) -> Option<Diagnostic> {
     let domain = fit.domain.as_ref().filter(|d| d.gaps())?;
     let (count, places) = domain.undetermined(1);
     let modes = &fit.model.modes;
-    let named: Vec<String> = places
-        .first()
-        .map(|place| {
-            let levels = domain.modes.iter().zip(place);
-            levels.map(|(m, l)| format!("`{}: {}`", modes[m].name, modes[m].label(*l))).collect()
-        })
-        .unwrap_or_default();
-    let more = if count == 1 { String::new() } else { format!(" and {} more", count - 1) };
+    let named = |m: usize, l: usize| format!("`{}: {}`", modes[m].name, modes[m].label(l));
+    let place = || -> Vec<String> {
+        let place = places.first().into_iter().flatten();
+        domain.modes.iter().zip(place).map(|(m, l)| named(m, *l)).collect()
+    };
+    let more = |n: usize| if n == 0 { String::new() } else { format!(" and {n} more") };
+    let label = match domain.unseen_levels() {
+        // levels that were never seen say more than one of their cells
+        (levels, rest) if !levels.is_empty() => {
+            let shown: Vec<String> = levels.iter().take(8).map(|(m, l)| named(*m, *l)).collect();
+            let others = match rest {
+                0 => String::new(),
+                n => format!("; {n} more cells elsewhere"),
+            };
+            format!("nothing is observed of {}{}{others}", shown.join(", "), more(levels.len() - shown.len()))
+        }
+        _ => format!("among them {}{}", place().join(", "), more(count - 1)),
+    };
     let cells = domain.count(crate::run::masked::Knowledge::Undetermined);
     let one = cells == num_bigint::BigUint::from(1u32);
     let cells = if one { "1 missing cell is".into() } else { format!("{cells} missing cells are") };

@@ -71,13 +71,12 @@ pub fn completed(result: &FitResult) -> Value {
 
 /// Combinations of levels of the masked modes that the observed cells do not determine.
 pub fn undetermined(result: &FitResult) -> Value {
-    const SHOWN: usize = 100;
     let Some(domain) = &result.fit.domain else {
         return Value::Table(Rows::default());
     };
     let modes = &result.fit.model.modes;
     let columns = domain.modes.iter().map(|m| modes[m].name.clone()).collect();
-    let (count, places) = domain.undetermined(SHOWN);
+    let (count, places) = domain.undetermined(super::thermodynamics::MAX_ROWS);
     let row = |place: &Vec<usize>| -> Vec<Value> {
         let levels = domain.modes.iter().zip(place);
         levels.map(|(m, level)| Value::Text(modes[m].label(*level).into_owned())).collect()

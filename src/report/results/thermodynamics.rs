@@ -47,7 +47,7 @@ pub fn entropy(result: &FitResult) -> Value {
 }
 
 /// Rows of parameters beyond this are cut, and a note says so.
-const MAX_ROWS: usize = 100_000;
+pub(super) const MAX_ROWS: usize = 100_000;
 
 fn parameters(result: &FitResult, name: &str, list: Vec<crate::run::Coordinate>) -> Value {
     if let Some(reason) = undetermined(result) {

@@ -258,6 +258,50 @@ impl Domain {
         (all.len(), all.iter().take(most).map(|k| cell_at(&shape, *k)).collect())
     }
 
+    /// Levels none of whose cells is observed, and some of whose cells are not determined, as pairs of positions: mode
+    /// and level; and how many places of the masked modes that are not determined have none of these levels.
+    pub fn unseen_levels(&self) -> (Vec<(usize, usize)>, usize) {
+        let shape: Vec<usize> = self.modes.iter().map(|m| self.sizes[m]).collect();
+        let none: Vec<Vec<bool>> = shape.iter().map(|n| vec![false; *n]).collect();
+        let (mut seen, mut open) = (none.clone(), none);
+        self.each_place(&shape, |kind, cell| {
+            let marks = match kind {
+                Knowledge::Observed => &mut seen,
+                Knowledge::Undetermined => &mut open,
+                _ => return,
+            };
+            marks.iter_mut().zip(cell).for_each(|(marks, level)| marks[*level] = true);
+        });
+        let unseen = |(axis, level): (usize, usize)| open[axis][level] && !seen[axis][level];
+        let levels = self.modes.iter().enumerate().flat_map(|(axis, m)| {
+            (0..shape[axis]).filter(move |level| unseen((axis, *level))).map(move |level| (m, level))
+        });
+        let levels: Vec<(usize, usize)> = levels.collect();
+        let mut rest = 0;
+        if !levels.is_empty() {
+            self.each_place(&shape, |kind, cell| {
+                let elsewhere = || !cell.iter().copied().enumerate().any(unseen);
+                rest += usize::from(kind == Knowledge::Undetermined && elsewhere());
+            });
+        }
+        (levels, rest)
+    }
+
+    /// What is known of every place of the masked modes, with its levels.
+    fn each_place(&self, shape: &[usize], mut visit: impl FnMut(Knowledge, &[usize])) {
+        let mut cell = vec![0; shape.len()];
+        for k in 0..self.observed.len() {
+            visit(self.at(k), &cell);
+            for (level, n) in cell.iter_mut().zip(shape).rev() {
+                *level += 1;
+                if *level < *n {
+                    break;
+                }
+                *level = 0;
+            }
+        }
+    }
+
     /// Zeros in the data can send a missing cell to infinity, or leave it anywhere: where some observed cells tend
     /// to zero, only what the others determine counts, and cells that are zero with a whole marginal.
     pub(super) fn at_boundary(&mut self, model: &EnergyModel, fitted: &Distribution, stop: &Stop) {
