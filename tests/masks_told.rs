@@ -172,3 +172,65 @@ fn levels_that_were_never_seen_come_first() {
     let r = told(&text.replace("c == 2 or ", ""));
     assert!(r.text.contains("among them `a: 0`, `b: 0`"), "{}", r.text);
 }
+
+#[test]
+fn zeros_that_are_observed_are_told_from_all_cells() {
+    let text = |x: &str| format!("mode i: 2, j: 2\ndata X[i, j] = {x}\nmodel m {{ [i] }}\nfit m to X\n");
+    for x in ["[[0, 2], [3, 0]] missing where i != j", "[[0, missing], [missing, 0]]"] {
+        let r = told(&text(x));
+        assert!(r.codes.contains(&"MBA413"), "{}", r.text);
+        assert!(r.text.contains("every observed cell of `X` is zero"), "{}", r.text);
+        assert!(!r.text.contains("holds nothing but zeros"), "{}", r.text);
+    }
+    let r = told(&text("[[0, 0], [0, 0]]"));
+    assert!(r.text.contains("every cell of `X` is zero"), "{}", r.text);
+}
+
+#[test]
+fn a_level_that_something_else_tells_of_is_no_cause_for_a_warning() {
+    let head = "mode a: 3 ordered, b: 3\nmode d: 2\n\
+        data x[a, b] = [[1, 2, 3], [4, 5, 6], [7, 8, 9]] missing where a == 1\n\
+        data y[a, d] = [[1, 2], [3, 4], [5, 6]]\n\
+        data z[a, b] = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]\n\
+        model flat { [b] }\nmodel plain { body(1) }\n";
+    for (rest, warned) in [
+        ("fit plain to x", true),
+        ("model m { [a] [b] prior 5% toward flat }\nfit m to x", false),
+        ("model m { [a] [b] smooth [a] along a strength 2 }\nfit m to x", false),
+        ("fit plain to x, y as both", false),
+        ("show x.total", true),
+    ] {
+        let r = told(&format!("{head}{rest}\n"));
+        assert_eq!(r.codes.contains(&"MBA452"), warned, "{rest}: {}", r.text);
+    }
+    // a later fit that has no such help says so itself
+    let r = told(&format!("{head}fit plain to x, y as both\nfit plain to x\n"));
+    assert!(r.codes == ["MBA563"] && r.text.contains("nothing is observed of `a: 1`"), "{}", r.text);
+    // a prior that knows as little does not hide it
+    let r = told(&format!("{head}model m {{ [a b] prior 5% toward plain }}\nfit m to x\n"));
+    assert!(r.codes.contains(&"MBA563") && r.text.contains("nothing is observed of `a: 1`"), "{}", r.text);
+}
+
+#[test]
+fn a_mask_that_is_too_large_is_called_one() {
+    let r = told(
+        "mode a: 1000, b: 1000, c: 1000, d: 1000\nmodel m { body(1) }\nmodel draw { [a] = 0\n[b] = 0\n[c] = 0\n[d] = 0 }\n\
+         data x[a, b, c, d] = sample(draw, 10, seed: 1)\n\
+         fit m to x { hold_out where a < 100 and b > 300 and c < 10 and d == 4 }\n",
+    );
+    assert_eq!(r.codes, ["MBA501"], "{}", r.text);
+    assert!(r.text.contains("leave out the mask of the data over `[a b c d]`"), "{}", r.text);
+    assert!(!r.text.contains("leave out `[a b c d]`") && !r.text.contains("makes it grow"), "{}", r.text);
+}
+
+#[test]
+fn conditions_that_leave_no_cell_say_so() {
+    let head = "mode a: {lo, hi}, b: 2\ndata x[a, b] = [[1, 2], [3, 4]]\n";
+    for conditions in ["forbid a == lo or a != lo", "forbid a == lo\nforbid a == hi", "forbid b >= 0"] {
+        let r = told(&format!("{head}model m {{ body(1)\n{conditions} }}\nfit m to x\n"));
+        assert_eq!(r.codes, ["MBA560"], "{}", r.text);
+        assert!(r.text.contains("`m` forbids every cell of `x`"), "{}", r.text);
+    }
+    let r = told(&format!("{head}model m {{ body(1)\nforbid a == lo and b == 1 }}\nfit m to x\n"));
+    assert!(r.text.contains("forbids `a: lo`, `b: 1`, where `x` has data"), "{}", r.text);
+}

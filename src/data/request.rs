@@ -33,6 +33,12 @@ impl Request {
     pub fn may_hide(&self) -> bool {
         !self.masks.is_empty()
     }
+
+    /// Whether some cells may be unknown.
+    pub fn hides(&self) -> bool {
+        let literal = matches!(&self.source, Source::Literal(l) if super::mask::has_missing(l));
+        self.may_hide() || literal
+    }
 }
 
 /// One mode of a data statement.

@@ -254,6 +254,15 @@ const RANGE: std::ops::RangeInclusive<f64> = 1e-300..=1e305;
 /// Whether a total can be fitted to.
 pub(crate) fn totals(request: &Request, total: f64, what: &str, span: Span) -> Checked<()> {
     if total == 0.0 {
+        if request.hides() {
+            let message = format!("every observed cell of `{}` is zero", request.name);
+            return Err(vec![
+                Diagnostic::new(Code::MBA413, message)
+                    .at(span, "nothing but zeros is observed")
+                    .note("a distribution needs a total above zero")
+                    .help("check the mask, and whether it marks the missing or the observed cells"),
+            ]);
+        }
         return Err(vec![
             Diagnostic::new(Code::MBA413, format!("every cell of `{}` is zero", request.name))
                 .at(span, format!("{what} holds nothing but zeros"))

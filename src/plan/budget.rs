@@ -1,7 +1,7 @@
 //! The memory budget. It refuses; it never changes a schedule.
 
-use crate::model::{EnergyModel, Mode, Scope};
-use crate::text::{Code, Diagnostic};
+use crate::model::{EnergyModel, Interaction, Mode, Potential, Scope};
+use crate::text::{Code, Diagnostic, Span};
 
 use super::options::{Options, Profile};
 use super::order::STEPS;
@@ -52,11 +52,14 @@ pub fn check(
     let mut ways = Vec::new();
     let single = trials.without_one(model, &inside);
     if let Some((k, peak)) = single.iter().min_by(|(a, x), (b, y)| x.total_cmp(y).then(a.cmp(b))) {
-        let scope = model.bracket(&model.interactions[*k].scope);
-        diagnostic = diagnostic.at(model.interactions[*k].span, format!("`{scope}` makes it grow"));
+        let scope = named(model, *k);
+        // masks are written in the data
+        if !is_mask(&model.interactions[*k]) {
+            diagnostic = diagnostic.at(model.interactions[*k].span, format!("{scope} makes it grow"));
+        }
         if *peak < schedule.peak {
             let enough = if *peak <= budget { "which would fit" } else { "which is not yet enough" };
-            diagnostic = diagnostic.note(format!("without `{scope}` it needs {}, {enough}", bytes(*peak)));
+            diagnostic = diagnostic.note(format!("without {scope} it needs {}, {enough}", bytes(*peak)));
         }
         ways.extend(trials.leave_out(model, &single));
     }
@@ -125,9 +128,10 @@ impl Trials<'_> {
             None => self.several(model, single)?,
         };
         let peak = self.peak(&without(model, &chosen));
-        let names: Vec<String> =
-            chosen.iter().map(|k| format!("`{}`", model.bracket(&model.interactions[*k].scope))).collect();
-        self.fits(peak).then(|| format!("leave out {} (it then needs {})", and(&names), bytes(peak)))
+        let names: Vec<String> = chosen.iter().map(|k| named(model, *k)).collect();
+        let masks = chosen.iter().any(|k| is_mask(&model.interactions[*k]));
+        let fewer = if masks { ", or hide cells by conditions over fewer modes" } else { "" };
+        self.fits(peak).then(|| format!("leave out {} (it then needs {}){fewer}", and(&names), bytes(peak)))
     }
 
     /// Interactions left out one after another, each time the one that helps most.
@@ -210,6 +214,22 @@ impl Trials<'_> {
         Some(format!(
             "merge levels of the modes of `{table}` until none has more than {low} (it then needs {peak})"
         ))
+    }
+}
+
+/// Whether an interaction is the mask of the data and none of the model's.
+fn is_mask(interaction: &Interaction) -> bool {
+    matches!(interaction.potential, Potential::Support(_)) && interaction.span == Span::default()
+}
+
+/// An interaction in words: what the data or a condition put there is no interaction of the model.
+fn named(model: &EnergyModel, k: usize) -> String {
+    let interaction = &model.interactions[k];
+    let scope = model.bracket(&interaction.scope);
+    match &interaction.potential {
+        Potential::Support(_) if is_mask(interaction) => format!("the mask of the data over `{scope}`"),
+        Potential::Support(_) => format!("the `forbid` over `{scope}`"),
+        _ => format!("`{scope}`"),
     }
 }
 

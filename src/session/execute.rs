@@ -463,7 +463,7 @@ impl Session {
                     .into_iter()
                     .map(|note| Diagnostic::new(Code::MBA424, note).at(request.span, "read here"));
                 self.notices.borrow_mut().extend(notices);
-                self.notices.borrow_mut().extend(never_observed(&loaded.tensor));
+                self.notices.borrow_mut().extend(self.never_observed(&loaded.tensor, &bound.modes));
                 self.notices.borrow_mut().extend(hides_nothing(&loaded.tensor));
                 Ok(Arc::new(loaded.tensor))
             }
@@ -533,12 +533,42 @@ pub(super) fn names_of(expr: &Expr) -> Vec<String> {
     found.into_iter().map(|(name, _)| name).collect()
 }
 
-/// Levels of data that no observed cell has.
-fn never_observed(tensor: &Tensor) -> Option<Diagnostic> {
+impl Session {
+    /// Whether the fit that has a tensor read hears of the levels of a mode from elsewhere: from a prior, from neighbouring
+    /// levels by smoothness, or from another tensor. Where that is not enough the fit itself says so, and so do
+    /// fits that come later (MBA563).
+    fn learns_elsewhere(&self, tensor: &str, mode: &str) -> bool {
+        let position = |model: &crate::model::EnergyModel| model.modes.iter().position(|m| m.name == mode);
+        let elsewhere = |planned: &PlannedFit| {
+            let smooth = &planned.model.regular.smooth;
+            let other = planned.joint.iter().flat_map(|j| &j.names).any(|name| {
+                name != tensor && self.bound.get(name).is_some_and(|b| b.modes.iter().any(|m| m == mode))
+            });
+            planned.model.regular.prior.is_some()
+                || position(&planned.model).is_some_and(|m| smooth.iter().any(|s| s.along == m))
+                || other
+        };
+        let of_tensor = |planned: &&PlannedFit| match &planned.joint {
+            Some(joint) => joint.names.iter().any(|name| name == tensor),
+            None => planned.tensor == tensor,
+        };
+        let mut fits = self.planned.iter().filter(of_tensor).peekable();
+        fits.peek().is_some() && fits.all(elsewhere)
+    }
+
+    /// Levels of data that no observed cell has, and that nothing else tells of.
+    fn never_observed(&self, tensor: &Tensor, modes: &[String]) -> Option<Diagnostic> {
+        let mask = tensor.mask.as_ref()?;
+        let sizes: Vec<usize> = tensor.modes.iter().map(crate::model::Mode::size).collect();
+        let mut found = data::mask::never_observed(mask, &sizes);
+        found.retain(|(m, _)| !self.learns_elsewhere(&tensor.name, &modes[*m]));
+        unseen_levels(tensor, mask, &found)
+    }
+}
+
+/// The report on levels that no observed cell has.
+fn unseen_levels(tensor: &Tensor, mask: &data::Mask, found: &[(usize, usize)]) -> Option<Diagnostic> {
     const SHOWN: usize = 8;
-    let mask = tensor.mask.as_ref()?;
-    let sizes: Vec<usize> = tensor.modes.iter().map(crate::model::Mode::size).collect();
-    let found = data::mask::never_observed(mask, &sizes);
     let name = |(m, level): &(usize, usize)| {
         format!("`{}: {}`", tensor.modes[*m].name, tensor.modes[*m].label(*level))
     };
@@ -719,7 +749,7 @@ pub(super) fn open_cells(result: &FitResult) -> Option<Diagnostic> {
     let cells = if one { "1 missing cell is".into() } else { format!("{cells} missing cells are") };
     let mut report =
         Diagnostic::new(Code::MBA563, format!("{cells} not determined by what `{}` observes", result.name))
-            .at(result.span, format!("among them {}{more}", named.join(", ")))
+            .at(result.span, label)
             .help("they come back as missing; see `undetermined`, use a smaller model, or add a `prior`");
     if let Some(why) = &domain.unsettled {
         report = report.note(format!("not settled: {why}"));

@@ -342,6 +342,32 @@ fn support(interaction: &Interaction) -> Option<&Support> {
     }
 }
 
+/// The report on conditions that leave no cell together.
+fn forbids_all(model: &EnergyModel, tensor: &crate::data::Tensor) -> Option<Diagnostic> {
+    let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
+    let factors: Vec<crate::data::mask::Factor> = model
+        .support
+        .iter()
+        .map(|f| {
+            let allowed: Vec<bool> = f.cells.values.iter().map(|f| *f == 0.0).collect();
+            crate::data::mask::Factor::new(f.scope.clone(), f.cells.shape.clone(), allowed, f.span)
+        })
+        .collect();
+    let all = Mask { factors };
+    if all.over(&all.scope(), &sizes)?.contains(&true) {
+        return None;
+    }
+    let message = format!("`{}` forbids every cell of `{}`", model.name, tensor.name);
+    let mut report = Diagnostic::new(Code::MBA560, message);
+    let mut spans: Vec<Span> = all.factors.iter().map(|f| f.span).collect();
+    spans.dedup();
+    let why = if spans.len() == 1 { "holds whatever the levels are" } else { "no cell escapes all of these" };
+    for span in spans {
+        report = report.at(span, why);
+    }
+    Some(report.help("forbid only what cannot occur: some cell has to be left"))
+}
+
 /// Refuses data with mass where the model has none.
 ///
 /// # Errors
@@ -361,15 +387,8 @@ pub fn contradiction(model: &EnergyModel, tensor: &crate::data::Tensor) -> Resul
             .zip(cell_at(&forbidden.cells.shape, first))
             .map(|(m, level)| format!("`{}: {}`", model.modes[m].name, model.modes[m].label(level)))
             .collect();
-        if forbidden.cells.values.iter().all(|f| *f != 0.0) {
-            return Err(vec![
-                Diagnostic::new(
-                    Code::MBA560,
-                    format!("`{}` forbids every cell of `{}`", model.name, tensor.name),
-                )
-                .at(forbidden.span, "holds whatever the levels are")
-                .help("forbid only what cannot occur: some cell has to be left"),
-            ]);
+        if let Some(report) = forbids_all(model, tensor) {
+            return Err(vec![report]);
         }
         let mut report = Diagnostic::new(
             Code::MBA560,
