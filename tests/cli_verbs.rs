@@ -376,7 +376,7 @@ fn info_and_plan_tell_of_masks() {
          data x[a, b, c] from \"x.npy\" missing where a == 1 and b > 1 or c == 2\n\
          data y[a, b, c] from \"x.npy\" missing from \"hide.npy\"[a, b]\n\
          data z[a, b, c] from \"x.npy\" observed where value > 0\n";
-    room.file("t.mba", format!("{head}fit m to x\nfit m to y as n\nfit m to z as k\nfit s to x\n"));
+    room.file("t.mba", format!("{head}fit m to x\nfit m to y as n\nfit m to z as k\nfit s to x\nfit s to x, y as both\nfit m to x, y as pair\n"));
     let info: Json =
         serde_json::from_str(&room.mba(&["info", "t.mba", "--format", "json"]).ends_with(0).out).unwrap();
     let unknown = "seen when the data are read";
@@ -392,7 +392,10 @@ fn info_and_plan_tell_of_masks() {
         ])
     );
     let df: Vec<&Json> = info["fits"].as_array().unwrap().iter().map(|f| &f["df"]).collect();
-    assert_eq!(df, ["seen in the fit", "seen in the fit", "seen in the fit", "none"]);
+    assert_eq!(
+        df,
+        ["seen in the fit", "seen in the fit", "seen in the fit", "none", "none", "seen in the fit"]
+    );
     let plan = room.mba(&["plan", "t.mba", "--fit", "m"]).ends_with(0);
     assert!(plan.out.starts_with("fit m to x, 20 cells of x missing\n"), "{}", plan.out);
     let plan = room.mba(&["plan", "t.mba", "--format", "json"]).ends_with(0);

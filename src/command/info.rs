@@ -217,7 +217,7 @@ fn fits(session: &Session) -> Rows {
             text(&planned.name),
             text(format!("{}{more}", shown.join(" "))),
             size(|(parameters, _)| parameters),
-            if planned.prior.is_some() || !planned.model.regular.smooth.is_empty() {
+            if planned.model.regular.prior.is_some() || !planned.model.regular.smooth.is_empty() {
                 text("none")
             } else if session.is_masked(planned) {
                 text("seen in the fit")
