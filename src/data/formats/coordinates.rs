@@ -171,6 +171,14 @@ impl Pair {
     }
 }
 
+/// The values as doubles: those of a file that has them stay in it.
+fn doubles(values: Values) -> Buffer<f64> {
+    match values {
+        Values::F64(own) => own,
+        other => Buffer::new(with_values!(&other, own => own.iter().map(|x| x.to_f64()).collect::<Vec<_>>())),
+    }
+}
+
 fn shape_of(shape: &[usize]) -> String {
     let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
     if sizes.is_empty() { "a single number".into() } else { format!("an array of {}", sizes.join(" × ")) }
@@ -221,15 +229,9 @@ impl Pending for Pair {
                 return Err(vec![too_many_levels(&axis.mode, axis.declared_at.unwrap_or(axis.span))]);
             }
         }
-        let values = match self.values.values() {
-            Values::F64(own) => own,
-            other => {
-                Buffer::new(with_values!(&other, own => own.iter().map(|x| x.to_f64()).collect::<Vec<_>>()))
-            }
-        };
-        let values = match self.at_once(request, modes, values) {
+        let values = match self.at_once(request, modes, self.values.values()) {
             Ok(tensor) => return Ok(Loaded { tensor, dropped_rows: 0, notes: Vec::new() }),
-            Err(values) => values,
+            Err(values) => doubles(values),
         };
         let mut cells = Cells::new(&sizes, true, values.len());
         let mut wrong = Wrong::default();
@@ -270,17 +272,19 @@ impl Pending for Pair {
 impl Pair {
     /// The tensor, when every row is in order as it stands: in range, positive, and a cell of its own.
     /// Otherwise the values, so that rows are looked at one by one.
-    fn at_once(&self, request: &Request, modes: &[Mode], values: Buffer<f64>) -> Result<Tensor, Buffer<f64>> {
+    ///
+    /// Values become doubles last, when what tells the cells apart, eight bytes a row, is given back.
+    fn at_once(&self, request: &Request, modes: &[Mode], values: Values) -> Result<Tensor, Values> {
         use crate::data::header::Layout;
-        let summary = summarise(&values, &|place| place);
+        let summary = with_values!(&values, own => summarise(own, &|place| place));
         let Some((total, counts)) = summary.allowed().filter(|(t, _)| t.is_finite()) else {
             return Err(values);
         };
-        if values.contains(&0.0) {
+        if with_values!(&values, own => own.iter().any(|x| x.to_f64() == 0.0)) {
             return Err(values);
         }
         let shape: Vec<usize> = modes.iter().map(Mode::size).collect();
-        let count = values.len();
+        let count = with_values!(&values, own => own.len());
         let rows = match self.coords.layout {
             Layout::LastFastest => Rows { count, row_step: shape.len(), mode_step: 1 },
             Layout::FirstFastest => Rows { count, row_step: 1, mode_step: count },
@@ -292,7 +296,7 @@ impl Pair {
             mask: None,
             name: request.name.clone(),
             modes: modes.to_vec(),
-            storage: Arc::new(Storage::Sparse(Sparse { shape, coordinates, values })),
+            storage: Arc::new(Storage::Sparse(Sparse { shape, coordinates, values: doubles(values) })),
             total,
             counts,
         })
