@@ -1,6 +1,8 @@
 //! What a plan predicts beside what a run counts, for the shapes of models that the benchmarks have.
 
+mod arrays;
 mod engine;
+mod program_support;
 
 use std::sync::Arc;
 
@@ -64,6 +66,46 @@ fn agree(name: &str, fit: &Fit) {
     assert!(within(c.predicted.operations, c.operations), "{told}");
     assert!(within(c.predicted.bytes, c.bytes), "{told}");
     assert!(within(peak, c.peak) && c.peak <= peak, "{told}");
+}
+
+/// Fits through a mask that lets about this share of the cells through, and compares what is shown of its cost.
+fn agree_through_a_mask(shape: &[usize], scopes: &[Vec<usize>], share: f64) {
+    let cells: usize = shape.iter().product();
+    let mut stream = Stream(29);
+    let x: Vec<f64> = (0..cells).map(|_| (1.5 * stream.unit()).exp()).collect();
+    let seen: Vec<f64> = (0..cells).map(|_| f64::from(u8::from(stream.unit() < share))).collect();
+    let mut files = program_support::Files::default();
+    files.there.insert("x.npy".into(), arrays::npy_of(shape, &x));
+    files.there.insert("seen.npy".into(), arrays::npy_of(shape, &seen));
+    let names: Vec<String> = (0..shape.len()).map(|m| format!("m{m}")).collect();
+    let modes: String = names.iter().zip(shape).map(|(m, n)| format!("mode {m}: {n}\n")).collect();
+    let bracket =
+        |s: &Vec<usize>| format!("[{}]", s.iter().map(|m| names[*m].as_str()).collect::<Vec<_>>().join(" "));
+    let model: Vec<String> = scopes.iter().map(bracket).collect();
+    let text = format!(
+        "{modes}data x[{}] from \"x.npy\" observed from \"seen.npy\"\nmodel m {{ {} }}\nfit m to x\nshow m.cost\n",
+        names.join(", "),
+        model.join(" ")
+    );
+    let (_, _, told) = program_support::run(&text, &files);
+    let cost = told.value("m.cost");
+    println!("{share} {model:?} {cost}");
+    for row in cost.as_array().expect("a table") {
+        let number = |side: &str| row[side].as_f64().expect("a number");
+        let ratio = number("counted") / number("predicted");
+        assert!((0.5..=2.0).contains(&ratio), "{share} {model:?} {cost}");
+    }
+}
+
+#[test]
+fn they_agree_through_masks_however_many_cells_are_observed() {
+    // the plan has the most that a sum through a mask may take; a run knows the mask
+    for share in [0.99, 0.6, 0.06] {
+        for scopes in [chain(4), ring(4), body(4, 2)] {
+            agree_through_a_mask(&[9, 8, 9, 8], &scopes, share);
+        }
+        agree_through_a_mask(&[60, 50], &body(2, 1), share);
+    }
 }
 
 fn chain(n: usize) -> Vec<Vec<usize>> {

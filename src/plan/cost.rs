@@ -322,6 +322,17 @@ impl Filtered {
         (missing.max(0.0), every / entry)
     }
 
+    /// As [`Filtered::price`], the most of each however many cells are observed.
+    pub fn most(&self) -> (f64, f64, f64) {
+        let (missing, seen) = self.thresholds();
+        let mut ways = vec![self.price(Arithmetic::Every, 0.0), self.price(Arithmetic::Observed, seen)];
+        if missing > 0.0 {
+            ways.push(self.price(Arithmetic::Missing, self.cells.0 - missing));
+        }
+        let larger = |a: (f64, f64, f64), b: (f64, f64, f64)| (a.0.max(b.0), a.1.max(b.1), a.2.max(b.2));
+        ways.into_iter().fold((0.0, 0.0, 0.0), larger)
+    }
+
     /// Operations when so many cells are observed.
     pub fn operations(&self, how: Arithmetic, observed: f64) -> f64 {
         self.price(how, observed).0
@@ -400,7 +411,8 @@ pub fn price(instruction: Instruction, buffers: &[Buffer], profile: Option<&Prof
             let filtered =
                 p.filter.as_ref().and_then(|f| Filtered::of(&size, &f.scope, &p.shape.rows, &scopes));
             match filtered {
-                Some(filtered) => filtered.price(Arithmetic::Every, 0.0),
+                // which cells are observed is not known before the data are read
+                Some(filtered) => filtered.most(),
                 None => product(&size, &p.shape, &scopes),
             }
         }

@@ -4,6 +4,7 @@ use num_bigint::BigUint;
 
 use crate::model::Scope;
 
+use super::cost::Unit;
 use super::draft::Draft;
 use super::method::Solver;
 use super::options::Profile;
@@ -459,6 +460,13 @@ pub struct Factored {
 }
 
 impl Factored {
+    /// Whether some sum goes over the cells alone that a mask or a condition lets through, of which the price is
+    /// the most that it may be.
+    pub fn filtered(&self) -> bool {
+        let through = |s: &Step| matches!(&s.instruction, Instruction::Product(p) if p.filter.is_some());
+        self.sweep.iter().chain(&self.check).any(through)
+    }
+
     /// The factors, those of fixed potentials last.
     pub fn own(&self) -> impl Iterator<Item = BufferId> {
         self.factors.iter().copied().chain(self.weights.iter().map(|(_, id)| *id))
@@ -724,6 +732,12 @@ impl Schedule {
     /// Predicted operations of everything that is done once.
     pub fn fixed_operations(&self) -> f64 {
         self.steps.iter().map(|s| s.operations).sum::<f64>() - self.sweep_operations()
+    }
+
+    /// What so many sweeps are predicted to cost, with everything that is done once.
+    pub fn work(&self, sweeps: f64) -> Unit {
+        let all = Unit::of(&self.steps);
+        all.plus((sweeps - 1.0) * self.sweep_operations(), (sweeps - 1.0) * self.sweep_bytes())
     }
 
     fn loops(&self) -> impl Iterator<Item = &Step> {

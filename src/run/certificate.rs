@@ -108,8 +108,9 @@ impl<'a> Operator<'a> {
     }
 
     /// What a product is predicted to cost.
-    fn price(&self, machine: &Machine) -> Unit {
-        let buffers = &machine.schedule.buffers;
+    fn price(&self, machine: &mut Machine) -> Unit {
+        let schedule = machine.schedule;
+        let buffers = &schedule.buffers;
         let cells = |id: BufferId| buffers[id.0].cells;
         match self {
             Operator::Tables(fisher) => {
@@ -117,7 +118,8 @@ impl<'a> Operator<'a> {
                 cost::fisher(fisher.pairs, cliques, buffers)
             }
             Operator::Factors(tangent, pairs) => {
-                cost::tangent(tangent.factored, pairs.iter().map(|m| cells(m.statistic)).sum())
+                let tables = pairs.iter().map(|m| cells(m.statistic)).sum();
+                cost::tangent(&machine.priced(tangent.factored), tables)
             }
         }
     }

@@ -12,7 +12,8 @@ use super::sum::sum;
 use super::vector::{LANES, exp, largest, ln, ln_all, vectorised};
 use crate::model::Potential;
 use crate::numeric::gap::relative_gap;
-use crate::plan::schedule::{BufferId, Factored, Instruction, Match, Product, Role, Step};
+use crate::plan::cost::Units;
+use crate::plan::schedule::{BufferId, Factored, Instruction, Iteration, Match, Product, Role, Step};
 use crate::text::Diagnostic;
 
 /// A factor whose smallest positive value is below this, beside a largest of one, is too uneven: a
@@ -95,6 +96,33 @@ impl Machine<'_> {
         let known = self.products.entry(product.onto).or_default();
         known.push((product.factors.clone(), Arc::clone(&plan)));
         plan
+    }
+
+    /// What the work of a loop costs, as [`Machine::priced`] has it.
+    pub fn units_of(&mut self, iteration: &Iteration) -> Units {
+        let factored = iteration.factored.as_ref().filter(|f| f.filtered());
+        match factored.map(|f| self.priced(f)) {
+            Some(factored) => {
+                let known = Iteration { factored: Some(factored), ..iteration.clone() };
+                Units::of(&known, &self.schedule.buffers)
+            }
+            None => Units::of(iteration, &self.schedule.buffers),
+        }
+    }
+
+    /// A program with its prices, those of sums through a mask or a condition by the arithmetic that suits the
+    /// cells that are let through: the plan does not know them, and has the most that it may take.
+    pub fn priced(&mut self, factored: &Factored) -> Factored {
+        let mut known = factored.clone();
+        for step in known.inward.iter_mut().chain(&mut known.sweep).chain(&mut known.check) {
+            let Instruction::Product(product) = &step.instruction else { continue };
+            if product.filter.is_some()
+                && let Some((operations, bytes)) = self.product_plan(product).price()
+            {
+                (step.operations, step.bytes) = (operations, bytes);
+            }
+        }
+        known
     }
 
     /// `onto ← Σ Π factors`, of largest value one when it is a message.

@@ -139,7 +139,7 @@ impl<'a> Machine<'a> {
             let before = self.sweeps;
             if let Instruction::Loop(iteration) = &step.instruction {
                 self.atom += 1;
-                self.units = Units::of(iteration, &schedule.buffers);
+                self.units = self.units_of(iteration);
                 iterate::iterate(self, iteration, observer)?;
             } else if let Instruction::Learn(learning) = &step.instruction {
                 learned::learn(self, learning, observer)?;
@@ -154,7 +154,11 @@ impl<'a> Machine<'a> {
                 Instruction::Learn(_) => self.sweeps - before,
                 _ => 1,
             };
-            self.predict(Unit { operations: step.operations, bytes: step.bytes }.times(times as f64));
+            let price = match &step.instruction {
+                Instruction::Unite(unite) => self.price_of_uniting(unite),
+                _ => Unit { operations: step.operations, bytes: step.bytes },
+            };
+            self.predict(price.times(times as f64));
             for id in &step.frees {
                 self.live -= 8 * std::mem::take(&mut self.tables[id.0]).len();
             }

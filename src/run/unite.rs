@@ -2,6 +2,7 @@
 
 use super::kernel::{combine, marginalise, ratio, scale};
 use super::machine::Machine;
+use crate::plan::cost::Unit;
 use crate::plan::schedule::{Factored, Instruction, Iteration, Joint, Unite};
 use crate::text::Diagnostic;
 
@@ -37,6 +38,23 @@ impl Machine<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What it costs, the checks of atoms by what is known of their masks.
+    pub(super) fn price_of_uniting(&mut self, unite: &Unite) -> Unit {
+        let schedule = self.schedule;
+        let mut all = Unit { operations: unite.operations, bytes: unite.bytes };
+        for joint in unite.joints.iter().filter(|j| j.shared.is_some()) {
+            let own = schedule.steps.iter().find_map(|s| match &s.instruction {
+                Instruction::Loop(i) if i.atom == joint.atom => i.factored.as_ref(),
+                _ => None,
+            });
+            if let Some(factored) = own.filter(|f| f.filtered()) {
+                let (planned, known) = (Unit::of(&factored.check), Unit::of(&self.priced(factored).check));
+                all = all.plus(known.operations - planned.operations, known.bytes - planned.bytes);
+            }
+        }
+        all
     }
 
     /// An atom that is a marginal of the data: `B ← P · S/P_S`.

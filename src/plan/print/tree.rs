@@ -90,7 +90,12 @@ impl Schedule {
             });
             if let Some(step) = of_atom {
                 let (operations, moved) = (count(step.operations), bytes(step.bytes));
-                writeln!(out, "│  per sweep: {operations} operations, {moved} moved")?;
+                let filtered = match &step.instruction {
+                    Instruction::Loop(i) => i.factored.as_ref().is_some_and(|f| f.filtered()),
+                    _ => false,
+                };
+                let most = if filtered { "at most " } else { "" };
+                writeln!(out, "│  per sweep: {most}{operations} operations, {moved} moved")?;
             }
         }
         for group in &self.groups {

@@ -27,7 +27,6 @@ use super::sum::Compensated;
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Order, Scope, Table};
 use crate::plan::Schedule;
-use crate::plan::cost::Unit;
 use crate::plan::joint::Layout;
 use crate::plan::method::Solver;
 use crate::plan::rows::Tables;
@@ -203,14 +202,13 @@ pub fn execute(
         reason: solution.bound.as_ref().err().cloned(),
     };
     let passes = solution.passes as f64;
+    let planned = schedule.together().map_or(0.0, |t| t.parts.iter().map(|p| p.cells).sum::<f64>()).max(1.0);
     let counters = Counters {
         operations: passes * rows.work(),
         bytes: passes
             * rows.groups.iter().map(|g| g.len() as f64 * (4.0 * g.tables as f64 + 16.0)).sum::<f64>(),
-        predicted: schedule.steps.iter().fold(Unit::default(), |all, step| Unit {
-            operations: all.operations + passes * step.operations,
-            bytes: all.bytes + passes * step.bytes,
-        }),
+        // which cells are observed was not known to the plan
+        predicted: schedule.work(passes * rows.groups.iter().map(|g| g.len() as f64).sum::<f64>() / planned),
         peak: schedule.peak,
     };
     let observed = problem.observed.iter().map(|o| o.iter().filter(|o| **o).count()).sum::<usize>();

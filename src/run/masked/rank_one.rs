@@ -17,7 +17,6 @@ use crate::model::{EnergyModel, Scope, Table};
 use crate::numeric::gap::relative_gap;
 use crate::numeric::sum::dot;
 use crate::plan::Schedule;
-use crate::plan::cost::Unit;
 use crate::plan::schedule::RankOne;
 use crate::run::certificate::factor;
 use crate::run::conjugate::{Equations, Solution, worthless};
@@ -239,11 +238,9 @@ pub fn execute(
     let status = Status::ended(ending.interrupted, ending.stopped, boundary, status);
     // what is planned for a turn is two products, of which Newton steps and the bound take some too
     let turns = 0.5 * work.products as f64;
-    let price = schedule.steps.iter().fold(Unit::default(), |all, step| Unit {
-        operations: all.operations + turns * step.operations,
-        bytes: all.bytes + turns * step.bytes,
-    });
+    let price = schedule.work(turns);
     let made = work.products as f64 * work.pattern.work();
+    let read = schedule.profile.as_ref().map_or(0.0, |p| p.bytes());
     Ok(Some(Fit {
         model: Arc::new(model.clone()),
         schedule: Arc::new(schedule.clone()),
@@ -255,7 +252,7 @@ pub fn execute(
         mass,
         kl,
         data_entropy: -found.negative_entropy,
-        counters: Counters { operations: made, bytes: made, predicted: price, peak: schedule.peak },
+        counters: Counters { operations: made, bytes: read + made, predicted: price, peak: schedule.peak },
         zero_marginals,
         learned: None,
         domain: Some(Arc::new(domain)),

@@ -10,7 +10,7 @@ use crate::data::{Element, Storage, Tensor};
 use crate::model::table::cell_at;
 use crate::model::{EnergyModel, Interaction, Order, Potential, Scope, Table};
 use crate::numeric::sum::Compensated;
-use crate::plan::cost::Unit;
+use crate::plan::schedule::Instruction;
 use crate::plan::{Options, Schedule};
 use crate::run::control::{Control, Observer, Stop};
 use crate::run::distribution::Distribution;
@@ -120,6 +120,12 @@ pub fn execute(
     };
     let passes = found.passes as f64;
     let cells = rows.len() as f64;
+    let planned = schedule.steps.iter().find_map(|s| match &s.instruction {
+        Instruction::Newton(work) => Some(work.cells),
+        _ => None,
+    });
+    let planned = planned.unwrap_or(cells);
+    let read = schedule.profile.as_ref().map_or(0.0, |p| p.bytes());
     Ok(Fit {
         model: Arc::new(model.clone()),
         schedule: Arc::new(schedule.clone()),
@@ -133,11 +139,9 @@ pub fn execute(
         data_entropy,
         counters: Counters {
             operations: passes * cells * (tables.blocks.len() as f64 + 1.0),
-            bytes: passes * cells * (4.0 * tables.blocks.len() as f64 + 16.0),
-            predicted: schedule.steps.iter().fold(Unit::default(), |all, step| Unit {
-                operations: all.operations + passes * step.operations,
-                bytes: all.bytes + passes * step.bytes,
-            }),
+            bytes: read + passes * cells * (4.0 * tables.blocks.len() as f64 + 16.0),
+            // which cells are observed was not known to the plan
+            predicted: schedule.work(passes * cells / planned.max(1.0)),
             peak: schedule.peak,
         },
         learned: None,
