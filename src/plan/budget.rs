@@ -1,4 +1,6 @@
-//! The memory budget. It refuses; it never changes a schedule.
+//! The memory budget. Where the cheapest schedule is beyond it, the cheapest one within it is taken
+//! ([`super::within`]); where there is none, the model is refused. It changes nothing else: of a fit that is within
+//! the budget, the schedule and every bit of the result are the same whatever the budget is.
 
 use crate::model::{EnergyModel, Interaction, Mode, Potential, Scope};
 use crate::text::{Code, Diagnostic, Span};
@@ -45,8 +47,8 @@ pub fn check(
         format!(
             "`{}` needs {} of memory, and the budget is {}",
             model.name,
-            bytes(schedule.peak),
-            bytes(budget)
+            apart(schedule.peak, budget),
+            apart(budget, schedule.peak)
         ),
     );
     let mut ways = Vec::new();
@@ -97,18 +99,30 @@ impl Trials<'_> {
     fn glance(&mut self, model: &EnergyModel) -> Option<f64> {
         let price = model.interactions.len() + model.modes.len();
         self.left = self.left.checked_sub(price)?;
-        Some(sketch(model, self.profile, self.options.solver, GLANCE).peak)
+        Some(sketch(model, self.profile, self.options, GLANCE).peak)
     }
 
     /// The peak of a model as it would be compiled.
     fn peak(&self, model: &EnergyModel) -> f64 {
-        sketch(model, self.profile, self.options.solver, STEPS).peak
+        sketch(model, self.profile, self.options, STEPS).peak
     }
 
-    /// The peaks without each interaction inside the largest table.
+    /// The peaks without each interaction inside the largest table, and where none of these is enough, without each
+    /// of the others.
     fn without_one(&mut self, model: &EnergyModel, inside: &Scope) -> Vec<(usize, f64)> {
-        let suspects = suspects(model, inside).into_iter();
-        suspects.map_while(|k| Some((k, self.glance(&without(model, &[k]))?))).collect()
+        let suspects = suspects(model, inside);
+        let others: Vec<usize> = (0..model.interactions.len()).filter(|k| !suspects.contains(k)).collect();
+        let mut found = Vec::new();
+        for some in [suspects, others] {
+            for k in some {
+                let Some(peak) = self.glance(&without(model, &[k])) else { return found };
+                found.push((k, peak));
+            }
+            if found.iter().any(|(_, peak)| self.fits(*peak)) {
+                break;
+            }
+        }
+        found
     }
 
     /// Interactions to leave out: the one with fewest parameters that is enough, or several.
@@ -140,7 +154,7 @@ impl Trials<'_> {
         let mut chosen = vec![first.0];
         while chosen.len() < TOGETHER {
             let smaller = without(model, &chosen);
-            let schedule = sketch(&smaller, self.profile, self.options.solver, GLANCE);
+            let schedule = sketch(&smaller, self.profile, self.options, GLANCE);
             let inside = &schedule.buffers.iter().max_by(|a, b| a.cells.total_cmp(&b.cells))?.scope;
             let mut best: Option<(usize, f64)> = None;
             for k in suspects(model, inside).into_iter().filter(|k| !chosen.contains(k)) {
@@ -165,15 +179,7 @@ impl Trials<'_> {
         let mut best: Option<(f64, usize, usize)> = None;
         for m in inside.iter() {
             let levels = model.modes[m].size();
-            let (mut low, mut high) = (2, levels);
-            if levels < 3 || !self.glance_fits(resized(model, m, low)) {
-                continue;
-            }
-            // the most levels that fit
-            while high - low > 1 {
-                let middle = low + (high - low) / 2;
-                if self.glance_fits(resized(model, m, middle)) { low = middle } else { high = middle }
-            }
+            let Some(low) = most_levels(levels, |n| self.glance_fits(resized(model, m, n))) else { continue };
             let kept = low as f64 / levels as f64;
             if best.is_none_or(|(k, _, _)| kept > k) {
                 best = Some((kept, m, low));
@@ -196,19 +202,10 @@ impl Trials<'_> {
     fn merge_all(&self, model: &EnergyModel, inside: &Scope) -> Option<String> {
         let most = inside.iter().map(|m| model.modes[m].size()).max()?;
         // few compilations, which need no limit
-        let fits = |levels: usize| {
-            let smaller = capped(model, inside, levels);
-            let peak = sketch(&smaller, self.profile, self.options.solver, GLANCE).peak;
-            self.fits(peak).then_some(peak)
-        };
-        let (mut low, mut high, mut found) = (2, most, fits(2)?);
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            match fits(middle) {
-                Some(peak) => (low, found) = (middle, peak),
-                None => high = middle,
-            }
-        }
+        let peak =
+            |levels: usize| sketch(&capped(model, inside, levels), self.profile, self.options, GLANCE).peak;
+        let low = most_levels(most, |levels| self.fits(peak(levels)))?;
+        let found = peak(low);
         let table = model.bracket(inside);
         let peak = bytes(found);
         Some(format!(
@@ -230,6 +227,38 @@ fn named(model: &EnergyModel, k: usize) -> String {
         Potential::Support(_) if is_mask(interaction) => format!("the mask of the data over `{scope}`"),
         Potential::Support(_) => format!("the `forbid` over `{scope}`"),
         _ => format!("`{scope}`"),
+    }
+}
+
+/// Parts of the levels of a mode that are looked at, most first.
+const KEPT: [f64; 12] = [1.0, 0.96, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0];
+
+/// The most levels, fewer than `all`, that fit, as far as these parts show: not every smaller number need fit where a
+/// larger one does, because another schedule is cheapest there.
+fn most_levels(all: usize, mut fits: impl FnMut(usize) -> bool) -> Option<usize> {
+    let mut above = all;
+    for part in KEPT {
+        let mut low = ((all as f64 * part) as usize).clamp(2, all.max(3) - 1);
+        if low >= above {
+            continue;
+        }
+        if fits(low) {
+            while above - low > 1 {
+                let middle = low + (above - low) / 2;
+                if fits(middle) { low = middle } else { above = middle }
+            }
+            return Some(low);
+        }
+        above = low;
+    }
+    None
+}
+
+/// A size, in bytes where it would read like another one that it is not.
+fn apart(size: f64, other: f64) -> String {
+    match bytes(size) == bytes(other) {
+        true => format!("{size:.0} bytes"),
+        false => bytes(size),
     }
 }
 

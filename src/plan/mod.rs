@@ -24,6 +24,7 @@ pub mod rows;
 pub mod schedule;
 pub mod summation;
 mod supported;
+mod within;
 
 pub use count::{cells, degrees_of_freedom, parameters};
 pub use lint::lint;
@@ -40,7 +41,7 @@ use draft::Draft;
 /// # Errors
 /// MBA390 for each part of the model this version cannot compute; MBA350 when there are learned
 /// coefficients beside free tables of too many parameters; MBA501 when the predicted peak
-/// exceeds the budget.
+/// exceeds the budget and no other schedule within it is found.
 pub fn compile(
     model: &EnergyModel,
     profile: &Profile,
@@ -62,7 +63,7 @@ pub fn compile(
     let ranked = matches!(options.solver, method::Solver::Auto | method::Solver::A1gm)
         && rank_one::applies(model, profile);
     let model = &grounded(model, Some(profile));
-    let mut schedule = sketch(model, Some(profile), options.solver, order::STEPS);
+    let mut schedule = sketch(model, Some(profile), options, order::STEPS);
     if ranked {
         schedule = rank_one::schedule(model, profile, options.solver, schedule);
     }
@@ -77,7 +78,7 @@ pub fn compile(
 pub fn compile_fixed(model: &EnergyModel, options: &Options) -> Result<Schedule, Vec<Diagnostic>> {
     supported::check(model, None)?;
     let model = &grounded(model, None);
-    let schedule = sketch(model, None, options.solver, order::STEPS);
+    let schedule = sketch(model, None, options, order::STEPS);
     budget::check(model, None, options, &schedule)?;
     Ok(schedule)
 }
@@ -102,7 +103,20 @@ fn grounded(model: &EnergyModel, profile: Option<&Profile>) -> EnergyModel {
     model.on_support(masks)
 }
 
-fn sketch(model: &EnergyModel, profile: Option<&Profile>, solver: method::Solver, effort: u64) -> Schedule {
+/// The cheapest schedule, or where that is beyond the budget and another one is not, the cheapest within it.
+fn sketch(model: &EnergyModel, profile: Option<&Profile>, options: &Options, effort: u64) -> Schedule {
+    let cheapest = unbounded(model, profile, options.solver, effort);
+    let budget = options.memory as f64;
+    let other = (cheapest.peak > budget).then(|| within::within(&cheapest, budget)).flatten();
+    other.unwrap_or(cheapest)
+}
+
+fn unbounded(
+    model: &EnergyModel,
+    profile: Option<&Profile>,
+    solver: method::Solver,
+    effort: u64,
+) -> Schedule {
     let mut draft = Draft::new(model, profile.is_some());
     draft.effort = effort;
     for pass in PASSES {

@@ -53,7 +53,7 @@ fn element_bytes(values: &crate::data::Values) -> usize {
 /// What bounds a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The memory budget in bytes. It refuses; it never changes the choice of a schedule.
+    /// The memory budget in bytes. It changes the choice of a schedule only where the cheapest one is beyond it.
     pub memory: u64,
     /// What the loops do.
     pub solver: Solver,

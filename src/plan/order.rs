@@ -18,6 +18,9 @@ const STARTS: usize = 24;
 /// Parts of a dissection that are not cut any further.
 const PART: usize = 8;
 
+/// Modes of all orders that are kept beside the cheapest.
+const SEVERAL: usize = 2048;
+
 /// Seeds that are tried.
 const SEEDS: u64 = 96;
 
@@ -59,12 +62,31 @@ pub fn search<'a>(sizes: &[usize], scopes: impl IntoIterator<Item = &'a Scope>, 
         sparse(weight, &places)
     } else {
         let graph = Bits::of(weight, &places);
-        let mut search = Search { graph: &graph, left: steps, best: None };
+        let mut search = Search { graph: &graph, left: steps, best: None, others: None };
         search.run();
         search.best.unwrap_or_default()
     };
-    let at = |v: &usize| modes.modes().get(*v).copied();
-    Order { modes: found.order.iter().filter_map(at).collect(), cells: found.cells, largest: found.largest }
+    found.order_of(&modes)
+}
+
+/// The orders that [`search`] looks at, cheapest first, at most about two thousand modes of them: what is
+/// cheapest may take more memory than there is.
+pub fn several<'a>(sizes: &[usize], scopes: impl IntoIterator<Item = &'a Scope>, steps: u64) -> Vec<Order> {
+    let scopes: Vec<&Scope> = scopes.into_iter().collect();
+    let modes: Scope = scopes.iter().flat_map(|s| s.iter()).collect();
+    if modes.len() > SEVERAL {
+        return vec![search(sizes, scopes, steps)];
+    }
+    let weight = modes.iter().map(|m| (sizes.get(m).copied().unwrap_or(1).max(1) as f64).log2()).collect();
+    let places: Vec<Vec<usize>> =
+        scopes.iter().map(|s| s.iter().filter_map(|m| modes.position(m)).collect()).collect();
+    let graph = Bits::of(weight, &places);
+    let mut search = Search { graph: &graph, left: steps, best: None, others: Some(Vec::new()) };
+    search.run();
+    let mut found = search.others.unwrap_or_default();
+    found.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
+    found.truncate((SEVERAL / modes.len().max(1)).max(1));
+    found.iter().map(|f| f.order_of(&modes)).collect()
 }
 
 /// Greedy elimination by weight where neighbourhoods are lists. O(Σ degree² log n).
@@ -201,6 +223,12 @@ impl Found {
         Self { order, cells, largest }
     }
 
+    /// In the modes of a model.
+    fn order_of(&self, modes: &Scope) -> Order {
+        let at = |v: &usize| modes.modes().get(*v).copied();
+        Order { modes: self.order.iter().filter_map(at).collect(), cells: self.cells, largest: self.largest }
+    }
+
     fn cost(&self) -> f64 {
         self.cells + (1.0 + 2.0 * (self.largest - self.cells).exp2()).log2()
     }
@@ -210,6 +238,8 @@ struct Search<'a> {
     graph: &'a Bits,
     left: u64,
     best: Option<Found>,
+    /// All that were offered, where they are asked for.
+    others: Option<Vec<Found>>,
 }
 
 impl Search<'_> {
@@ -264,6 +294,9 @@ impl Search<'_> {
     /// Keeps an order if it is cheaper than those before.
     fn offer(&mut self, order: Vec<usize>) {
         let found = self.judge(order);
+        if let Some(others) = &mut self.others {
+            others.push(found.clone());
+        }
         if self.best.as_ref().is_none_or(|b| found.cost() < b.cost()) {
             self.best = Some(found);
         }

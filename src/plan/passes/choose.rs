@@ -4,7 +4,7 @@ use crate::model::Scope;
 
 use super::super::draft::{Atom, Clique, Draft};
 use super::super::graph::{Graph, Node, rooted_at};
-use super::super::order::search;
+use super::super::order::{Order, search};
 
 /// Sums modes out in the cheapest order that is found ([`search`]). A closed form needs no choice: its
 /// generator is the one clique. The tree hangs from a clique that holds the separator towards the
@@ -12,17 +12,26 @@ use super::super::order::search;
 pub fn choose(draft: &mut Draft) {
     let mut atoms = std::mem::take(&mut draft.atoms);
     for atom in &mut atoms {
-        let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
-        let scopes: Vec<&Scope> = atom.generators.iter().chain(fixed).collect();
-        let found = search(&draft.sizes, scopes.iter().copied(), draft.effort);
-        let nodes = Graph::of(&atom.modes, scopes).eliminate_in(&found.modes).clique_tree();
-        let root = match &atom.parent {
-            Some((_, s)) => nodes.iter().position(|n| s.is_subset(&n.scope)).unwrap_or(0),
-            None => 0,
-        };
-        atom.cliques = assign(draft, atom, rooted_at(&nodes, root));
+        let found = search(&draft.sizes, scopes(draft, atom), draft.effort);
+        atom.cliques = tree(draft, atom, &found);
     }
     draft.atoms = atoms;
+}
+
+/// What has to be inside some clique of an atom.
+pub fn scopes<'a>(draft: &'a Draft, atom: &'a Atom) -> Vec<&'a Scope> {
+    let fixed = atom.fixed.iter().filter_map(|k| draft.fixed_scope(*k));
+    atom.generators.iter().chain(fixed).collect()
+}
+
+/// The junction tree of an order of elimination.
+pub fn tree(draft: &Draft, atom: &Atom, order: &Order) -> Vec<Clique> {
+    let nodes = Graph::of(&atom.modes, scopes(draft, atom)).eliminate_in(&order.modes).clique_tree();
+    let root = match &atom.parent {
+        Some((_, s)) => nodes.iter().position(|n| s.is_subset(&n.scope)).unwrap_or(0),
+        None => 0,
+    };
+    assign(draft, atom, rooted_at(&nodes, root))
 }
 
 /// Every generator and every fixed potential goes to the smallest clique that holds it.

@@ -4,6 +4,7 @@ use crate::model::Scope;
 
 use super::super::cost;
 use super::super::draft::{Atom, Clique, Draft, View};
+use super::super::graph::{Node, rooted_at};
 use super::super::schedule::Shape;
 
 /// Cells of the largest clique below which tables are cheap enough.
@@ -13,7 +14,7 @@ const SMALL: f64 = 4096.0;
 /// neighbours ask of it are sums of products, taken as matrix products over slices where the factors
 /// allow, and otherwise cell by cell, a block at a time. Four modes in pairs take 3 n⁴ multiply–adds a sweep
 /// and n³ memory, a triangle n³ and n², all triples of four modes 16 n⁴ operations in the nearest cache and
-/// n³ memory. An atom is factored when the sweep is predicted to be cheaper.
+/// n³ memory. An atom is factored when the sweep is predicted to be cheaper, or hardly dearer in far less memory.
 pub fn factor(draft: &mut Draft) {
     let mut atoms = std::mem::take(&mut draft.atoms);
     for atom in &mut atoms {
@@ -21,22 +22,66 @@ pub fn factor(draft: &mut Draft) {
         if !atom.iterates() || largest < SMALL {
             continue;
         }
-        let Some((views, operations)) = views(draft, atom) else { continue };
-        // a sweep starts with a view of the root
-        if views.first().is_none_or(Vec::is_empty) {
-            continue;
-        }
-        if operations < cost::sweep_operations(draft, &atom.cliques) {
-            for (clique, views) in atom.cliques.iter_mut().zip(views) {
-                clique.views = views;
-            }
+        let Some((cliques, operations)) = factored(draft, atom, cover) else { continue };
+        let tables = cost::sweep_operations(draft, &atom.cliques);
+        let small = || MUCH * held(draft, &cliques) <= held(draft, &atom.cliques);
+        if operations < tables || operations <= ALIKE * tables && small() {
+            atom.cliques = cliques;
         }
     }
     draft.atoms = atoms;
 }
 
+/// Operations of a sweep that are as good as the same, as a ratio.
+const ALIKE: f64 = 1.05;
+
+/// How many times smaller far less memory is.
+const MUCH: f64 = 4.0;
+
+/// Cells of the tables of a junction tree: views and messages, or else whole cliques.
+pub fn held(draft: &Draft, cliques: &[Clique]) -> f64 {
+    let messages = cliques.iter().map(|c| draft.cells(&c.node.separator)).sum::<f64>();
+    if cliques.iter().all(|c| c.views.is_empty()) {
+        return messages + cliques.iter().map(|c| draft.cells(&c.node.scope)).sum::<f64>();
+    }
+    2.0 * messages + cliques.iter().flat_map(|c| &c.views).map(|v| draft.cells(&v.scope)).sum::<f64>()
+}
+
+/// A way to put the generators of a clique on views.
+pub type Cover = fn(&Atom, &Clique) -> Vec<View>;
+
+/// The junction tree of an atom with views of every clique, and the operations of a sweep.
+pub fn factored(draft: &Draft, atom: &Atom, cover: Cover) -> Option<(Vec<Clique>, f64)> {
+    let mut atom = atom.clone();
+    hang(&mut atom)?;
+    let (views, operations) = views(draft, &atom, cover)?;
+    for (clique, views) in atom.cliques.iter_mut().zip(views) {
+        clique.views = views;
+    }
+    Some((atom.cliques, operations))
+}
+
+/// A sweep starts with a view of the root: the tree is hung from the first clique that has generators and holds
+/// what the atom shares with its parent.
+fn hang(atom: &mut Atom) -> Option<()> {
+    let shared = atom.parent.as_ref().map(|(_, s)| s);
+    let holds = |c: &Clique| shared.is_none_or(|s| s.is_subset(&c.node.scope));
+    let root = atom.cliques.iter().position(|c| !c.generators.is_empty() && holds(c))?;
+    if root > 0 {
+        let nodes: Vec<Node> = atom.cliques.iter().map(|c| c.node.clone()).collect();
+        let mut cliques = Vec::with_capacity(nodes.len());
+        for node in rooted_at(&nodes, root) {
+            // no clique is inside another
+            let own = atom.cliques.iter().find(|c| c.node.scope == node.scope)?;
+            cliques.push(Clique { node, ..own.clone() });
+        }
+        atom.cliques = cliques;
+    }
+    Some(())
+}
+
 /// The views of every clique, and the operations of a sweep.
-fn views(draft: &Draft, atom: &Atom) -> Option<(Vec<Vec<View>>, f64)> {
+fn views(draft: &Draft, atom: &Atom, cover: Cover) -> Option<(Vec<Vec<View>>, f64)> {
     let mut total = 0.0;
     let mut all = Vec::with_capacity(atom.cliques.len());
     for (c, clique) in atom.cliques.iter().enumerate() {
@@ -104,9 +149,15 @@ pub fn factors(draft: &Draft, atom: &Atom, c: usize) -> Vec<(Source, Scope)> {
     own.chain(above).chain(below).chain(fixed).collect()
 }
 
+/// A view for every generator: the smallest views, and the most work.
+pub fn singly(atom: &Atom, clique: &Clique) -> Vec<View> {
+    let view = |g: &usize| Some(View { scope: atom.generators.get(*g)?.clone(), generators: vec![*g] });
+    clique.generators.iter().filter_map(view).collect()
+}
+
 /// Views that hold every generator once: each leaves out the one mode whose absence leaves most of the
 /// generators that are still to be placed (the last mode on a tie), and is as small as its generators allow.
-fn cover(atom: &Atom, clique: &Clique) -> Vec<View> {
+pub fn cover(atom: &Atom, clique: &Clique) -> Vec<View> {
     let mut waiting = clique.generators.clone();
     let mut views = Vec::new();
     let scope_of = |g: usize| atom.generators.get(g).cloned().unwrap_or_else(Scope::empty);

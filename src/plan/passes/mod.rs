@@ -1,6 +1,6 @@
 //! The passes, one file each, in the order they run.
 
-mod choose;
+pub mod choose;
 mod close;
 pub mod factor;
 mod fuse;
@@ -47,6 +47,13 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "order", about: "walk the tree so that messages are shared", run: order::order },
     Pass { name: "fuse", about: "take every statistic from one pass over the data", run: fuse::fuse },
 ];
+
+/// The passes that come after the choice of cliques.
+pub fn finish(draft: &mut Draft) {
+    for pass in PASSES.iter().skip_while(|pass| pass.name != "order") {
+        (pass.run)(draft);
+    }
+}
 
 /// Every pass but those that cut components apart: where some tables are shared with other tensors, the marginal on a
 /// separator is not that of the data, and neither is a formula.
