@@ -19,8 +19,6 @@ const LONG: f64 = 1e12;
 /// One way to go through an atom.
 struct Form {
     cliques: Vec<Clique>,
-    /// Operations of a sweep, those that are faster counted as fewer.
-    price: f64,
     /// Bytes of the atom by itself.
     memory: f64,
 }
@@ -31,8 +29,8 @@ struct Form {
 /// factors with views that are shared, or in factors with a view for each generator. What an atom may take
 /// is lowered until all of them fit together, and each takes the cheapest form within it. With one
 /// atom that iterates this is the cheapest of all forms that fit. The same arguments give the
-/// same schedule on every machine. Compiles each of at most 8 atoms by itself, up to 3 · 64 times, those alone that
-/// are not beyond the budget at a glance.
+/// same schedule on every machine. Prices 3 · 64 forms of each of at most 8 atoms, and compiles those by themselves that
+/// hold less in their tables than any that is cheaper.
 pub fn within(cheapest: &Schedule, budget: f64) -> Option<Schedule> {
     let draft = &cheapest.draft;
     let profile = cheapest.profile.as_ref();
@@ -85,28 +83,38 @@ fn forms(draft: &Draft, k: usize, like: &Schedule, budget: f64) -> Vec<Form> {
             trees.push(tree);
         }
     }
-    let mut found: Vec<Form> = Vec::new();
+    let mut ways: Vec<(Vec<Clique>, f64, f64)> = Vec::new();
     for cliques in trees {
         let atom = Atom { cliques, ..atom.clone() };
         let covers: [Cover; 2] = [cover, singly];
-        let ways = covers.into_iter().filter(|_| atom.iterates()).filter_map(|c| factored(draft, &atom, c));
+        let views = covers.into_iter().filter(|_| atom.iterates()).filter_map(|c| factored(draft, &atom, c));
         let tables = (atom.cliques.clone(), cost::sweep_operations(draft, &atom.cliques));
-        for (cliques, price) in ways.chain([tables]) {
+        for (cliques, price) in views.chain([tables]) {
+            let held = held(draft, &cliques);
             // what is written down for sure
-            if 8.0 * held(draft, &cliques) <= budget && price <= LONG {
-                let memory = alone(&bare, Atom { cliques: cliques.clone(), ..atom.clone() }, like);
-                found.push(Form { cliques, price, memory });
+            if 8.0 * held <= budget && price <= LONG {
+                ways.push((cliques, price, held));
             }
         }
     }
-    found.sort_by(|a, b| a.price.total_cmp(&b.price).then(a.memory.total_cmp(&b.memory)));
-    let mut least = f64::INFINITY;
-    found.retain(|f| {
-        let smaller = f.memory < least;
-        least = least.min(f.memory);
-        smaller
+    ways.sort_by(|(_, a, x), (_, b, y)| a.total_cmp(b).then(x.total_cmp(y)));
+    let ways = falling(ways, |(_, _, held)| *held).into_iter().map(|(cliques, _, _)| {
+        let memory = alone(&bare, Atom { cliques: cliques.clone(), ..atom.clone() }, like);
+        Form { cliques, memory }
     });
-    found
+    falling(ways.collect(), |f: &Form| f.memory)
+}
+
+/// Those that are smaller than all before them.
+fn falling<T>(all: Vec<T>, size: impl Fn(&T) -> f64) -> Vec<T> {
+    let mut least = f64::INFINITY;
+    let mut smaller = all;
+    smaller.retain(|x| {
+        let falls = size(x) < least;
+        least = least.min(size(x));
+        falls
+    });
+    smaller
 }
 
 /// The peak of one atom by itself, in bytes.
