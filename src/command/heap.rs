@@ -12,6 +12,10 @@ const OWN_MAPPING: i32 = 32 << 20;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE_PAGE: usize = 2 << 20;
 
+/// Bytes of a block for which the heap has to grow, and which is less than what it grows by at first.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const FIRST: usize = 256 << 10;
+
 /// Bytes that the allocator keeps before a block, and rounds to.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const HEADER: usize = 32;
@@ -46,11 +50,12 @@ pub fn keep_large_blocks() {
         // a block that does not fit into what is free makes the heap grow, once by the whole room
         let before = libc::sbrk(0);
         libc::mallopt(libc::M_TOP_PAD, ROOM);
-        let first = black_box(libc::malloc(LARGE_PAGE));
+        let first = black_box(libc::malloc(FIRST));
         libc::mallopt(libc::M_TOP_PAD, GROWS_BY);
         libc::madvise(before, libc::sbrk(0).addr().saturating_sub(before.addr()), libc::MADV_HUGEPAGE);
-        // addresses up to the first whole large page stay free, so that small fits have large pages, too
-        let ahead = first.addr().next_multiple_of(LARGE_PAGE) - first.addr();
+        // addresses up to the first large page of which nothing is used stay free, so that small fits have large
+        // pages, too: behind the block the allocator has written already
+        let ahead = (first.addr() + FIRST + HEADER).next_multiple_of(LARGE_PAGE) - first.addr();
         libc::free(first);
         black_box(libc::malloc(ahead.saturating_sub(HEADER)));
     }
