@@ -24,7 +24,7 @@ pub mod rows;
 pub mod schedule;
 pub mod summation;
 mod supported;
-mod within;
+pub mod within;
 
 pub use count::{cells, degrees_of_freedom, parameters};
 pub use lint::lint;
