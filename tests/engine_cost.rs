@@ -90,7 +90,9 @@ fn agree_through_a_mask(shape: &[usize], scopes: &[Vec<usize>], share: f64) {
     let (_, _, told) = program_support::run(&text, &files);
     let cost = told.value("m.cost");
     println!("{share} {model:?} {cost}");
-    for row in cost.as_array().expect("a table") {
+    let rows = cost.as_array().expect("a table");
+    assert_eq!(rows.len(), 3, "{cost}");
+    for row in rows {
         let number = |side: &str| row[side].as_f64().expect("a number");
         let ratio = number("counted") / number("predicted");
         assert!((0.5..=2.0).contains(&ratio), "{share} {model:?} {cost}");

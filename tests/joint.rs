@@ -426,6 +426,39 @@ fn no_cell_without_data_is_looked_at() {
     assert!(plan.peak < 2e7, "{}", plan.peak);
 }
 
+/// Energies that are all but impossible are taken up by a table, as in a fit to one tensor.
+#[test]
+fn tables_take_up_energies_of_hundreds_of_decades() {
+    let text = |energy: f64| {
+        format!(
+            "mode a: 2, b: 2, c: 2\ndata x[a, b, c] = [[[1, 2], [3, 4]], [[2, 1], [5, 6]]]\n\
+             data y[a, b] = [[1, 2], [3, 4]]\n\
+             model m {{ [a b] = if a == 1 {{ {energy} }} else {{ -{energy} }}\n[a] [b] [a c] }}\n\
+             fit m to x, y\nshow m.divergence, m.of(x).fitted, m.of(y).fitted\n"
+        )
+    };
+    let (_, mild) = healthy(&text(1.0));
+    for energy in [300.0, 690.0, 2000.0] {
+        let (_, r) = healthy(&text(energy));
+        close(&[r.number("m.divergence")], &[mild.number("m.divergence")], 1e-9);
+        for name in ["x", "y"] {
+            close(&fitted(&r, name), &fitted(&mild, name), 1e-7);
+        }
+    }
+}
+
+#[test]
+fn weights_that_leave_no_doubles_are_refused() {
+    let head = "mode a: 2, b: 2\ndata x[a, b] = [[1e200, 2], [3, 4]]\ndata y[a] = [1, 2]\n";
+    for class in ["[a] [b]", "[a b]"] {
+        for weights in ["x weight 1e200, y", "x, y weight 1e-305"] {
+            let text = format!("{head}model m {{ {class} [a] }}  # allow MBA321\nfit m to {weights}\n");
+            let (_, _, r) = run(&text, &Files::default());
+            assert!(r.codes.contains(&"MBA414"), "{weights}: {}", r.text);
+        }
+    }
+}
+
 #[test]
 fn a_weight_is_the_same_as_data_multiplied_by_it() {
     let sizes = [3, 4, 3, 2, 3];

@@ -91,10 +91,11 @@ fn errors_are_told_for_every_level_that_has_hidden_cells() {
         let row = |r: &Json| {
             let parts = ["cells", "unidentified", "rmse", "mape", "mae", "kl"];
             assert_eq!(r.as_object().map(|o| o.len()), Some(parts.len() + 2));
-            let name = format!("{}: {}", r["mode"].as_str().unwrap(), r["level"].as_str().unwrap());
+            let text = |part: &str| r[part].as_str().expect("a name");
+            let name = format!("{}: {}", text("mode"), text("level"));
             (name, parts.map(|p| r[p].as_f64()).to_vec())
         };
-        found["levels"].as_array().unwrap().iter().map(row).collect()
+        found["levels"].as_array().expect("rows").iter().map(row).collect()
     };
     let found = fit("a == 2 or (a == 1 and b == 1)");
     let kl = 3f64.ln() - 2.0 / 3.0;

@@ -48,7 +48,7 @@ pub use indices::{IndexType, Indices};
 pub use lookup::unite;
 pub use mask::Mask;
 pub use request::{Axis, Counting, Declared, Literal, MaskClause, Request, Source};
-pub use summary::Summary;
+pub use summary::{RANGE as TOTALS, Summary};
 pub use tensor::{Buffer, Dense, Element, Found, Onlooker, Sparse, Storage, Tensor, Values};
 
 use std::sync::Arc;

@@ -249,7 +249,7 @@ impl Summary {
 }
 
 /// Totals that can be fitted to: the entropy of larger ones overflows, and cells of smaller ones have lost digits.
-const RANGE: std::ops::RangeInclusive<f64> = 1e-300..=1e305;
+pub const RANGE: std::ops::RangeInclusive<f64> = 1e-300..=1e305;
 
 /// Whether a total can be fitted to.
 pub(crate) fn totals(request: &Request, total: f64, what: &str, span: Span) -> Checked<()> {

@@ -14,7 +14,7 @@ const PLAIN: usize = 10;
 
 /// Times that cells with data are brought back which the model gives less than a double can hold, each time by as much
 /// as doubles reach.
-const RESCUES: usize = 64;
+pub(super) const RESCUES: usize = 64;
 
 /// Sweeps until the gap, measured on beliefs rebuilt from the potentials, is within the tolerance
 /// (Jiroušek and Přeučil 1995). Every sweep lowers the divergence. The gap met along a sweep is free

@@ -23,7 +23,8 @@ use crate::run::certificate::{Operator, factor};
 use crate::run::conjugate::{Equations, worthless};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::execute::distribution;
-use crate::run::fit::{Certificate, Counters, Fit, Status};
+use crate::run::fit::{Counters, Fit, Status};
+use crate::run::iterate::RESCUES;
 use crate::run::kernel::{combine, marginalise, plus};
 use crate::run::machine::Machine;
 use crate::run::newton::{Ended, Objective, Point, minimise, settle};
@@ -79,8 +80,8 @@ pub(super) fn execute(
             let (_, vanishing) = problem.prove(&solution.parameters);
             (solution, vanishing)
         }
-        Start::From(solution) => problem.solve(Some(solution), &gone, total)?,
-        Start::Afresh => problem.solve(None, &gone, total)?,
+        Start::From(solution) => problem.solve(Some(solution), (tables, &gone), total)?,
+        Start::Afresh => problem.solve(None, (tables, &gone), total)?,
     };
     let Problem { mut members, .. } = problem;
     let mut counters = Counters { peak: schedule.peak, ..Counters::default() };
@@ -94,11 +95,7 @@ pub(super) fn execute(
     let zero_marginals = zeros(tables, &gone);
     let boundary = vanishing || !zero_marginals.is_empty();
     let status = Status::ended(solution.interrupted, solution.stopped, boundary, Status::Converged);
-    let certificate = Certificate {
-        marginal_gap: solution.gap,
-        optimality_gap: solution.bound.as_ref().ok().map(|b| b / total),
-        reason: solution.bound.as_ref().err().cloned(),
-    };
+    let certificate = solution.certificate(total);
     let mut joint = Joint {
         model: Arc::clone(model),
         schedule: Arc::clone(schedule),
@@ -485,17 +482,34 @@ impl Problem<'_, '_> {
         (out, means)
     }
 
+    /// Moves tables towards cells with data that the model gives less than a double can hold, one table at a time and
+    /// each time by as much as doubles reach: Newton's method does not see them.
+    fn bring_back(&mut self, tables: &Tables, parameters: &mut [f64]) -> Result<(), Vec<Diagnostic>> {
+        for _ in 0..RESCUES {
+            self.place(parameters)?;
+            let fitted = self.marginals();
+            let lost = |p: &u32| fitted[*p as usize] == 0.0 && self.target[*p as usize] > 0.0;
+            let Some(block) = tables.blocks.iter().find(|b| b.place.iter().any(lost)) else { break };
+            for p in block.place.iter().filter(|p| lost(p)) {
+                let at = *p as usize;
+                parameters[at] += (self.target[at].max(f64::MIN_POSITIVE) / f64::MIN_POSITIVE).ln().max(1.0);
+            }
+        }
+        Ok(())
+    }
+
     /// From tables of one, or from where an earlier run has ended; also whether cells are on their way to zero.
     fn solve(
         &mut self,
         begun: Option<Solution>,
-        gone: &[bool],
+        (tables, gone): (&Tables, &[bool]),
         total: f64,
     ) -> Result<(Solution, bool), Vec<Diagnostic>> {
         self.before = begun.as_ref().map_or(0, |b| b.iterations);
         let spent = begun.as_ref().map_or(0, |b| b.passes);
         let mut parameters = begun.map_or_else(|| vec![0.0; self.target.len()], |b| finite(&b.parameters));
         let target = self.target.clone();
+        self.bring_back(tables, &mut parameters)?;
         let ended = minimise(self, &target, &mut parameters, (self.control.tolerance, MOST))?;
         let gap = self.gap();
         let (bound, vanishing) = self.prove(&parameters);

@@ -24,7 +24,7 @@ use super::masked::regular::{Measured, Pseudo, distribution, measure, values, ze
 use super::masked::rows::{Rows, base};
 use super::masked::{Domain, Knowledge, contradiction};
 use super::sum::Compensated;
-use crate::data::Tensor;
+use crate::data::{TOTALS, Tensor};
 use crate::model::{EnergyModel, Order, Scope, Table};
 use crate::plan::Schedule;
 use crate::plan::joint::Layout;
@@ -110,6 +110,15 @@ impl Solution {
     pub fn done(&self) -> bool {
         !self.stopped && !self.interrupted
     }
+
+    /// What it proves, for data of this total with their weights: the bound is per unit of that.
+    fn certificate(&self, total: f64) -> Certificate {
+        Certificate {
+            marginal_gap: self.gap,
+            optimality_gap: self.bound.as_ref().ok().map(|b| b / total),
+            reason: self.bound.as_ref().err().cloned(),
+        }
+    }
 }
 
 /// Everything a solution is read against.
@@ -158,6 +167,14 @@ pub fn execute(
             return Err(vec![Diagnostic::new(Code::MBA502, message).help("check which cells are observed")]);
         }
     }
+    let weighted: f64 = parts.iter().map(|p| p.weight * p.tensor.total).sum();
+    let outside = |mass: f64| !TOTALS.contains(&mass);
+    let wrong = parts.iter().find(|p| outside(p.weight * p.tensor.total)).or(parts.first());
+    if let Some(part) = wrong.filter(|p| outside(p.weight * p.tensor.total) || outside(weighted)) {
+        let (name, weight, total) = (&part.tensor.name, part.weight, part.tensor.total);
+        let message = format!("`{name}` has a total of {total:e}, and {weight:e} times that is out of range");
+        return Err(vec![Diagnostic::new(Code::MBA414, message).help("give the tensors other weights")]);
+    }
     if let Some(work) = schedule.together().filter(|t| t.closed || !t.contracted.is_empty()) {
         return match work.closed {
             true => closed::execute(schedule, layout, model, parts),
@@ -196,11 +213,7 @@ pub fn execute(
     let boundary = !zero_marginals.is_empty();
     let status = Status::ended(solution.interrupted, solution.stopped, boundary, Status::Converged);
     let total: f64 = parts.iter().map(|p| p.weight * p.tensor.total).sum();
-    let certificate = Certificate {
-        marginal_gap: solution.gap,
-        optimality_gap: solution.bound.as_ref().ok().map(|b| b / total),
-        reason: solution.bound.as_ref().err().cloned(),
-    };
+    let certificate = solution.certificate(total);
     let passes = solution.passes as f64;
     let planned = schedule.together().map_or(0.0, |t| t.parts.iter().map(|p| p.cells).sum::<f64>()).max(1.0);
     let counters = Counters {
