@@ -9,7 +9,10 @@ use super::options::{Format, Reading};
 use super::output::Printer;
 use super::progress::Progress;
 use super::signals;
-use crate::session::{Keeping, Outcome, Session};
+use crate::session::{Keeping, Outcome, PlannedFit, Session};
+
+/// A run that ends before nobody waits to hear that a signal was heard.
+const SHORT: Duration = Duration::from_millis(100);
 
 /// Arguments of `mba run`.
 #[derive(Debug, Args)]
@@ -43,18 +46,22 @@ pub fn run(arguments: &Arguments) -> u8 {
         Ok(program) => program,
         Err(status) => return status,
     };
-    let (stop, asked) = signals::stop();
-    let host = FileHost::new().until(asked);
+    let (stop, signals) = signals::stop();
+    let host = FileHost::new().until(signals.asked());
     let mut options = arguments.reading.session();
     options.keeping = Keeping {
         save: arguments.checkpoint.clone(),
         every: arguments.checkpoint_every.map_or(Keeping::default().every, |e| e.as_secs_f64()),
         resume: arguments.resume.clone(),
     };
-    options.stop = stop;
-    if let Some(limit) = arguments.time_limit {
-        options.stop = options.stop.or_when(move || started.elapsed() >= limit);
-    }
+    let (limit, ear) = (arguments.time_limit, signals.clone());
+    options.stop = stop.or_when(move || {
+        let spent = started.elapsed();
+        if spent >= SHORT {
+            ear.announce();
+        }
+        limit.is_some_and(|limit| spent >= limit)
+    });
     let (mut session, diagnostics) = Session::load(&path, &text, options, &host);
     let mut printer =
         Printer::new(arguments.reading.output(), arguments.format, arguments.reading.complaints());
@@ -63,8 +70,13 @@ pub fn run(arguments: &Arguments) -> u8 {
     let mut checked = Outcome::default();
     diagnostics.iter().for_each(|d| checked.count(d));
     let outcome = if checked.is_ok() {
-        if !session.planned.is_empty() {
+        // threads make a small fit dearer; where they are needed after all, they are made then
+        let shares = session.planned.iter().any(PlannedFit::shares);
+        if shares {
             arguments.reading.every_thread();
+        }
+        if shares || arguments.checkpoint.is_some() || arguments.resume.is_some() {
+            signals.announce();
         }
         session.run(&host, &mut printer)
     } else {

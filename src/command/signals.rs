@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM: the first asks the run to end after its sweep, the second ends the process.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -11,8 +11,15 @@ use crate::run::Stop;
 /// The exit status of a process that a second signal ends.
 const ENDED: i32 = 130;
 
-/// A wish to stop that signals make, and the flag that they set.
-pub fn stop() -> (Stop, Arc<AtomicBool>) {
+/// The signals a run hears.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    asked: Arc<AtomicBool>,
+    announced: Arc<AtomicBool>,
+}
+
+/// A wish to stop that signals make, and the signals.
+pub fn stop() -> (Stop, Signals) {
     let asked = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // the first handler looks at the flag before the second one sets it; where handlers cannot be had,
@@ -20,13 +27,26 @@ pub fn stop() -> (Stop, Arc<AtomicBool>) {
         let _ = flag::register_conditional_shutdown(signal, ENDED, Arc::clone(&asked));
         let _ = flag::register(signal, Arc::clone(&asked));
     }
-    announce();
-    (Stop::new(Arc::clone(&asked)), asked)
+    (Stop::new(Arc::clone(&asked)), Signals { asked, announced: Arc::default() })
 }
 
-/// Says at once that the signal was heard: a sweep can take long.
+impl Signals {
+    /// The flag that they set.
+    pub fn asked(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asked)
+    }
+
+    /// From now on says at once that a signal was heard: a sweep can take long. It takes a thread, with which a
+    /// small fit takes a tenth longer.
+    pub fn announce(&self) {
+        if !self.announced.swap(true, Ordering::Relaxed) {
+            listen();
+        }
+    }
+}
+
 #[cfg(unix)]
-fn announce() {
+fn listen() {
     use std::io::Write;
 
     if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) {
@@ -42,4 +62,4 @@ fn announce() {
 }
 
 #[cfg(not(unix))]
-fn announce() {}
+fn listen() {}

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::indices::Indices;
+use crate::numeric::share;
 use crate::numeric::sum::Compensated;
 
 /// How the indices of a cell are packed into one number, so that numbers sort as cells do.
@@ -31,6 +32,9 @@ impl Packing {
         Self { sizes: sizes.to_vec(), shifts, widths, bits }
     }
 }
+
+/// Indices from which it is worth sharing the work of unpacking them.
+const SHARED: usize = 1 << 19;
 
 /// A number wide enough for the packed indices of a cell.
 trait Key: Copy + Ord + Send + Sync {
@@ -161,8 +165,10 @@ fn merge_keys<K: Key>(mut keys: Vec<K>, mut values: Vec<f64>, weighted: bool, pa
 }
 
 fn unpack<K: Key>(keys: &[K], packing: &Packing) -> Vec<Indices> {
-    let modes = packing.sizes.par_iter().zip(&packing.shifts).zip(&packing.widths);
-    modes.map(|((n, shift), width)| Indices::new(*n, keys.iter().map(|k| k.unpack(*shift, *width)))).collect()
+    share::pieces(keys.len() * packing.sizes.len() >= SHARED, packing.sizes.len(), |mode| {
+        let (shift, width) = (packing.shifts[mode], packing.widths[mode]);
+        Indices::new(packing.sizes[mode], keys.iter().map(|k| k.unpack(shift, width)))
+    })
 }
 
 fn merge_rows(rows: &[u32], values: &[f64], weighted: bool, sizes: &[usize]) -> Merged {

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::format::{Checked, Loaded, Pending};
 use super::formats::npy::{self, Array};
 use super::request::{Literal, MaskClause, Request, Source};
@@ -17,7 +15,11 @@ use super::{Files, open};
 use crate::model::predicate::Predicate;
 use crate::model::table::strides;
 use crate::model::{Mode, Scope, Support};
+use crate::numeric::share;
 use crate::text::{Code, Diagnostic, Span};
+
+/// Cells that are looked at by one thread at a time.
+const BLOCK: usize = 1 << 15;
 
 /// Most cells that are looked at one by one.
 pub const LISTED: usize = 1 << 27;
@@ -289,7 +291,7 @@ impl Masks {
         for predicate in value_predicates(request) {
             let mut seen = table(observed);
             if let Some(passes) = predicate.of_values() {
-                seen.par_iter_mut().zip(&*values).for_each(|(s, x)| *s &= passes(*x));
+                keep(&mut seen, &values, passes);
             } else {
                 let mut cell = vec![0; shape.len()];
                 for (k, (s, x)) in seen.iter_mut().zip(&*values).enumerate() {
@@ -363,7 +365,7 @@ impl Masks {
             let mut seen = vec![true; cells];
             for predicate in of_value {
                 if let Some(passes) = predicate.of_values() {
-                    seen.par_iter_mut().zip(&values).for_each(|(s, x)| *s &= passes(*x));
+                    keep(&mut seen, &values, passes);
                     continue;
                 }
                 let mut cell = vec![0; shape.len()];
@@ -420,6 +422,13 @@ fn value_predicates(request: &Request) -> impl Iterator<Item = &Predicate> {
 }
 
 /// What the cells come from, in words and in the text.
+/// Keeps of the cells that are seen those whose value passes.
+fn keep(seen: &mut [bool], values: &[f64], passes: impl Fn(f64) -> bool + Sync + Send) {
+    share::chunks(values.len() >= share::PASS, seen, BLOCK, |k, seen| {
+        seen.iter_mut().zip(&values[k * BLOCK..]).for_each(|(s, x)| *s &= passes(*x));
+    });
+}
+
 fn source(request: &Request) -> (String, Span) {
     let what = match &request.source {
         Source::File { path, .. } => format!("`{path}`"),

@@ -1,12 +1,11 @@
 //! One pass over all values: the total, whether they are counts, and which are not allowed.
 
-use rayon::prelude::*;
-
 use super::format::Checked;
 use super::request::Request;
 use super::suggest::others;
 use super::tensor::Element;
 use crate::model::Mode;
+use crate::numeric::share;
 use crate::numeric::sum::Compensated;
 use crate::numeric::vector::{kept, vectorised};
 use crate::numeric::weigh::Weight;
@@ -37,31 +36,28 @@ const LANES: usize = 16;
 
 /// Looks at every value. `logical` turns a place in memory into the place in logical order.
 pub(crate) fn summarise<T: Element>(values: &[T], logical: &(dyn Fn(usize) -> usize + Sync)) -> Summary {
-    let blocks: Vec<Summary> = values
-        .par_chunks(BLOCK)
-        .enumerate()
-        .map(|(block, values)| {
-            look(values).unwrap_or_else(|| closely(values.iter().copied(), block * BLOCK, logical))
-        })
-        .collect();
-    together(blocks)
+    together(share::pieces(values.len() >= share::PASS, values.len().div_ceil(BLOCK), |block| {
+        let own = &values[place(block, values.len())];
+        look(own).unwrap_or_else(|| closely(own.iter().copied(), block * BLOCK, logical))
+    }))
 }
 
 /// The same for doubles in row-major order, of which those count that are observed: the others are zero.
 pub(crate) fn summarise_observed(values: &[f64], observed: &[bool]) -> Summary {
-    let blocks: Vec<Summary> = values
-        .par_chunks(BLOCK)
-        .zip(observed.par_chunks(BLOCK))
-        .enumerate()
-        .map(|(block, (values, seen))| {
-            let good = pulp::Arch::new().dispatch(LookThrough { values, seen });
-            good.unwrap_or_else(|| {
-                let cells = values.iter().zip(seen).map(|(x, seen)| kept(*seen, *x));
-                closely(cells, block * BLOCK, &|place| place)
-            })
+    together(share::pieces(values.len() >= share::PASS, values.len().div_ceil(BLOCK), |block| {
+        let own = place(block, values.len());
+        let (values, seen) = (&values[own.clone()], &observed[own]);
+        let good = pulp::Arch::new().dispatch(LookThrough { values, seen });
+        good.unwrap_or_else(|| {
+            let cells = values.iter().zip(seen).map(|(x, seen)| kept(*seen, *x));
+            closely(cells, block * BLOCK, &|place| place)
         })
-        .collect();
-    together(blocks)
+    }))
+}
+
+/// The places of a block of so many values.
+fn place(block: usize, values: usize) -> std::ops::Range<usize> {
+    block * BLOCK..values.min((block + 1) * BLOCK)
 }
 
 fn together(blocks: Vec<Summary>) -> Summary {

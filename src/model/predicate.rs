@@ -167,7 +167,7 @@ impl Predicate {
 
     /// A test of values alone, when the modes do not matter and the value is compared with numbers:
     /// the usual conditions, without walking an expression for every cell.
-    pub fn of_values(&self) -> Option<impl Fn(f64) -> bool + Sync + use<>> {
+    pub fn of_values(&self) -> Option<impl Fn(f64) -> bool + Sync + Send + use<>> {
         let test = self.scope.is_empty().then(|| self.test(&self.expr)).flatten()?;
         let holds = self.holds;
         Some(move |x: f64| test.passes(x) == holds)

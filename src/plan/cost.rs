@@ -162,6 +162,15 @@ pub const PARTS: f64 = 8.0;
 /// Cells of a table from which a walk over it is cut up for threads.
 pub const SHARED: f64 = 131_072.0;
 
+/// Cells of a clique from which a sum block by block is worth more than one thread.
+pub const BLOCKWISE: f64 = 262_144.0;
+
+/// Cells of a mask or a condition from which a sum over those that it lets through is worth more than one thread.
+pub const FILTERED: f64 = 1_048_576.0;
+
+/// Multiply–adds from which a product is worth more than one thread.
+pub const PRODUCT: f64 = 2_097_152.0;
+
 /// How much faster an operation on a block in the nearest cache is than one on a table that is not in it.
 pub const STREAM: f64 = 4.0;
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::cost::{PARTS, SHARED};
+use super::cost::{BLOCKWISE, FILTERED, PARTS, PRODUCT, SHARED};
 use super::schedule::{Buffer, BufferId, Instruction, Step};
 
 /// Groups of atoms, each atom as the steps that open it and its loop. Atoms are convex problems of their
@@ -20,6 +20,31 @@ pub fn partition(units: &[Range<usize>], steps: &[Step], buffers: &[Buffer]) -> 
         .filter(|group| group.len() > 1)
         .map(<[Range<usize>]>::to_vec)
         .collect()
+}
+
+/// Whether a step is large enough for several threads: a product, a walk over a table, one of either in a sweep.
+/// Passes over the data are not looked at, nor tables that a loop over factors only falls back to.
+pub fn large(step: &Step, buffers: &[Buffer]) -> bool {
+    let far = |id: &BufferId| buffers.get(id.0).is_some_and(|b| b.cells >= SHARED);
+    match &step.instruction {
+        Instruction::Reduce { .. } => false,
+        Instruction::Product(product) => {
+            let shape = &product.shape;
+            let whole = shape.rows.union(&shape.columns).union(&shape.over);
+            let worth = match product.filter {
+                Some(_) => FILTERED,
+                None if shape.streamed => BLOCKWISE,
+                None => PRODUCT,
+            };
+            product.cells(&whole, buffers) >= worth
+        }
+        Instruction::Rescale(_, factor) => far(factor),
+        Instruction::Loop(iteration) => {
+            let sweep = iteration.factored.as_ref().map_or(&iteration.sweep, |f| &f.sweep);
+            sweep.iter().any(|s| large(s, buffers))
+        }
+        _ => step.operations >= 2.0 * PRODUCT || touched(step).iter().any(far),
+    }
 }
 
 /// Bytes a group needs beside what is alive when it begins: what each of its atoms writes and works with,

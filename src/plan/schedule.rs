@@ -3,11 +3,13 @@
 use num_bigint::BigUint;
 
 use crate::model::Scope;
+use crate::numeric::share;
 
 use super::cost::Unit;
 use super::draft::Draft;
 use super::method::Solver;
 use super::options::Profile;
+use super::partition;
 
 /// A table of the schedule, by position in [`Schedule::buffers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -683,6 +685,14 @@ impl Schedule {
         self.buffers
             .get(id.0)
             .map_or_else(String::new, |b| format!("{}{}", b.role.letter(), self.draft.bracket(&b.scope)))
+    }
+
+    /// Whether something in it is predicted to be large enough for several threads to share: reading the data,
+    /// a walk over a table, a product.
+    pub fn shares(&self) -> bool {
+        let read = |p: &Profile| p.stored >= if p.sparse { share::LIST } else { share::PASS };
+        self.profile.as_ref().is_none_or(read)
+            || self.steps.iter().any(|s| partition::large(s, &self.buffers))
     }
 
     /// Whether some atom takes sweeps.

@@ -187,7 +187,9 @@ impl Batch {
                 work(range(k), own, own_changes, part);
             }
         }
-        cut.into_par_iter().for_each(|(levels, own, changes, part)| work(levels, own, changes, part));
+        if self.large {
+            cut.into_par_iter().for_each(|(levels, own, changes, part)| work(levels, own, changes, part));
+        }
         if self.summed {
             for (k, part) in parts.iter().enumerate() {
                 add(onto, &part.sums[0], k == 0);

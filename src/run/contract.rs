@@ -13,7 +13,7 @@ use crate::plan::cost::{PARTS, SLICE};
 use crate::plan::schedule::{Buffer, Product, Side};
 
 /// Multiply–adds from which a product is worth more than one thread.
-const LARGE: usize = 1 << 21;
+const LARGE: usize = crate::plan::cost::PRODUCT as usize;
 
 /// How a product is taken, worked out once.
 pub(super) struct Plan {
@@ -217,7 +217,9 @@ impl Plan {
                 work(slice, own, own_changes, room);
             }
         }
-        cut.into_par_iter().for_each(|(slice, own, changes, room)| work(slice, own, changes, room));
+        if self.large {
+            cut.into_par_iter().for_each(|(slice, own, changes, room)| work(slice, own, changes, room));
+        }
     }
 
     /// The right matrix, packed, and the left factors, turned; also their changes.

@@ -19,7 +19,7 @@ use crate::plan::cost::{self, Arithmetic};
 use crate::plan::schedule::{Buffer, Product, Side};
 
 /// Cells of a clique from which it is worth more than one thread.
-const LARGE: usize = 1 << 18;
+const LARGE: usize = crate::plan::cost::FILTERED as usize;
 
 /// Parts a large clique is cut into, whatever the number of threads.
 const PARTS: usize = cost::PARTS as usize;

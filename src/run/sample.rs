@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use rayon::prelude::*;
 
 use super::distribution::{Distribution, conditional};
 use super::sum::Compensated;
 use crate::data::{Buffer, Indices, Sparse};
 use crate::model::Scope;
 use crate::model::table::strides;
+use crate::numeric::share;
 
 /// Draws per stream of random numbers; fixed, so that the sample does not depend on the threads.
 const CHUNK: usize = 1 << 14;
@@ -70,16 +70,14 @@ pub(super) fn counted(
         })
         .collect();
     let width = shape.len();
-    let chunks: Vec<Counted> = streams
-        .into_par_iter()
-        .map(|(count, mut rng)| {
-            let mut cells = vec![0u32; count * width];
-            for cell in cells.chunks_mut(width.max(1)) {
-                draw(&mut rng, cell);
-            }
-            Counted { width, cells, counts: vec![1.0; count] }.merged()
-        })
-        .collect();
+    let chunks: Vec<Counted> = share::pieces(true, streams.len(), |k| {
+        let (count, mut rng) = streams[k].clone();
+        let mut cells = vec![0u32; count * width];
+        for cell in cells.chunks_mut(width.max(1)) {
+            draw(&mut rng, cell);
+        }
+        Counted { width, cells, counts: vec![1.0; count] }.merged()
+    });
     let mut all = Counted { width, cells: Vec::new(), counts: Vec::new() };
     for chunk in chunks {
         all.cells.extend(chunk.cells);

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::kernel::accumulate;
 use super::projection::Projection;
 use super::sum::Compensated;
@@ -14,6 +12,7 @@ use crate::data::{
 };
 use crate::model::Scope;
 use crate::model::table::strides;
+use crate::numeric::share;
 use crate::plan::Schedule;
 use crate::plan::schedule::Instruction;
 use crate::with_indices;
@@ -233,7 +232,7 @@ fn dense_pass<T: Element>(
         }
         Some((tables, total, x_ln_x, zeros, summary))
     };
-    let parts: Vec<Option<_>> = (0..groups).into_par_iter().map(run).collect();
+    let parts = share::pieces(cells >= share::PASS, groups, run);
     let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
     let mut tables: Vec<Vec<f64>> = Vec::new();
     let (mut zeros, mut summary) = (0, Summary::default());
@@ -431,20 +430,18 @@ fn gather_sparse(sparse: &Sparse, scopes: &[(&Scope, usize)]) -> Sums {
     let jobs: Vec<(usize, usize)> = (0..shares)
         .flat_map(|share| (0..scopes.len()).step_by(together).map(move |first| (share, first)))
         .collect();
-    let parts: Vec<Vec<Vec<f64>>> = jobs
-        .into_par_iter()
-        .map(|(share, first)| {
-            let own = first..first + together;
-            let mut tables: Vec<Vec<f64>> = scopes[own.clone()].iter().map(|(_, n)| vec![0.0; *n]).collect();
-            let (start, end) = (share * cells / shares, (share + 1) * cells / shares);
-            for turn in (start..end).step_by(TURN) {
-                for (columns, table) in columns[own.clone()].iter().zip(&mut tables) {
-                    histogram(columns, &sparse.values, turn..end.min(turn + TURN), table);
-                }
+    let parts: Vec<Vec<Vec<f64>>> = share::pieces(cells * scopes.len() >= SHARE, jobs.len(), |job| {
+        let (share, first) = jobs[job];
+        let own = first..first + together;
+        let mut tables: Vec<Vec<f64>> = scopes[own.clone()].iter().map(|(_, n)| vec![0.0; *n]).collect();
+        let (start, end) = (share * cells / shares, (share + 1) * cells / shares);
+        for turn in (start..end).step_by(TURN) {
+            for (columns, table) in columns[own.clone()].iter().zip(&mut tables) {
+                histogram(columns, &sparse.values, turn..end.min(turn + TURN), table);
             }
-            tables
-        })
-        .collect();
+        }
+        tables
+    });
     let mut tables: Vec<Vec<f64>> = Vec::new();
     for (i, own) in parts.into_iter().flatten().enumerate() {
         if i < scopes.len() {

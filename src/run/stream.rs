@@ -15,7 +15,7 @@ use crate::plan::cost::{BLOCK_CELLS, PARTS};
 use crate::plan::schedule::{Buffer, Product, Side};
 
 /// Cells of a clique from which it is worth more than one thread.
-const LARGE: usize = 1 << 18;
+const LARGE: usize = crate::plan::cost::BLOCKWISE as usize;
 
 /// How a product of factors is summed.
 pub(super) enum Way {

@@ -246,6 +246,12 @@ pub struct PlannedFit {
 }
 
 impl PlannedFit {
+    /// Whether something in it is predicted to be large enough for several threads to share. What is not predicted
+    /// may be.
+    pub fn shares(&self) -> bool {
+        self.joint.is_some() || self.schedule.as_ref().is_none_or(|s| s.shares())
+    }
+
     /// Parameters and degrees of freedom were every cell observed; none for a joint fit where they are not counted.
     pub fn size(&self) -> Option<(BigUint, BigUint)> {
         let Some(work) = self.schedule.as_ref().and_then(|s| s.together()) else {
