@@ -1,6 +1,5 @@
 //! Arithmetic on slices of doubles: sums that lose little, logarithms and exponentials in vectors, and what
-//! threads share of it. Knows
-//! nothing of models or data.
+//! threads share of it. Knows nothing of models or data.
 
 pub mod gap;
 pub mod share;
