@@ -7,7 +7,7 @@ use super::{Domain, Problem};
 use crate::plan::joint::{Layout, dimension, loose};
 use crate::run::control::Stop;
 use crate::run::masked::Knowledge;
-use crate::run::masked::identify::Span;
+use crate::run::masked::identify::{Listed, Span};
 use crate::run::masked::rows::Rows;
 use crate::run::masked::truth::Truth;
 
@@ -36,9 +36,10 @@ pub(super) fn settle(
         let modes: Vec<Vec<usize>> = problem.parts.iter().map(|p| p.modes.clone()).collect();
         return dimension(problem.model, problem.layout, &modes);
     }
-    let span = span(rows, problem.layout, &problem.stop);
-    if let (Ok(span), true) = (&span, masked) {
-        determine(span, &problem.rows(problem.layout, true), domains);
+    let every = masked.then(|| problem.rows(problem.layout, true));
+    let span = span(rows, every.as_ref(), problem.layout, &problem.stop);
+    if let (Ok(span), Some(every)) = (&span, &every) {
+        determine(span, every, domains);
     }
     let rank = span.map(|span| BigUint::from(span.rank));
     unsettled(rank.clone().map(|_| ()), domains);
@@ -66,12 +67,25 @@ fn unsettled(found: Result<(), String>, domains: &mut [Domain]) {
 fn looser(problem: &Problem, domains: &mut [Domain]) -> Result<(), String> {
     let modes: Vec<Vec<usize>> = problem.parts.iter().map(|p| p.modes.clone()).collect();
     let layout = loose(problem.model, problem.layout, &modes);
-    let span = span(&problem.rows(&layout, false), &layout, &problem.stop)?;
-    determine(&span, &problem.rows(&layout, true), domains);
+    let every = problem.rows(&layout, true);
+    let span = span(&problem.rows(&layout, false), Some(&every), &layout, &problem.stop)?;
+    determine(&span, &every, domains);
     Ok(())
 }
 
-fn span(rows: &Joined, layout: &Layout, stop: &Stop) -> Result<Span, String> {
+/// The space of rows, for questions about `every` one.
+fn span(rows: &Joined, every: Option<&Joined>, layout: &Layout, stop: &Stop) -> Result<Span, String> {
+    let seen = numbered(rows);
+    let seen = Listed { count: rows.len(), of: &seen };
+    let columns = layout.tables.parameters;
+    let Some(every) = every else {
+        return Span::of(seen, columns, Listed { count: 0, of: &|_| Vec::new() }, stop);
+    };
+    Span::of(seen, columns, Listed { count: every.len(), of: &numbered(every) }, stop)
+}
+
+/// The columns of rows that are numbered through all tensors.
+fn numbered(rows: &Joined) -> impl Fn(usize) -> Vec<usize> + Sync {
     let ends: Vec<usize> = rows
         .groups
         .iter()
@@ -80,12 +94,11 @@ fn span(rows: &Joined, layout: &Layout, stop: &Stop) -> Result<Span, String> {
             Some(*end)
         })
         .collect();
-    let row = |r: usize| {
+    move |r: usize| {
         let t = ends.partition_point(|end| *end <= r);
         let start = if t == 0 { 0 } else { ends[t - 1] };
         columns(&rows.groups[t], r - start)
-    };
-    Span::of(rows.len(), row, layout.tables.parameters, stop)
+    }
 }
 
 fn columns(rows: &Rows, r: usize) -> Vec<usize> {
@@ -131,8 +144,9 @@ pub(super) fn at_boundary(
     if !fewer {
         return;
     }
-    let Ok(span) = span(&kept, problem.layout, &problem.stop) else { return };
-    for (domain, rows) in domains.iter_mut().zip(&problem.rows(problem.layout, true).groups) {
+    let every = problem.rows(problem.layout, true);
+    let Ok(span) = span(&kept, Some(&every), problem.layout, &problem.stop) else { return };
+    for (domain, rows) in domains.iter_mut().zip(&every.groups) {
         let mut determined = domain.determined.to_vec();
         for (r, k) in rows.cells.iter().enumerate() {
             let own = columns(rows, r);

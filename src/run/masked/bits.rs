@@ -51,6 +51,11 @@ impl Bits {
         &mut self.bits[row * self.words..(row + 1) * self.words]
     }
 
+    /// How many cells are true. O(words).
+    pub fn count(&self) -> usize {
+        self.bits.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
     /// A row of which every cell is true.
     pub fn full(&self) -> Vec<u64> {
         let mut row = vec![u64::MAX; self.words];

@@ -3,7 +3,7 @@
 //! ln Q(x) = Σ_g λ_g(x_g) is a row F_x of a matrix of zeros and ones times the potentials. The observed
 //! cells fix the potentials up to the null space of their rows, so a cell is determined if and only if
 //! its own row lies in the row space of the observed ones. This asks only which cells are observed, not
-//! what their values are. It is decided in three steps, each exact:
+//! what their values are. It is decided in three steps:
 //!
 //! 1. Modes that no mask and no condition looks at are fully crossed with the others. Splitting every
 //!    table into its parts over them shows that a cell is determined if and only if it is in each of the
@@ -14,14 +14,26 @@
 //!    no generator. What no cube reaches is settled by elimination modulo the prime 2³¹ − 1, with two
 //!    random vectors of the null space; a cell is determined when both vanish there. Arithmetic modulo a
 //!    prime errs only if the prime divides a minor of the matrix, and the vectors with odds of 2⁻⁶².
+//!
+//! Observed cells that are scattered fill the elimination in. Where it takes long, random vectors are projected
+//! onto the null space in doubles, which tells what is determined as far as rounding allows, and the elimination is
+//! that of all cells that seem to be: far more than the observed ones, so many that hardly anything is left to
+//! eliminate. It proves that what lies outside is not determined, and finds the rank. That what lies inside is
+//! determined rests on the doubles: a vector of the null space that some such cell sees would have to be missed by all of
+//! the random ones, or be a billion times smaller there than elsewhere with nothing in between.
+
+mod echelon;
+mod peel;
+mod project;
+mod span;
 
 use std::collections::BTreeMap;
 
 use num_bigint::BigUint;
 use num_traits::{One, Zero};
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
+
+pub use span::{Listed, Span, by_rows};
 
 use super::bits::Bits;
 use crate::model::Scope;
@@ -29,19 +41,13 @@ use crate::model::table::{offsets, strides};
 use crate::plan::count::parameters_of;
 use crate::plan::hypergraph::maximal;
 use crate::run::control::Stop;
-use crate::run::modular::inverse;
-
-/// 2³¹ − 1.
-const PRIME: u64 = (1 << 31) - 1;
-
-/// Most columns that are eliminated densely.
-const DENSE: usize = 6000;
-
-/// Most columns in all.
-const COLUMNS: usize = 1 << 21;
 
 /// Cubes that are tried for a cell, in each round.
 const CUBES: usize = 64;
+
+/// As long as most cells are unknown, cubes are given up when a round knows no more than one in so many cells more:
+/// few cubes of cells that are scattered so far apart have a single corner left.
+const SPREADS: usize = 128;
 
 /// Why it is not known what a mask determines when the search was cut short.
 const CUT_SHORT: &str = "the search for what the mask determines was cut short";
@@ -97,84 +103,6 @@ pub fn identify(
         rank += copies * BigUint::from(found.rank);
     }
     Ok(Identified { determined, rank })
-}
-
-/// As [`identify`], for rows given as lists of columns: which of `every` lie in the space of `seen`, and the
-/// rank of those.
-///
-/// # Errors
-/// Why it is not known.
-pub fn by_rows(
-    seen: &[Vec<usize>],
-    columns: usize,
-    every: &[Vec<usize>],
-    stop: &Stop,
-) -> Result<(Vec<bool>, usize), String> {
-    let mut echelon = Echelon::new(columns, stop);
-    for row in seen {
-        echelon.insert(row)?;
-    }
-    echelon.pack()?;
-    let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
-    let vectors = [echelon.null(&mut stream), echelon.null(&mut stream)];
-    let inside = every.par_iter().map(|r| vectors.iter().all(|v| vanishes(v, r))).collect();
-    Ok((inside, echelon.rank()))
-}
-
-/// The space that rows of zeros and ones span, rows being given as lists of columns.
-pub struct Span {
-    /// Two random vectors that every row sends to zero.
-    vectors: [Vec<u32>; 2],
-    /// Its dimension.
-    pub rank: usize,
-}
-
-impl Span {
-    /// The space of `rows` rows over so many columns. Only rows that are not in the space of those before are
-    /// eliminated; O(rows) for each round besides.
-    ///
-    /// # Errors
-    /// Why it is not known: the elimination would be too large.
-    pub fn of(
-        rows: usize,
-        row: impl Fn(usize) -> Vec<usize> + Sync,
-        columns: usize,
-        stop: &Stop,
-    ) -> Result<Span, String> {
-        if columns > COLUMNS {
-            return Err(format!("the mask is not analysed for more than {COLUMNS} parameters"));
-        }
-        let mut echelon = Echelon::new(columns, stop);
-        // rows that bring a column nobody has seen need no test
-        let mut seen = vec![false; columns];
-        for r in (0..rows).map(&row) {
-            if r.iter().any(|c| !seen[*c]) {
-                r.iter().for_each(|c| seen[*c] = true);
-                echelon.insert(&r)?;
-            }
-        }
-        let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
-        let vectors = loop {
-            echelon.pack()?;
-            let vectors = [echelon.null(&mut stream), echelon.null(&mut stream)];
-            let outside = |r: &usize| vectors.iter().any(|v| !vanishes(v, &row(*r)));
-            let wrong: Vec<usize> = (0..rows).into_par_iter().filter(outside).collect();
-            if wrong.is_empty() {
-                break vectors;
-            }
-            // spread over all of them, so that most of a batch is independent
-            let step = wrong.len().div_ceil(512);
-            for r in wrong.iter().step_by(step) {
-                echelon.insert(&row(*r))?;
-            }
-        };
-        Ok(Span { vectors, rank: echelon.rank() })
-    }
-
-    /// Whether a row lies in the space.
-    pub fn holds(&self, row: &[usize]) -> bool {
-        self.vectors.iter().all(|v| vanishes(v, row))
-    }
 }
 
 /// Sets of modes outside `masked` that lie in some generator, the empty one included.
@@ -322,7 +250,8 @@ impl Class<'_> {
         }
         let row = |k: usize| -> Vec<usize> { indices.iter().map(|(at, start)| start + at(k)).collect() };
         let observed: Vec<usize> = self.rows().collect();
-        let span = Span::of(observed.len(), |r| row(observed[r]), columns, stop)?;
+        let seen = Listed { count: observed.len(), of: &|r| row(observed[r]) };
+        let span = Span::of(seen, columns, Listed { count: known.len(), of: &row }, stop)?;
         let determined =
             known.par_iter().enumerate().map(|(k, known)| *known || span.holds(&row(k))).collect();
         Ok(Found { determined: Some(determined), rank: span.rank })
@@ -369,7 +298,7 @@ impl Class<'_> {
         let full = known.full();
         let mut waiting: Vec<usize> = (0..known.rows()).filter(|r| *known.row(*r) != *full).collect();
         let (mut corner, mut shifts) = (full.clone(), Vec::new());
-        let mut changed = !sides.is_empty();
+        let (mut changed, mut count) = (!sides.is_empty(), known.count());
         while changed && !waiting.is_empty() {
             changed = false;
             waiting.retain(|row| {
@@ -406,6 +335,10 @@ impl Class<'_> {
             });
             if stop.asked() {
                 return Err(CUT_SHORT.into());
+            }
+            let before = std::mem::replace(&mut count, known.count());
+            if count < self.observed.len() / 2 && count - before < before / SPREADS {
+                break;
             }
         }
         Ok((!waiting.is_empty()).then(|| known.cells()))
@@ -462,290 +395,5 @@ fn root(parent: &mut [usize], mut i: usize) -> usize {
     i
 }
 
-fn vanishes(v: &[u32], row: &[usize]) -> bool {
-    row.iter().map(|c| u64::from(v[*c])).sum::<u64>().is_multiple_of(PRIME)
-}
-
-/// Rows in echelon form modulo [`PRIME`]: sparse by their first column as long as they are short, and dense
-/// over the columns that are left.
-struct Echelon<'a> {
-    columns: usize,
-    stop: &'a Stop,
-    sparse: BTreeMap<usize, Vec<(usize, u32)>>,
-    /// Rows that have become long, waiting to be made dense.
-    long: Vec<Vec<(usize, u32)>>,
-    /// The columns of dense rows.
-    core: Vec<usize>,
-    place: Vec<usize>,
-    dense: Vec<(usize, Vec<u32>)>,
-}
-
-/// Entries beyond which a row counts as long.
-const LONG: usize = 64;
-
-impl<'a> Echelon<'a> {
-    fn new(columns: usize, stop: &'a Stop) -> Self {
-        Self {
-            columns,
-            stop,
-            sparse: BTreeMap::new(),
-            long: Vec::new(),
-            core: Vec::new(),
-            place: vec![usize::MAX; columns],
-            dense: Vec::new(),
-        }
-    }
-
-    fn rank(&self) -> usize {
-        self.sparse.len() + self.dense.len()
-    }
-
-    fn insert(&mut self, row: &[usize]) -> Result<(), String> {
-        let mut row: Vec<(usize, u32)> = row.iter().map(|c| (*c, 1)).collect();
-        row.sort_unstable();
-        // tables that are tied share columns, and a cell may see one of them twice
-        row.dedup_by(|more, kept| {
-            let same = more.0 == kept.0;
-            kept.1 += u32::from(same) * more.1;
-            same
-        });
-        if self.stop.asked() {
-            return Err(CUT_SHORT.into());
-        }
-        while let Some((lead, value)) = row.first().copied() {
-            let Some(pivot) = self.sparse.get(&lead) else {
-                if row.len() > LONG || self.place[lead] != usize::MAX {
-                    self.long.push(row);
-                } else {
-                    let inverse = inverse(u64::from(value), PRIME);
-                    row.iter_mut().for_each(|(_, v)| *v = narrow(times(u64::from(*v), inverse)));
-                    self.sparse.insert(lead, row);
-                }
-                return Ok(());
-            };
-            row = minus(&row, pivot, u64::from(value));
-        }
-        Ok(())
-    }
-
-    /// Reduces the long rows among each other over the columns that no sparse row leads.
-    fn pack(&mut self) -> Result<(), String> {
-        // a column that a sparse row leads after all is cleared from the long rows first
-        let mut waiting = std::mem::take(&mut self.long);
-        waiting.par_iter_mut().for_each(|row| {
-            let mut from = 0;
-            while let Some((c, v)) = row.get(from).copied() {
-                match self.sparse.get(&c) {
-                    Some(pivot) => {
-                        let rest = minus(&row[from..], pivot, u64::from(v));
-                        row.truncate(from);
-                        row.extend(rest);
-                    }
-                    None => from += 1,
-                }
-            }
-        });
-        for row in &waiting {
-            for (c, _) in row {
-                if self.place[*c] == usize::MAX {
-                    self.place[*c] = self.core.len();
-                    self.core.push(*c);
-                }
-            }
-        }
-        if self.core.len() > DENSE {
-            return Err(format!(
-                "the mask ties more than {DENSE} parameters together, which is more than is eliminated"
-            ));
-        }
-        let width = self.core.len();
-        self.dense.iter_mut().for_each(|(_, r)| r.resize(width, 0));
-        let mut fresh: Vec<Vec<u32>> = waiting
-            .iter()
-            .map(|row| {
-                let mut dense = vec![0u32; width];
-                row.iter().for_each(|(c, v)| dense[self.place[*c]] = *v);
-                dense
-            })
-            .collect();
-        fresh.par_iter_mut().for_each(|row| self.dense.iter().for_each(|(lead, r)| clear(row, *lead, r)));
-        while let Some(mut row) = fresh.pop() {
-            if self.stop.asked() {
-                return Err(CUT_SHORT.into());
-            }
-            let Some(lead) = row.iter().position(|v| *v != 0) else { continue };
-            let inverse = inverse(u64::from(row[lead]), PRIME);
-            row.iter_mut().for_each(|v| *v = narrow(times(u64::from(*v), inverse)));
-            fresh.par_iter_mut().for_each(|other| clear(other, lead, &row));
-            self.dense.push((lead, row));
-        }
-        Ok(())
-    }
-
-    /// A random vector that every row sends to zero.
-    fn null(&self, stream: &mut Xoshiro256PlusPlus) -> Vec<u32> {
-        let mut v: Vec<u32> = (0..self.columns).map(|_| narrow(stream.next_u64() % PRIME)).collect();
-        // a dense row has nothing at the leads of those before it
-        for (lead, row) in self.dense.iter().rev() {
-            let sum: u64 = row
-                .iter()
-                .zip(&self.core)
-                .enumerate()
-                .filter(|(i, (r, _))| i != lead && **r != 0)
-                .map(|(_, (r, c))| times(u64::from(*r), u64::from(v[*c])))
-                .sum();
-            v[self.core[*lead]] = narrow((PRIME - sum % PRIME) % PRIME);
-        }
-        for (lead, row) in self.sparse.iter().rev() {
-            let sum: u64 = row.iter().skip(1).map(|(c, r)| times(u64::from(*r), u64::from(v[*c]))).sum();
-            v[*lead] = narrow((PRIME - sum % PRIME) % PRIME);
-        }
-        v
-    }
-}
-
-/// `row − factor · pivot`, where the pivot has a one where the row leads.
-fn minus(row: &[(usize, u32)], pivot: &[(usize, u32)], factor: u64) -> Vec<(usize, u32)> {
-    let back = PRIME - factor;
-    let mut out = Vec::with_capacity(row.len() + pivot.len());
-    let (mut i, mut j) = (0, 0);
-    while i < row.len() || j < pivot.len() {
-        let (c, d) = (row.get(i).map_or(usize::MAX, |r| r.0), pivot.get(j).map_or(usize::MAX, |p| p.0));
-        let mut value = 0;
-        if c <= d {
-            value += u64::from(row[i].1);
-            i += 1;
-        }
-        if d <= c {
-            value += times(u64::from(pivot[j].1), back);
-            j += 1;
-        }
-        if value % PRIME != 0 {
-            out.push((c.min(d), narrow(value % PRIME)));
-        }
-    }
-    out
-}
-
-/// Makes `row` zero at `lead` with a row that has a one there.
-fn clear(row: &mut [u32], lead: usize, pivot: &[u32]) {
-    let factor = u64::from(row[lead]);
-    if factor == 0 {
-        return;
-    }
-    let back = PRIME - factor;
-    for (r, p) in row.iter_mut().zip(pivot) {
-        // below 2⁶²: folded twice it is below 2³¹ + 1
-        let x = u64::from(*r) + back * u64::from(*p);
-        let x = (x & PRIME) + (x >> 31);
-        let x = (x & PRIME) + (x >> 31);
-        *r = if x >= PRIME { (x - PRIME) as u32 } else { x as u32 };
-    }
-}
-
-fn times(a: u64, b: u64) -> u64 {
-    a * b % PRIME
-}
-
-fn narrow(x: u64) -> u32 {
-    u32::try_from(x).unwrap_or(0)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The rank of all rows, and which cells lie in their space, by plain elimination over fractions kept
-    /// as numbers modulo another prime.
-    fn brute(generators: &[Scope], sizes: &[usize], observed: &[bool]) -> (Vec<bool>, usize) {
-        const P: u64 = 1_000_003;
-        let inverse = |a: u64| {
-            let (mut base, mut e, mut out) = (a % P, P - 2, 1);
-            while e > 0 {
-                if e & 1 == 1 {
-                    out = out * base % P;
-                }
-                base = base * base % P;
-                e >>= 1;
-            }
-            out
-        };
-        let all = strides(sizes);
-        let row = |k: usize| {
-            let mut out = Vec::new();
-            for g in generators {
-                let shape: Vec<usize> = g.iter().map(|a| sizes[a]).collect();
-                let at = g.iter().fold(0, |at, a| at * sizes[a] + k / all[a] % sizes[a]);
-                let mut part = vec![0u64; shape.iter().product()];
-                part[at] = 1;
-                out.extend(part);
-            }
-            out
-        };
-        let mut basis: Vec<(usize, Vec<u64>)> = Vec::new();
-        let reduce = |basis: &[(usize, Vec<u64>)], mut r: Vec<u64>| {
-            for (lead, b) in basis {
-                let f = r[*lead];
-                r.iter_mut().zip(b).for_each(|(r, b)| *r = (*r + (P - f) * b) % P);
-            }
-            r
-        };
-        for k in (0..observed.len()).filter(|k| observed[*k]) {
-            let mut r = reduce(&basis, row(k));
-            if let Some(lead) = r.iter().position(|v| *v != 0) {
-                let i = inverse(r[lead]);
-                r.iter_mut().for_each(|v| *v = *v * i % P);
-                basis.push((lead, r));
-            }
-        }
-        let inside = (0..observed.len()).map(|k| reduce(&basis, row(k)).iter().all(|v| *v == 0)).collect();
-        (inside, basis.len())
-    }
-
-    #[test]
-    fn agrees_with_elimination_of_every_row() {
-        agrees([4, 3, 5]);
-        // the longest axis is not the last
-        agrees([3, 5, 4]);
-    }
-
-    fn agrees(sizes: [usize; 3]) {
-        let mut stream = Xoshiro256PlusPlus::seed_from_u64(7);
-        let classes: [&[&[usize]]; 6] = [
-            &[&[0], &[1], &[2]],
-            &[&[0, 1], &[2]],
-            &[&[0, 1], &[1, 2]],
-            &[&[0, 1], &[1, 2], &[0, 2]],
-            &[&[0, 2], &[1]],
-            &[&[0, 1, 2]],
-        ];
-        let masks: [&[usize]; 4] = [&[0, 1, 2], &[0, 2], &[1], &[0, 1]];
-        for class in classes {
-            let generators: Vec<Scope> = class.iter().map(|g| g.iter().copied().collect()).collect();
-            for modes in masks {
-                let masked: Scope = modes.iter().copied().collect();
-                let shape: Vec<usize> = modes.iter().map(|m| sizes[*m]).collect();
-                for density in [0.2, 0.4, 0.6, 0.9] {
-                    let draw = |s: &mut Xoshiro256PlusPlus| (s.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-                    let own: Vec<bool> =
-                        (0..shape.iter().product()).map(|_| draw(&mut stream) < density).collect();
-                    let all = strides(&sizes);
-                    let place =
-                        |k: usize| modes.iter().fold(0, |at, m| at * sizes[*m] + k / all[*m] % sizes[*m]);
-                    let observed: Vec<bool> = (0..60).map(|k| own[place(k)]).collect();
-                    let (inside, rank) = brute(&generators, &sizes, &observed);
-                    let found =
-                        identify(&generators, &sizes, &masked, &own, &Stop::default()).expect("small");
-                    let determined = found.determined.unwrap_or_else(|| vec![true; own.len()]);
-                    let cells: Vec<bool> = (0..60).map(|k| determined[place(k)]).collect();
-                    assert_eq!(cells, inside, "{class:?} masked over {modes:?} at {density}");
-                    assert_eq!(
-                        found.rank,
-                        BigUint::from(rank),
-                        "{class:?} masked over {modes:?} at {density}"
-                    );
-                }
-            }
-        }
-    }
-}
+mod tests;

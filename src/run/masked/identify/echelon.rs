@@ -1,0 +1,263 @@
+//! Elimination modulo a prime.
+
+use std::collections::BTreeMap;
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::Rng;
+use rayon::prelude::*;
+
+use super::CUT_SHORT;
+use crate::run::control::Stop;
+use crate::run::modular::inverse;
+
+/// 2³¹ − 1.
+pub(super) const PRIME: u64 = (1 << 31) - 1;
+
+/// Most columns that are eliminated densely.
+const DENSE: usize = 6000;
+
+/// Entries of dense rows that are eliminated while one of a sparse row is.
+const SPARSE: u64 = 8;
+
+/// Columns of a row with the number of times each is listed: tables that are tied share columns, and a cell may
+/// see one of them twice.
+pub(super) fn entries(row: impl Iterator<Item = usize>) -> Vec<(usize, u32)> {
+    let mut row: Vec<(usize, u32)> = row.map(|c| (c, 1)).collect();
+    row.sort_unstable();
+    row.dedup_by(|more, kept| {
+        let same = more.0 == kept.0;
+        kept.1 += u32::from(same) * more.1;
+        same
+    });
+    row
+}
+
+/// Whether a vector is zero on a row.
+pub(super) fn vanishes(v: &[u32], row: &[usize]) -> bool {
+    row.iter().map(|c| u64::from(v[*c])).sum::<u64>().is_multiple_of(PRIME)
+}
+
+/// Rows in echelon form modulo [`PRIME`]: sparse by their first column as long as they are short, and dense
+/// over the columns that are left.
+pub(super) struct Echelon<'a> {
+    columns: usize,
+    stop: &'a Stop,
+    sparse: BTreeMap<usize, Vec<(usize, u32)>>,
+    /// Rows that have become long, waiting to be made dense.
+    long: Vec<Vec<(usize, u32)>>,
+    /// The columns of dense rows.
+    core: Vec<usize>,
+    place: Vec<usize>,
+    dense: Vec<(usize, Vec<u32>)>,
+    /// Entries that were looked at so far, those of sparse rows counted [`SPARSE`] times.
+    work: u64,
+}
+
+/// Entries beyond which a row counts as long.
+const LONG: usize = 64;
+
+impl<'a> Echelon<'a> {
+    /// No rows yet, over so many columns.
+    pub fn new(columns: usize, stop: &'a Stop) -> Self {
+        Self {
+            columns,
+            stop,
+            sparse: BTreeMap::new(),
+            long: Vec::new(),
+            core: Vec::new(),
+            place: vec![usize::MAX; columns],
+            dense: Vec::new(),
+            work: 0,
+        }
+    }
+
+    /// How many rows are independent.
+    pub fn rank(&self) -> usize {
+        self.sparse.len() + self.dense.len()
+    }
+
+    /// Adds a row, given by its columns.
+    ///
+    /// # Errors
+    /// When it was asked to stop.
+    pub fn insert(&mut self, row: impl Iterator<Item = usize>) -> Result<(), String> {
+        let mut row = entries(row);
+        if self.stop.asked() {
+            return Err(CUT_SHORT.into());
+        }
+        while let Some((lead, value)) = row.first().copied() {
+            if row.len() > LONG {
+                self.long.push(row);
+                return Ok(());
+            }
+            let Some(pivot) = self.sparse.get(&lead) else {
+                if self.place[lead] != usize::MAX {
+                    self.long.push(row);
+                } else {
+                    let inverse = inverse(u64::from(value), PRIME);
+                    row.iter_mut().for_each(|(_, v)| *v = narrow(times(u64::from(*v), inverse)));
+                    self.sparse.insert(lead, row);
+                }
+                return Ok(());
+            };
+            self.work += SPARSE * (row.len() + pivot.len()) as u64;
+            row = minus(&row, pivot, u64::from(value));
+        }
+        Ok(())
+    }
+
+    /// Clears the long rows of the columns that sparse rows lead. Says how much work was done by now, and how much
+    /// there will be when the long rows are packed; none when they have more columns than can be.
+    pub fn clear(&mut self) -> Option<u64> {
+        let (sparse, columns) = (&self.sparse, self.columns);
+        let looked: u64 = self
+            .long
+            .par_iter_mut()
+            .map_init(|| vec![0u32; columns], |wide, row| cleared(row, sparse, wide))
+            .sum();
+        self.work += SPARSE * looked;
+        for (c, _) in self.long.iter().flatten() {
+            if self.place[*c] == usize::MAX {
+                self.place[*c] = self.core.len();
+                self.core.push(*c);
+            }
+        }
+        let (long, dense, width) = (self.long.len() as u64, self.dense.len() as u64, self.core.len() as u64);
+        (self.core.len() <= DENSE).then(|| self.work + long * (dense + long) * width)
+    }
+
+    /// Entries that were looked at so far.
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// Reduces the long rows, cleared before, among each other over the columns that no sparse row leads.
+    ///
+    /// # Errors
+    /// When these are too many, or it was asked to stop.
+    pub fn pack(&mut self) -> Result<(), String> {
+        if self.core.len() > DENSE {
+            return Err(format!(
+                "the mask ties more than {DENSE} parameters together, which is more than is eliminated"
+            ));
+        }
+        let width = self.core.len();
+        let waiting = std::mem::take(&mut self.long);
+        self.dense.iter_mut().for_each(|(_, r)| r.resize(width, 0));
+        let mut fresh: Vec<Vec<u32>> = waiting
+            .iter()
+            .map(|row| {
+                let mut dense = vec![0u32; width];
+                row.iter().for_each(|(c, v)| dense[self.place[*c]] = *v);
+                dense
+            })
+            .collect();
+        fresh.par_iter_mut().for_each(|row| self.dense.iter().for_each(|(lead, r)| clear(row, *lead, r)));
+        while let Some(mut row) = fresh.pop() {
+            if self.stop.asked() {
+                return Err(CUT_SHORT.into());
+            }
+            let Some(lead) = row.iter().position(|v| *v != 0) else { continue };
+            let inverse = inverse(u64::from(row[lead]), PRIME);
+            row.iter_mut().for_each(|v| *v = narrow(times(u64::from(*v), inverse)));
+            self.work += ((fresh.len() + self.dense.len()) * width) as u64;
+            fresh.par_iter_mut().for_each(|other| clear(other, lead, &row));
+            self.dense.push((lead, row));
+        }
+        Ok(())
+    }
+
+    /// A random vector that every row sends to zero.
+    pub fn null(&self, stream: &mut Xoshiro256PlusPlus) -> Vec<u32> {
+        let mut v: Vec<u32> = (0..self.columns).map(|_| narrow(stream.next_u64() % PRIME)).collect();
+        // a dense row has nothing at the leads of those before it
+        for (lead, row) in self.dense.iter().rev() {
+            let sum: u64 = row
+                .iter()
+                .zip(&self.core)
+                .enumerate()
+                .filter(|(i, (r, _))| i != lead && **r != 0)
+                .map(|(_, (r, c))| times(u64::from(*r), u64::from(v[*c])))
+                .sum();
+            v[self.core[*lead]] = narrow((PRIME - sum % PRIME) % PRIME);
+        }
+        for (lead, row) in self.sparse.iter().rev() {
+            let sum: u64 = row.iter().skip(1).map(|(c, r)| times(u64::from(*r), u64::from(v[*c]))).sum();
+            v[*lead] = narrow((PRIME - sum % PRIME) % PRIME);
+        }
+        v
+    }
+}
+
+/// Clears a row of the columns that sparse rows lead, in a row of zeros over all columns; the entries looked at.
+fn cleared(
+    row: &mut Vec<(usize, u32)>,
+    sparse: &BTreeMap<usize, Vec<(usize, u32)>>,
+    wide: &mut [u32],
+) -> u64 {
+    let Some(first) = row.first().map(|(c, _)| *c) else { return 0 };
+    row.drain(..).for_each(|(c, v)| wide[c] = v);
+    let mut looked = (wide.len() - first) as u64 / SPARSE;
+    for (lead, pivot) in sparse.range(first..) {
+        let back = PRIME - u64::from(wide[*lead]);
+        if back == PRIME {
+            continue;
+        }
+        looked += pivot.len() as u64;
+        for (c, v) in pivot {
+            wide[*c] = narrow((u64::from(wide[*c]) + times(u64::from(*v), back)) % PRIME);
+        }
+    }
+    let kept = wide[first..].iter_mut().enumerate().filter(|(_, v)| **v != 0);
+    row.extend(kept.map(|(k, v)| (first + k, std::mem::take(v))));
+    looked
+}
+
+/// `row − factor · pivot`, where the pivot has a one where the row leads.
+fn minus(row: &[(usize, u32)], pivot: &[(usize, u32)], factor: u64) -> Vec<(usize, u32)> {
+    let back = PRIME - factor;
+    let mut out = Vec::with_capacity(row.len() + pivot.len());
+    let (mut i, mut j) = (0, 0);
+    while i < row.len() || j < pivot.len() {
+        let (c, d) = (row.get(i).map_or(usize::MAX, |r| r.0), pivot.get(j).map_or(usize::MAX, |p| p.0));
+        let mut value = 0;
+        if c <= d {
+            value += u64::from(row[i].1);
+            i += 1;
+        }
+        if d <= c {
+            value += times(u64::from(pivot[j].1), back);
+            j += 1;
+        }
+        if value % PRIME != 0 {
+            out.push((c.min(d), narrow(value % PRIME)));
+        }
+    }
+    out
+}
+
+/// Makes `row` zero at `lead` with a row that has a one there.
+fn clear(row: &mut [u32], lead: usize, pivot: &[u32]) {
+    let factor = u64::from(row[lead]);
+    if factor == 0 {
+        return;
+    }
+    let back = PRIME - factor;
+    for (r, p) in row.iter_mut().zip(pivot) {
+        // below 2⁶²: folded twice it is below 2³¹ + 1
+        let x = u64::from(*r) + back * u64::from(*p);
+        let x = (x & PRIME) + (x >> 31);
+        let x = (x & PRIME) + (x >> 31);
+        *r = if x >= PRIME { (x - PRIME) as u32 } else { x as u32 };
+    }
+}
+
+/// a b modulo [`PRIME`].
+pub(super) fn times(a: u64, b: u64) -> u64 {
+    a * b % PRIME
+}
+
+/// A number below 2³².
+pub(super) fn narrow(x: u64) -> u32 {
+    u32::try_from(x).unwrap_or(0)
+}
