@@ -31,13 +31,13 @@ use std::collections::BTreeMap;
 
 use num_bigint::BigUint;
 use num_traits::{One, Zero};
-use rayon::prelude::*;
 
 pub use span::{Listed, Span, by_rows};
 
 use super::bits::Bits;
 use crate::model::Scope;
 use crate::model::table::{offsets, strides};
+use crate::numeric::share;
 use crate::plan::count::parameters_of;
 use crate::plan::hypergraph::maximal;
 use crate::run::control::Stop;
@@ -51,6 +51,9 @@ const SPREADS: usize = 128;
 
 /// Why it is not known what a mask determines when the search was cut short.
 const CUT_SHORT: &str = "the search for what the mask determines was cut short";
+
+/// Rows from which asking where each of them lies is worth sharing.
+const MANY: usize = 1 << 14;
 
 /// Sets of crossed modes that are looked at.
 const SETS: usize = 1 << 16;
@@ -252,8 +255,8 @@ impl Class<'_> {
         let observed: Vec<usize> = self.rows().collect();
         let seen = Listed { count: observed.len(), of: &|r| row(observed[r]) };
         let span = Span::of(seen, columns, Listed { count: known.len(), of: &row }, stop)?;
-        let determined =
-            known.par_iter().enumerate().map(|(k, known)| *known || span.holds(&row(k))).collect();
+        let of = |k: usize| known[k] || span.holds(&row(k));
+        let determined = share::pieces(known.len() >= MANY, known.len(), of);
         Ok(Found { determined: Some(determined), rank: span.rank })
     }
 

@@ -4,10 +4,11 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 
-use super::CUT_SHORT;
 use super::echelon::{Echelon, vanishes};
 use super::peel::Peeled;
 use super::project::{Projected, Side};
+use super::{CUT_SHORT, MANY};
+use crate::numeric::share;
 use crate::run::control::Stop;
 
 /// Most columns in all.
@@ -150,8 +151,9 @@ fn eliminate(
             let v = echelon.null(&mut stream);
             label.iter().map(|l| v[*l]).collect::<Vec<_>>()
         });
-        let outside = |r: &usize| vectors.iter().any(|v| !vanishes(v, &(rows.of)(*r)));
-        let wrong: Vec<usize> = (0..rows.count).into_par_iter().filter(outside).collect();
+        let outside = |r: usize| vectors.iter().any(|v| !vanishes(v, &(rows.of)(r)));
+        let outside = share::pieces(rows.count >= MANY, rows.count, outside);
+        let wrong: Vec<usize> = (0..rows.count).filter(|r| outside[*r]).collect();
         if wrong.is_empty() {
             let effort = Effort { eliminated: echelon.work(), steps: None };
             return Ok(Some(Span { vectors, rank: echelon.rank(), effort }));
