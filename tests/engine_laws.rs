@@ -203,7 +203,7 @@ fn a_boundary_is_recognised_where_no_marginal_is_zero() {
         if inside {
             values.iter_mut().filter(|x| **x == 0.0).for_each(|x| *x = 0.5);
         }
-        for tolerance in [1e-6, 1e-9] {
+        for tolerance in [1e-6, 1e-9, 1e-10, 1e-11] {
             let control = Control { tolerance, ..Control::default() };
             let found = fit_with(&model(&shape, &PAIRS), &tensor(&shape, &values), control);
             let want = if inside { Status::Converged } else { Status::Boundary };

@@ -172,6 +172,16 @@ impl<'a> Anderson<'a> {
         Ok(())
     }
 
+    /// About the smallest eigenvalue of the preconditioned Fisher information that the latest moves have met: by how much
+    /// residuals changed beside the potentials, which is twice as much in a direction that sweeps are slow in. None where
+    /// nothing is remembered.
+    pub fn flattest(&self) -> Option<f64> {
+        let moved = self.images.iter().map(|g| weighted_dot(&self.weights, g, g));
+        let quotients = moved.enumerate().map(|(k, moved)| self.gram[k][k] / moved);
+        let least = quotients.reduce(f64::min)?;
+        Some(if least > 0.0 { 0.5 * least.sqrt() } else { 0.0 })
+    }
+
     /// A vector that nobody uses.
     fn blank(&mut self) -> Vec<f64> {
         self.spare.pop().unwrap_or_default()

@@ -125,6 +125,7 @@ impl<'a> Machine<'a> {
         self.sweeps += machine.sweeps;
         self.atom += 1;
         self.stopped |= machine.stopped;
+        self.flattest = self.flattest.min(machine.flattest);
         self.interrupted |= machine.interrupted;
         self.gap = machine.gap;
         self.factored_gap = self.factored_gap.max(machine.factored_gap);

@@ -174,6 +174,7 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         accuracy: SOLVED,
         floor,
         worthless: worthless(resolution, spreads().fold(0.0, f64::max)),
+        met: machine.flattest,
         most: MOST,
     };
     let start = equations.size(&right);

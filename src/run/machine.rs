@@ -52,6 +52,9 @@ pub(super) struct Machine<'a> {
     pub total: f64,
     pub kl: f64,
     pub certificate: Certificate,
+    /// About the smallest eigenvalue of the preconditioned Fisher information that the loops have met, 0 where one has
+    /// met none ([`super::conjugate`]).
+    pub flattest: f64,
     /// Whether cells are on their way to zero although the marginals match ([`super::boundary`]).
     pub vanishing: bool,
     pub counters: Counters,
@@ -111,6 +114,7 @@ impl<'a> Machine<'a> {
             total: 0.0,
             kl: 0.0,
             certificate: Certificate::default(),
+            flattest: f64::INFINITY,
             vanishing: false,
             counters: Counters::default(),
             units: Units::default(),
@@ -568,7 +572,7 @@ impl Machine<'_> {
 }
 
 /// The numbers beside the tables, in the order they are kept.
-const NUMBERS: usize = 17;
+const NUMBERS: usize = 18;
 
 impl Resumable for Machine<'_> {
     fn save(&self, state: &mut State) {
@@ -591,6 +595,7 @@ impl Resumable for Machine<'_> {
             self.live as f64,
             self.counters.predicted.operations,
             self.counters.predicted.bytes,
+            self.flattest,
         ];
         state.put("numbers", numbers.to_vec());
         state.put("scale_of", self.scale_of.clone());
@@ -622,6 +627,7 @@ impl Resumable for Machine<'_> {
             peak: n[13],
         };
         self.live = whole(n[14])?;
+        self.flattest = n[17];
         self.scale_of = state.take_exactly("scale_of", self.scale_of.len())?;
         self.log_mass = state.take_exactly("log_mass", self.log_mass.len())?;
         for (k, table) in state.take_all("table.") {

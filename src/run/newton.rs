@@ -74,6 +74,9 @@ pub(super) trait Objective {
 
     /// Whether it is to end.
     fn spent(&self) -> bool;
+
+    /// Hears of the smallest eigenvalue of the preconditioned G that a step has met.
+    fn met(&mut self, smallest: f64);
 }
 
 /// Lowers the objective from these log potentials, and leaves them and the place of the objective in agreement. Never
@@ -107,10 +110,12 @@ pub(super) fn minimise(
             // below this a residual is rounding, part of it where G is singular: to go on would only spread it
             floor: (32.0 * f64::EPSILON).powi(2) * mass,
             worthless: 0.0,
+            met: 0.0,
             most,
         };
         equations.accuracy = equations.size(&right).sqrt().sqrt().min(0.1);
         let found = equations.solve_until(|direction| problem.product(direction, here.gap));
+        problem.met(found.smallest);
         match search(problem, logs, here, &right, &found.d)? {
             Some(point) => here = point,
             None => return Ok(Ended::Stuck),
@@ -151,22 +156,26 @@ fn search(
 }
 
 /// Lowers the objective of one atom from the potentials as they stand, and leaves them, the beliefs or messages and
-/// the gap in agreement. Every product counts as a sweep, and costs about as much.
+/// the gap in agreement. Every product counts as a sweep, and costs about as much. Also the smallest eigenvalue of the
+/// preconditioned Fisher information that it met.
 pub(super) fn descend(
     machine: &mut Machine,
     iteration: &Iteration,
     in_factors: bool,
     allowance: Allowance,
     observer: &mut dyn Observer,
-) -> Result<Ended, Vec<Diagnostic>> {
+) -> Result<(Ended, f64), Vec<Diagnostic>> {
     let target: Vec<f64> =
         iteration.pairs.iter().flat_map(|m| machine.tables[m.statistic.0].iter().copied()).collect();
     machine.note(crate::plan::cost::newton(iteration, &machine.schedule.buffers) as usize);
     let until = machine.counters.operations + allowance.operations;
     let mut logs = stack(machine, iteration, in_factors);
     let operator = Operator::of_atom(machine, iteration, in_factors);
-    let mut atom = Atom { machine, iteration, in_factors, operator, allowance, until, made: 0, observer };
-    minimise(&mut atom, &target, &mut logs, (allowance.tolerance, allowance.products))
+    let (made, flattest) = (0, f64::INFINITY);
+    let mut atom =
+        Atom { machine, iteration, in_factors, operator, allowance, until, made, flattest, observer };
+    let ended = minimise(&mut atom, &target, &mut logs, (allowance.tolerance, allowance.products))?;
+    Ok((ended, atom.flattest))
 }
 
 /// An atom by itself.
@@ -180,6 +189,8 @@ struct Atom<'r, 'a> {
     until: f64,
     /// Products made.
     made: usize,
+    /// The smallest eigenvalue that was met.
+    flattest: f64,
     observer: &'r mut dyn Observer,
 }
 
@@ -225,6 +236,10 @@ impl Objective for Atom<'_, '_> {
         self.machine.interrupted
             || self.made >= self.allowance.products
             || self.machine.counters.operations >= self.until
+    }
+
+    fn met(&mut self, smallest: f64) {
+        self.flattest = self.flattest.min(smallest);
     }
 }
 

@@ -1,5 +1,6 @@
 //! When a loop leaves off sweeping and tries Newton's method.
 
+use super::conjugate::slowest;
 use super::machine::Machine;
 use super::newton::Allowance;
 use super::state::{Misfit, Resumable, State, whole};
@@ -72,6 +73,12 @@ impl Turns {
         let rate = self.last.ln() - gap.ln();
         self.last = gap;
         rate.is_nan() || rate * self.worth < gap.ln() - self.tolerance.ln()
+    }
+
+    /// About the smallest eigenvalue of the preconditioned Fisher information that is met by plain sweeps, of which the
+    /// last ended at this gap.
+    pub fn flattest(&self, gap: f64) -> f64 {
+        slowest(self.last, gap)
     }
 
     /// Sweeps and products this loop has made.

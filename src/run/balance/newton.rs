@@ -54,6 +54,7 @@ impl Solver<'_> {
             // what is left of the right-hand side below this is rounding, which need not have a solution
             floor: ROUNDED * ROUNDED * self.targets.len() as f64,
             worthless: 0.0,
+            met: 0.0,
             most: PRODUCTS * residual.len() + 20,
         };
         let solution = equations.solve(|direction| {

@@ -20,7 +20,7 @@ use crate::plan::rows::{Block, Tables};
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Step, Together};
 use crate::run::boundary::leaves;
 use crate::run::certificate::{Operator, factor};
-use crate::run::conjugate::{Equations, worthless};
+use crate::run::conjugate::Equations;
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::execute::distribution;
 use crate::run::fit::{Counters, Fit, Status};
@@ -448,6 +448,8 @@ impl Objective for Problem<'_, '_> {
     fn spent(&self) -> bool {
         self.interrupted || self.before + self.made >= self.control.max_sweeps
     }
+
+    fn met(&mut self, _: f64) {}
 }
 
 impl Problem<'_, '_> {
@@ -555,7 +557,9 @@ impl Problem<'_, '_> {
             inverse: &inverse,
             accuracy: SOLVED,
             floor: (32.0 * f64::EPSILON).powi(2) * self.target.iter().sum::<f64>(),
-            worthless: worthless(resolution, reach),
+            // a fit that is taken up where it had ended has met nothing, and is to find the same
+            worthless: 0.0,
+            met: 0.0,
             most: MOST,
         };
         let found = equations.solve(|v| (self.curvature(v).0, 0.0));
@@ -573,8 +577,8 @@ impl Problem<'_, '_> {
             };
             return (Err(reason.into()), vanishing);
         }
-        let left = || right.iter().zip(&image).map(|(r, i)| (r - i).abs()).sum::<f64>();
-        let missed = found.worth.unwrap_or_else(|| reach.max(1.0) * left());
+        let left = right.iter().zip(&image).map(|(r, i)| (r - i).abs()).sum::<f64>();
+        let missed = reach.max(1.0) * left;
         (Ok(factor(smallest) * dot(&found.d, &image).max(0.0) + missed + resolution), vanishing)
     }
 

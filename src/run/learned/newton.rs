@@ -209,7 +209,8 @@ fn conjugate(machine: &Machine, statistics: &Statistics, right: &[f64]) -> Vec<f
         statistics.scales.iter().map(|s| if *s > 0.0 { 1.0 / (s * s) } else { 0.0 }).collect();
     // below this a residual is rounding
     let floor = (8.0 * f64::EPSILON).powi(2) * right.len() as f64;
-    let equations = Equations { right, inverse: &inverse, accuracy: 1e-8, floor, worthless: 0.0, most: 500 };
+    let equations =
+        Equations { right, inverse: &inverse, accuracy: 1e-8, floor, worthless: 0.0, met: 0.0, most: 500 };
     equations.solve(|direction| (product(machine, statistics, direction), 0.0)).d
 }
 

@@ -213,15 +213,16 @@ impl<D: Design> Problem<'_, D> {
         d
     }
 
-    /// Solves H d = −g to a relative residual in the preconditioned norm, or until what is left is `worthless`.
-    fn solve(&mut self, q: &[f64], g: &[f64], accuracy: f64, worthless: f64) -> Solution {
+    /// Solves H d = −g to a relative residual in the preconditioned norm, or until what is left is `worthless`, where an
+    /// eigenvalue was `met` before.
+    fn solve(&mut self, q: &[f64], g: &[f64], accuracy: f64, (worthless, met): (f64, f64)) -> Solution {
         let inverse: Vec<f64> =
             self.diagonal(q).iter().map(|d| if *d > 0.0 { 1.0 / d } else { 0.0 }).collect();
         let right: Vec<f64> = g.iter().map(|g| -g).collect();
         // below this a residual is rounding, part of it where H is singular: to go on would only spread it
         let floor = (64.0 * f64::EPSILON).powi(2) * self.target.iter().sum::<f64>();
         let equations =
-            Equations { right: &right, inverse: &inverse, accuracy, floor, worthless, most: MOST };
+            Equations { right: &right, inverse: &inverse, accuracy, floor, worthless, met, most: MOST };
         equations.solve(|direction| (self.curvature(q, direction), 0.0))
     }
 }
@@ -268,6 +269,7 @@ fn descend<D: Design>(
     // F is a difference of sums of about this size
     let mass = problem.target.iter().sum::<f64>();
     let (mut steps, mut interrupted) = (sweeps, false);
+    let mut flattest = f64::INFINITY;
     let mut gradient = problem.gradient(&parameters, &q);
     let gap_of = |g: &[f64]| g.iter().zip(scale).fold(0.0f64, |m, (g, s)| m.max(g.abs() / s));
     let mut gap = gap_of(&gradient);
@@ -276,7 +278,9 @@ fn descend<D: Design>(
         let sweep = Sweep::alone(steps, gap, control);
         interrupted = observer.sweep(&sweep) == Flow::Interrupt;
         let accuracy = (0.1f64).min(gap.sqrt()).max(1e-6);
-        let d = problem.solve(&q, &gradient, accuracy, 0.0).d;
+        let found = problem.solve(&q, &gradient, accuracy, (0.0, 0.0));
+        flattest = flattest.min(found.smallest);
+        let d = found.d;
         let slope = dot(&gradient, &d);
         let mut step = 1.0;
         let mut moved = false;
@@ -303,7 +307,8 @@ fn descend<D: Design>(
         gap = gap_of(&gradient);
     }
     let stopped = gap > control.tolerance;
-    let bound = bound(&mut problem, &parameters, &q, &gradient);
+    let flattest = if flattest.is_finite() { flattest } else { 0.0 };
+    let bound = bound(&mut problem, &parameters, &q, &gradient, flattest);
     Optimum { parameters, gap, bound, steps, stopped, interrupted, passes: problem.passes }
 }
 
@@ -333,12 +338,13 @@ fn bound<D: Design>(
     parameters: &[f64],
     q: &[f64],
     gradient: &[f64],
+    met: f64,
 ) -> Result<f64, String> {
     let scale: f64 = problem.target.iter().sum();
     let (low, high) = parameters
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(*p), high.max(*p)));
-    let found = problem.solve(q, gradient, 1e-9, worthless(f64::EPSILON * scale, high - low));
+    let found = problem.solve(q, gradient, 1e-9, (worthless(f64::EPSILON * scale, high - low), met));
     let missed = found
         .worth
         .unwrap_or_else(|| (high - low).max(1.0) * found.left.iter().map(|r| r.abs()).sum::<f64>());

@@ -19,7 +19,7 @@ use crate::numeric::sum::dot;
 use crate::plan::Schedule;
 use crate::plan::schedule::RankOne;
 use crate::run::certificate::factor;
-use crate::run::conjugate::{Equations, Solution, worthless};
+use crate::run::conjugate::{Equations, Solution, slowest, worthless};
 use crate::run::control::{Control, Flow, Observer, Sweep};
 use crate::run::fit::{Certificate, Counters, Fit, Status, divergence};
 use crate::run::statistic;
@@ -40,6 +40,8 @@ struct Work<'a> {
     a: Vec<f64>,
     b: Vec<f64>,
     products: usize,
+    /// About the smallest eigenvalue of the preconditioned second derivatives that was met; a formula needs to meet none.
+    flattest: f64,
 }
 
 impl Work<'_> {
@@ -81,7 +83,7 @@ impl Work<'_> {
     }
 
     /// Solves the Newton equations: changes of ln a and ln b.
-    fn step(&mut self, wide: &[f64], deep: &[f64], accuracy: f64, worthless: f64) -> Solution {
+    fn step(&mut self, wide: &[f64], deep: &[f64], accuracy: f64, (worthless, met): (f64, f64)) -> Solution {
         let n = self.rows.len();
         let fitted = || wide.iter().chain(deep);
         let wanted = self.rows.iter().chain(&self.columns);
@@ -89,7 +91,7 @@ impl Work<'_> {
         let inverse: Vec<f64> = fitted().map(|d| if *d > 0.0 { 1.0 / d } else { 0.0 }).collect();
         let floor = (8.0 * f64::EPSILON).powi(2);
         let equations =
-            Equations { right: &right, inverse: &inverse, accuracy, floor, worthless, most: PRODUCTS };
+            Equations { right: &right, inverse: &inverse, accuracy, floor, worthless, met, most: PRODUCTS };
         let (mut up, mut under) = (vec![0.0; n], vec![0.0; deep.len()]);
         let found = equations.solve(|along| {
             let (mine, other) = along.split_at(n);
@@ -110,7 +112,9 @@ impl Work<'_> {
     /// A Newton step, shortened until the objective falls; false when it does not.
     fn newton(&mut self) -> bool {
         let (gap, wide, deep) = self.gap();
-        let d = self.step(&wide, &deep, gap.sqrt().clamp(1e-6, 0.1), 0.0).d;
+        let found = self.step(&wide, &deep, gap.sqrt().clamp(1e-6, 0.1), (0.0, 0.0));
+        self.flattest = self.flattest.min(found.smallest);
+        let d = found.d;
         let before = self.objective();
         let (a, b) = (self.a.clone(), self.b.clone());
         let mut much = 1.0;
@@ -137,7 +141,7 @@ impl Work<'_> {
             (high - low).max(1.0)
         };
         let spread = logs(&self.a).max(logs(&self.b));
-        let found = self.step(wide, deep, 1e-8, worthless(f64::EPSILON, spread));
+        let found = self.step(wide, deep, 1e-8, (worthless(f64::EPSILON, spread), self.flattest));
         let (mine, other) = found.d.split_at(wide.len());
         let least = |side: &[f64]| side.iter().fold(f64::INFINITY, |m, x| m.min(*x));
         let m = least(mine) + least(other);
@@ -192,7 +196,7 @@ pub fn execute(
     domain.settle(&sides, &stop);
     let (a, b) = (vec![0.0; rows], vec![1.0; columns]);
     let pattern = Pattern::new(&observed, rows, columns);
-    let mut work = Work { pattern, rows: r, columns: c, a, b, products: 0 };
+    let mut work = Work { pattern, rows: r, columns: c, a, b, products: 0, flattest: f64::INFINITY };
     let mut ending = Ending { turns: 0, formula: true, stopped: false, interrupted: false };
     if how.published {
         published(&mut work, tensor, found.total, model)?;
@@ -263,6 +267,7 @@ pub fn execute(
 fn turns(work: &mut Work, control: &Control, observer: &mut dyn Observer) -> Ending {
     let mut ending = Ending { turns: 0, formula: false, stopped: true, interrupted: false };
     let (mut across, mut down) = (vec![0.0; work.rows.len()], vec![0.0; work.columns.len()]);
+    let mut last = f64::INFINITY;
     while ending.turns < control.max_sweeps {
         if control.acceleration && ending.turns >= PATIENCE && ending.turns.is_multiple_of(4) {
             work.newton();
@@ -276,8 +281,13 @@ fn turns(work: &mut Work, control: &Control, observer: &mut dyn Observer) -> End
         }
         if gap <= control.tolerance {
             ending.stopped = false;
+            work.flattest = work.flattest.min(slowest(last, gap));
             break;
         }
+        last = gap;
+    }
+    if ending.stopped {
+        work.flattest = 0.0;
     }
     ending
 }
