@@ -247,8 +247,9 @@ impl Ensemble {
     }
 
     fn sum(&self, plan: &Summation, terms: &[Term], steps: &[Vec<usize>]) -> Found<Sums> {
-        summation::execute(plan, terms, &self.temperatures, steps, &self.leave(plan)?)
-            .ok_or_else(|| self.interrupted())
+        let (temperatures, stop) = (&self.temperatures, &self.leave(plan)?);
+        let problem = summation::Problem { plan, terms, temperatures, steps, stop };
+        problem.solve().ok_or_else(|| self.interrupted())
     }
 
     /// What a sum listens to while it goes on.

@@ -98,69 +98,108 @@ pub struct Sums {
     pub log_weights: Vec<Vec<f64>>,
 }
 
-/// Sums `terms` at `temperatures` by a plan made for them. `steps` says how far the total moves with each
-/// level of each mode; it is read only when a total is carried. None when it is asked to stop before.
-pub fn execute(
-    plan: &Summation,
-    terms: &[Term],
-    temperatures: &[f64],
-    steps: &[Vec<usize>],
-    stop: &Stop,
-) -> Option<Sums> {
-    let mut sums = Sums::default();
-    for batch in temperatures.chunks(plan.lanes.max(1)) {
-        let mut found = parts(plan, terms, batch, steps, stop, 0..plan.slicing.parts())?;
-        if plan.slicing.mirrored.is_some() {
-            found.mirror();
-        }
-        sums.log_z.extend(found.log_z);
-        sums.mean.extend(found.mean);
-        sums.variance.extend(found.variance);
-        sums.totals.extend(found.totals);
-        sums.kept.extend(found.kept);
-        sums.log_weights.extend(found.log_weights);
-    }
-    Some(sums)
+/// An exact sum that is to be found.
+#[derive(Debug, Clone, Copy)]
+pub struct Problem<'a> {
+    /// What was planned for these terms.
+    pub plan: &'a Summation,
+    /// What is summed.
+    pub terms: &'a [Term],
+    /// Temperatures, each with a result of its own.
+    pub temperatures: &'a [f64],
+    /// How far the total moves with each level of each mode; read only when a total is carried.
+    pub steps: &'a [Vec<usize>],
+    /// Whether to end early.
+    pub stop: &'a Stop,
 }
 
-/// Parts of a sum, united in pairs, so that the order of additions is fixed.
-fn parts(
-    plan: &Summation,
-    terms: &[Term],
-    temperatures: &[f64],
-    steps: &[Vec<usize>],
-    stop: &Stop,
-    range: std::ops::Range<usize>,
-) -> Option<Sums> {
-    if range.len() > 1 {
-        let middle = range.start + range.len() / 2;
-        let (left, right) = rayon::join(
-            || parts(plan, terms, temperatures, steps, stop, range.start..middle),
-            || parts(plan, terms, temperatures, steps, stop, middle..range.end),
-        );
-        let mut all = left?;
-        all.unite(&right?);
-        return Some(all);
-    }
-    let run = if plan.logarithms { pass::<Logarithmic> } else { pass::<Linear> };
-    if plan.slicing.modes.is_empty() {
-        return run(plan, terms, temperatures, steps, stop);
-    }
-    let (levels, times) = plan.slicing.part(range.start);
-    let level = |mode: usize| levels.iter().find(|(m, _)| *m == mode).map(|(_, l)| *l);
-    let own: Vec<Term> = terms.iter().map(|t| t.at(level)).collect();
-    let mut sums = run(plan, &own, temperatures, steps, stop)?;
-    sums.log_z.iter_mut().chain(sums.log_weights.iter_mut().flatten()).for_each(|l| *l += times.ln());
-    if plan.carry == Carry::Total {
-        let shift: usize = levels.iter().map(|(mode, level)| steps[*mode][*level]).sum();
-        let most: usize = steps.iter().filter_map(|s| s.iter().max()).sum();
-        for list in &mut sums.totals {
-            let mut moved = vec![0.0; most + 1];
-            moved[shift..].iter_mut().zip(list.iter()).for_each(|(to, p)| *to = *p);
-            *list = moved;
+impl Problem<'_> {
+    /// Runs the plan at every temperature. None when it is asked to stop before.
+    pub fn solve(&self) -> Option<Sums> {
+        let plan = self.plan;
+        let mut sums = Sums::default();
+        for batch in self.temperatures.chunks(plan.lanes.max(1)) {
+            let mut found = Problem { temperatures: batch, ..*self }.parts(0..plan.slicing.parts())?;
+            if plan.slicing.mirrored.is_some() {
+                found.mirror();
+            }
+            sums.log_z.extend(found.log_z);
+            sums.mean.extend(found.mean);
+            sums.variance.extend(found.variance);
+            sums.totals.extend(found.totals);
+            sums.kept.extend(found.kept);
+            sums.log_weights.extend(found.log_weights);
         }
+        Some(sums)
     }
-    Some(sums)
+
+    /// Parts of the sum, united in pairs, so that the order of additions is fixed.
+    fn parts(&self, range: std::ops::Range<usize>) -> Option<Sums> {
+        if range.len() > 1 {
+            let middle = range.start + range.len() / 2;
+            let (left, right) =
+                rayon::join(|| self.parts(range.start..middle), || self.parts(middle..range.end));
+            let mut all = left?;
+            all.unite(&right?);
+            return Some(all);
+        }
+        let Self { plan, terms, steps, .. } = *self;
+        let run = if plan.logarithms { Problem::pass::<Logarithmic> } else { Problem::pass::<Linear> };
+        if plan.slicing.modes.is_empty() {
+            return run(self);
+        }
+        let (levels, times) = plan.slicing.part(range.start);
+        let level = |mode: usize| levels.iter().find(|(m, _)| *m == mode).map(|(_, l)| *l);
+        let own: Vec<Term> = terms.iter().map(|t| t.at(level)).collect();
+        let mut sums = run(&Problem { terms: &own, ..*self })?;
+        sums.log_z.iter_mut().chain(sums.log_weights.iter_mut().flatten()).for_each(|l| *l += times.ln());
+        if plan.carry == Carry::Total {
+            let shift: usize = levels.iter().map(|(mode, level)| steps[*mode][*level]).sum();
+            let most: usize = steps.iter().filter_map(|s| s.iter().max()).sum();
+            for list in &mut sums.totals {
+                let mut moved = vec![0.0; most + 1];
+                moved[shift..].iter_mut().zip(list.iter()).for_each(|(to, p)| *to = *p);
+                *list = moved;
+            }
+        }
+        Some(sums)
+    }
+
+    /// One elimination for all temperatures.
+    fn pass<A: arithmetic::Arithmetic>(&self) -> Option<Sums> {
+        let Self { plan, terms, temperatures, steps, stop } = *self;
+        let lanes = temperatures.len();
+        let moments = plan.carry == Carry::Moments;
+        let mut tables: Vec<Option<Held>> = Vec::with_capacity(plan.slots.len());
+        for (term, slot) in terms.iter().zip(&plan.slots) {
+            tables.push(Some(weights::<A>(term, &slot.axes, temperatures, moments)));
+        }
+        let mut room = Room::new(stop);
+        let still: Vec<usize> = Vec::new();
+        for step in &plan.steps {
+            let (first, second) = step.sources();
+            let (a, b) = (tables[first].take(), second.and_then(|k| tables[k].take()));
+            let slot = &plan.slots[tables.len()];
+            let made = match (step, &a, &b) {
+                (Step::Product(..), Some(a), Some(b)) => {
+                    Some(kernel::product::<A>(a, b, slot, lanes, &mut room))
+                }
+                (Step::SumOut { mode, .. }, Some(a), b) => {
+                    let moves = if plan.carry == Carry::Total { &steps[*mode] } else { &still };
+                    Some(kernel::sum_out::<A>((a, b.as_ref()), *mode, moves, slot, lanes, &mut room))
+                }
+                _ => None,
+            };
+            if stop.asked() {
+                return None;
+            }
+            room.give(a);
+            room.give(b);
+            tables.push(made);
+        }
+        let held = plan.result().and_then(|k| tables[k].take());
+        Some(held.map_or_else(Sums::default, |held| read::<A>(&held, plan, lanes)))
+    }
 }
 
 /// ln(eᵃ + eᵇ).
@@ -207,44 +246,6 @@ impl Sums {
             list.iter_mut().zip(image).for_each(|(a, b)| *a = log_plus(*a, b) - std::f64::consts::LN_2);
         }
     }
-}
-
-fn pass<A: arithmetic::Arithmetic>(
-    plan: &Summation,
-    terms: &[Term],
-    temperatures: &[f64],
-    steps: &[Vec<usize>],
-    stop: &Stop,
-) -> Option<Sums> {
-    let lanes = temperatures.len();
-    let moments = plan.carry == Carry::Moments;
-    let mut tables: Vec<Option<Held>> = Vec::with_capacity(plan.slots.len());
-    for (term, slot) in terms.iter().zip(&plan.slots) {
-        tables.push(Some(weights::<A>(term, &slot.axes, temperatures, moments)));
-    }
-    let mut room = Room::new(stop);
-    let still: Vec<usize> = Vec::new();
-    for step in &plan.steps {
-        let (first, second) = step.sources();
-        let (a, b) = (tables[first].take(), second.and_then(|k| tables[k].take()));
-        let slot = &plan.slots[tables.len()];
-        let made = match (step, &a, &b) {
-            (Step::Product(..), Some(a), Some(b)) => Some(kernel::product::<A>(a, b, slot, lanes, &mut room)),
-            (Step::SumOut { mode, .. }, Some(a), b) => {
-                let moves = if plan.carry == Carry::Total { &steps[*mode] } else { &still };
-                Some(kernel::sum_out::<A>((a, b.as_ref()), *mode, moves, slot, lanes, &mut room))
-            }
-            _ => None,
-        };
-        if stop.asked() {
-            return None;
-        }
-        room.give(a);
-        room.give(b);
-        tables.push(made);
-    }
-    let held = plan.result().and_then(|k| tables[k].take());
-    Some(held.map_or_else(Sums::default, |held| read::<A>(&held, plan, lanes)))
 }
 
 /// The weights of a term at each temperature, its axes in the order of the plan.
