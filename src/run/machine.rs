@@ -141,16 +141,17 @@ impl<'a> Machine<'a> {
             }
             self.at = at;
             let before = self.sweeps;
-            if let Instruction::Loop(iteration) = &step.instruction {
-                self.atom += 1;
-                self.units = self.units_of(iteration);
-                iterate::iterate(self, iteration, observer)?;
-            } else if let Instruction::Learn(learning) = &step.instruction {
-                learned::learn(self, learning, observer)?;
-            } else if let Instruction::LearnConditionally { coefficients } = &step.instruction {
-                learned::learn_conditionally(self, coefficients, observer)?;
-            } else {
-                self.step(step)?;
+            match &step.instruction {
+                Instruction::Loop(iteration) => {
+                    self.atom += 1;
+                    self.units = self.units_of(iteration);
+                    iterate::iterate(self, iteration, observer)?;
+                }
+                Instruction::Learn(learning) => learned::learn(self, learning, observer)?,
+                Instruction::LearnConditionally { coefficients } => {
+                    learned::learn_conditionally(self, coefficients, observer)?;
+                }
+                _ => self.step(step)?,
             }
             // loops and certificates say themselves what they do, and how often
             let times = match &step.instruction {
@@ -178,7 +179,7 @@ impl<'a> Machine<'a> {
         match &step.instruction {
             // the steps of a sweep do not take memory once it is there, not even for a list of tables
             Instruction::Product(product) => self.allocate(product.onto),
-            Instruction::Scale(_) | Instruction::Message { .. } | Instruction::Rescale(..) => {}
+            Instruction::Scale(_) | Instruction::Message { .. } => {}
             other => {
                 for id in other.writes() {
                     self.allocate(id);
@@ -187,12 +188,6 @@ impl<'a> Machine<'a> {
         }
         self.note(step.scratch as usize);
         match &step.instruction {
-            // no matter of tables: `masked::regular` and `masked::rank_one` do these
-            Instruction::Load
-            | Instruction::Newton(_)
-            | Instruction::RankOne(_)
-            | Instruction::Together(_)
-            | Instruction::Emit => {}
             Instruction::Reduce { tables } => self.reduce(tables)?,
             Instruction::Derive { from, to } => self.sum_to(*from, *to),
             Instruction::Divide { statistic, separator, potential } => {
@@ -218,12 +213,8 @@ impl<'a> Machine<'a> {
                 let _ = self.scale(*m);
             }
             Instruction::Product(product) => self.product(product, step.operations, step.bytes),
-            // on a view, by `walk`, which knows whether the view is used again
-            Instruction::Rescale(..) => {}
             Instruction::Message { from, to, separator } => self.message(*from, *to, *separator),
-            // loops are run by `iterate`, which needs the observer; they do not nest
             Instruction::Unite(unite) => self.unite(unite)?,
-            Instruction::Loop(_) | Instruction::Learn(_) | Instruction::LearnConditionally { .. } => {}
             Instruction::Gap { pairs } => self.gap = self.measure(pairs).max(self.factored_gap),
             Instruction::Adopt { statistic, belief } => {
                 let (from, onto) = self.two(*statistic, *belief);
@@ -232,6 +223,17 @@ impl<'a> Machine<'a> {
             }
             Instruction::Divergence { pairs, fixed } => self.divergence(pairs, fixed),
             Instruction::Certify { pairs, factored, .. } => certificate::certify(self, pairs, factored),
+            // `run` does those that need the observer, `walk` rescales, since it knows whether a view is used again,
+            // and what is no matter of tables is done by `masked` and `joint`
+            Instruction::Loop(_)
+            | Instruction::Learn(_)
+            | Instruction::LearnConditionally { .. }
+            | Instruction::Rescale(..)
+            | Instruction::Newton(_)
+            | Instruction::RankOne(_)
+            | Instruction::Together(_)
+            | Instruction::Load
+            | Instruction::Emit => {}
         }
         Ok(())
     }
