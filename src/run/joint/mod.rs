@@ -19,13 +19,13 @@ use num_bigint::BigUint;
 use self::design::Joined;
 use super::control::{Control, Observer, Stop};
 use super::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
-use super::masked::newton::{Design, Penalty, minimise_from};
+use super::masked::newton::{Design, Penalty, gone, minimise_from};
 use super::masked::regular::{Measured, Pseudo, distribution, measure, values, zeros};
 use super::masked::rows::{Rows, base};
 use super::masked::{Domain, Knowledge, contradiction};
 use super::sum::Compensated;
 use crate::data::{TOTALS, Tensor};
-use crate::model::{EnergyModel, Order, Scope, Table};
+use crate::model::{EnergyModel, Scope, Table};
 use crate::plan::Schedule;
 use crate::plan::joint::Layout;
 use crate::plan::method::Solver;
@@ -188,7 +188,7 @@ pub fn execute(
     let rank = identify::settle(&problem, &rows, &mut domains, masked);
 
     let tables = &layout.tables;
-    let penalties = penalties(model, tables);
+    let penalties = Penalty::all(model, tables);
     let gone = gone(tables, &rows, &penalties);
     for group in &mut rows.groups {
         group.retain(|row| row.iter().all(|p| !gone[*p as usize]));
@@ -312,30 +312,6 @@ impl<'a> Problem<'a> {
         };
         Joined { groups: (0..self.parts.len()).map(group).collect() }
     }
-}
-
-/// What is said of tables that are smooth.
-fn penalties(model: &EnergyModel, tables: &Tables) -> Vec<Penalty> {
-    let of = |s: &crate::model::Smooth| {
-        Some(Penalty {
-            block: tables.block(&s.scope)?,
-            axis: s.scope.position(s.along)?,
-            cyclic: model.modes.get(s.along)?.order == Order::Cyclic,
-            strength: s.strength,
-        })
-    };
-    model.regular.smooth.iter().filter_map(of).collect()
-}
-
-/// Parameters that go to −∞: in some row, without a target, and not tied to their neighbours.
-fn gone(tables: &Tables, rows: &Joined, penalties: &[Penalty]) -> Vec<bool> {
-    let mass = rows.targets(tables.parameters);
-    let present = rows.gather(tables.parameters, |_| 1.0);
-    let mut held = vec![false; tables.parameters];
-    for p in penalties {
-        tables.blocks[p.block].place.iter().for_each(|at| held[*at as usize] = true);
-    }
-    (0..tables.parameters).map(|p| mass[p] <= 0.0 && present[p] > 0.0 && !held[p]).collect()
 }
 
 /// From tables of one, or from where an earlier run ended.

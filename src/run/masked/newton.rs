@@ -11,6 +11,7 @@
 
 use super::rows::{Rows, Tables};
 use crate::model::table::strides;
+use crate::model::{EnergyModel, Order, Smooth};
 use crate::numeric::sum::{Compensated, dot};
 use crate::run::conjugate::{Equations, Solution, worthless};
 use crate::run::control::{Control, Flow, Observer, Sweep};
@@ -58,6 +59,19 @@ pub struct Penalty {
 }
 
 impl Penalty {
+    /// Those of the tables that a model says are smooth.
+    pub fn all(model: &EnergyModel, tables: &Tables) -> Vec<Penalty> {
+        let of = |s: &Smooth| {
+            Some(Penalty {
+                block: tables.block(&s.scope)?,
+                axis: s.scope.position(s.along)?,
+                cyclic: model.modes.get(s.along)?.order == Order::Cyclic,
+                strength: s.strength,
+            })
+        };
+        model.regular.smooth.iter().filter_map(of).collect()
+    }
+
     /// B λ: one difference per neighbouring pair, centred.
     fn differences(&self, shape: &[usize], table: &[f64]) -> Vec<f64> {
         let (n, step) = self.lines(shape);
@@ -137,6 +151,17 @@ pub struct Optimum {
     pub interrupted: bool,
     /// Passes over the rows.
     pub passes: usize,
+}
+
+/// Parameters that go to −∞: in some row, without a target, and not tied to their neighbours by a penalty.
+pub fn gone(tables: &Tables, rows: &impl Design, penalties: &[Penalty]) -> Vec<bool> {
+    let mass = rows.targets(tables.parameters);
+    let present = rows.gather(tables.parameters, |_| 1.0);
+    let mut held = vec![false; tables.parameters];
+    for p in penalties {
+        tables.blocks[p.block].place.iter().for_each(|at| held[*at as usize] = true);
+    }
+    (0..tables.parameters).map(|p| mass[p] <= 0.0 && present[p] > 0.0 && !held[p]).collect()
 }
 
 struct Problem<'a, D> {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::newton::{Penalty, minimise};
+use super::newton::{Penalty, gone, minimise};
 use super::rows::{Rows, Tables, base};
 use super::truth::Truth;
 use super::{Domain, identify};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::table::cell_at;
-use crate::model::{EnergyModel, Interaction, Order, Potential, Scope, Table};
+use crate::model::{EnergyModel, Interaction, Potential, Scope, Table};
 use crate::numeric::sum::Compensated;
 use crate::plan::schedule::Instruction;
 use crate::plan::{Options, Schedule};
@@ -68,26 +68,8 @@ pub fn execute(
     let mut rows = Rows::new(model, &tables, &target, &weight);
     settle(&mut domain, model, &tables, &rows, pseudo.is_some(), &observer.stop().unwrap_or_default());
 
-    let penalties: Vec<Penalty> = model
-        .regular
-        .smooth
-        .iter()
-        .filter_map(|s| {
-            let block = tables.block(&s.scope)?;
-            let axis = s.scope.position(s.along)?;
-            let cyclic = model.modes[s.along].order == Order::Cyclic;
-            Some(Penalty { block, axis, cyclic, strength: s.strength })
-        })
-        .collect();
-    // a parameter without any target goes to −∞, unless a penalty ties it to its neighbours
-    let mass = rows.gather(tables.parameters, |r| rows.target[r]);
-    let present = rows.gather(tables.parameters, |_| 1.0);
-    let mut held = vec![false; tables.parameters];
-    for p in &penalties {
-        tables.blocks[p.block].place.iter().for_each(|at| held[*at as usize] = true);
-    }
-    let gone: Vec<bool> =
-        (0..tables.parameters).map(|p| mass[p] <= 0.0 && present[p] > 0.0 && !held[p]).collect();
+    let penalties = Penalty::all(model, &tables);
+    let gone = gone(&tables, &rows, &penalties);
     rows.retain(|row| row.iter().all(|p| !gone[*p as usize]));
     if rows.target.iter().all(|t| *t <= 0.0) {
         let message = format!("`{}` has no mass to fit `{}` to", tensor.name, model.name);
