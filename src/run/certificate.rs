@@ -12,7 +12,8 @@ use std::sync::Arc;
 use super::boundary::leaves;
 use super::conjugate::{Equations, worthless};
 use super::factored::Tangent;
-use super::kernel::{combine, marginalise, minus, plus, put};
+use super::forest::Forest;
+use super::kernel::{combine, marginalise, plus, put};
 use super::machine::Machine;
 use super::projection::Projection;
 use super::sum::dot;
@@ -114,7 +115,7 @@ impl<'a> Operator<'a> {
         let cells = |id: BufferId| buffers[id.0].cells;
         match self {
             Operator::Tables(fisher) => {
-                let cliques = fisher.nodes.iter().map(|n| cells(n.belief)).sum();
+                let cliques = fisher.forest.cliques.iter().map(|c| cells(c.belief)).sum();
                 cost::fisher(fisher.pairs, cliques, buffers)
             }
             Operator::Factors(tangent, pairs) => {
@@ -245,19 +246,13 @@ pub(super) fn factor(m: f64) -> f64 {
 /// The Fisher information of the fitted distribution, as a map.
 pub(super) struct Fisher<'a> {
     pairs: &'a [Match],
-    nodes: Vec<Node>,
+    forest: Forest,
+    /// Which generators stand at each clique: where they start in the stacked vector, and the way to them.
+    generators: Vec<Vec<(usize, usize, Arc<Projection>)>>,
     /// Room for a table per clique.
     energy: Vec<Vec<f64>>,
     /// Room for the largest of them.
     weighted: Vec<f64>,
-}
-
-struct Node {
-    belief: BufferId,
-    /// Node above, the table between, and the ways from both ends to it.
-    parent: Option<(usize, BufferId, Arc<Projection>, Arc<Projection>)>,
-    /// Which generators stand here: where they start in the stacked vector, and the way to them.
-    generators: Vec<(usize, usize, Arc<Projection>)>,
 }
 
 impl<'a> Fisher<'a> {
@@ -271,30 +266,18 @@ impl<'a> Fisher<'a> {
 
     /// On the part of the forest that is `kept`, which holds every clique of these generators.
     fn within(machine: &mut Machine, pairs: &'a [Match], kept: impl Fn(&Place) -> bool) -> Self {
-        let schedule = machine.schedule;
-        let mut index = vec![usize::MAX; schedule.places.len()];
-        let mut nodes: Vec<Node> = Vec::new();
-        for (i, place) in schedule.places.iter().enumerate() {
-            if !kept(place) {
-                continue;
-            }
-            let parent = place.parent.filter(|(p, _)| kept(&schedule.places[*p])).map(|(p, s)| {
-                let above = schedule.places[p].belief;
-                (index[p], s, machine.projection(place.belief, s), machine.projection(above, s))
-            });
-            index[i] = nodes.len();
-            nodes.push(Node { belief: place.belief, parent, generators: Vec::new() });
-        }
+        let forest = Forest::new(machine, kept);
+        let mut generators = vec![Vec::new(); forest.cliques.len()];
         let mut start = 0;
         for m in pairs {
             let cells = machine.tables[m.statistic.0].len();
             let projection = machine.projection(m.belief, m.statistic);
-            if let Some(node) = nodes.iter_mut().find(|n| n.belief == m.belief) {
-                node.generators.push((start, cells, projection));
+            if let Some(at) = forest.cliques.iter().position(|c| c.belief == m.belief) {
+                generators[at].push((start, cells, projection));
             }
             start += cells;
         }
-        Self { pairs, nodes, energy: Vec::new(), weighted: Vec::new() }
+        Self { pairs, forest, generators, energy: Vec::new(), weighted: Vec::new() }
     }
 
     fn marginals(&self, machine: &mut Machine) -> Vec<f64> {
@@ -311,11 +294,10 @@ impl<'a> Fisher<'a> {
     /// Σ v over the generators of each clique.
     fn spread(&mut self, machine: &Machine, v: &[f64]) -> Vec<Vec<f64>> {
         let mut tables = std::mem::take(&mut self.energy);
-        tables.resize_with(self.nodes.len(), Vec::new);
-        for (table, node) in tables.iter_mut().zip(&self.nodes) {
-            table.resize(machine.tables[node.belief.0].len(), 0.0);
-            let mut generators =
-                node.generators.iter().map(|(start, cells, way)| (way, &v[*start..start + cells]));
+        tables.resize_with(self.generators.len(), Vec::new);
+        for ((table, clique), own) in tables.iter_mut().zip(&self.forest.cliques).zip(&self.generators) {
+            table.resize(machine.tables[clique.belief.0].len(), 0.0);
+            let mut generators = own.iter().map(|(start, cells, way)| (way, &v[*start..start + cells]));
             match generators.next() {
                 None => table.fill(0.0),
                 Some((way, own)) => combine(way, table, own, put),
@@ -329,85 +311,34 @@ impl<'a> Fisher<'a> {
     /// Σ_{C∖g} B (T − ⟨E⟩). O(cells of the cliques × (generators + edges)).
     fn apply(&mut self, machine: &mut Machine, v: &[f64]) -> (Vec<f64>, f64) {
         let mut energy = self.spread(machine, v);
-        let mut sent: Vec<Vec<f64>> = vec![Vec::new(); self.nodes.len()];
-        let mut weighted = std::mem::take(&mut self.weighted);
-        for (i, node) in self.nodes.iter().enumerate().rev() {
-            let Some((p, separator, down, up)) = &node.parent else { continue };
-            let message = self.expected(machine, node, &energy[i], *separator, down, &mut weighted);
-            machine.count(node.belief, 3.0, 40.0);
-            combine(up, &mut energy[*p], &message, plus);
-            sent[i] = message;
-        }
+        let weighted = &mut self.weighted;
+        let (means, mean) = self.forest.expect(machine, &mut energy, weighted);
         let mut out = vec![0.0; v.len()];
-        // components are independent: a mean each
-        let (mut mean, mut means) = (0.0, 0.0);
-        for (i, node) in self.nodes.iter().enumerate() {
-            if let Some((p, separator, down, up)) = &node.parent {
-                let above = &self.nodes[*p];
-                let mut message = self.expected(machine, above, &energy[*p], *separator, up, &mut weighted);
-                machine.count(above.belief, 3.0, 32.0);
-                message.iter_mut().zip(&sent[i]).for_each(|(m, s)| *m -= s);
-                combine(down, &mut energy[i], &message, plus);
-            } else {
-                mean = dot(&machine.tables[node.belief.0], &energy[i]);
-                means += mean;
+        for (i, clique) in self.forest.cliques.iter().enumerate() {
+            if let Some(parent) = &clique.parent {
+                machine.count(clique.belief, 3.0, 40.0);
+                machine.count(self.forest.cliques[parent.clique].belief, 3.0, 32.0);
             }
-            if node.generators.is_empty() {
+            if self.generators[i].is_empty() {
                 continue;
             }
-            let belief = &machine.tables[node.belief.0];
+            let belief = &machine.tables[clique.belief.0];
             weighted.clear();
-            weighted.extend(belief.iter().zip(&energy[i]).map(|(b, e)| b * (e - mean)));
-            for (start, cells, projection) in &node.generators {
-                marginalise(projection, &weighted, &mut out[*start..start + cells]);
+            weighted.extend(belief.iter().zip(&energy[i]).map(|(b, e)| b * (e - means[i])));
+            for (start, cells, projection) in &self.generators[i] {
+                marginalise(projection, weighted, &mut out[*start..start + cells]);
             }
-            let generators = node.generators.len() as f64;
-            machine.count(node.belief, 2.0 + 3.0 * generators, 24.0 + 24.0 * generators);
+            let generators = self.generators[i].len() as f64;
+            machine.count(clique.belief, 2.0 + 3.0 * generators, 24.0 + 24.0 * generators);
         }
         self.energy = energy;
-        self.weighted = weighted;
-        (out, means)
+        (out, mean)
     }
 
-    /// ⟨table | separator⟩ under a clique's belief.
-    fn expected(
-        &self,
-        machine: &Machine,
-        node: &Node,
-        table: &[f64],
-        separator: BufferId,
-        way: &Projection,
-        weighted: &mut Vec<f64>,
-    ) -> Vec<f64> {
-        weighted.clear();
-        weighted.extend(machine.tables[node.belief.0].iter().zip(table).map(|(b, e)| b * e));
-        let shared = &machine.tables[separator.0];
-        let mut message = vec![0.0; shared.len()];
-        marginalise(way, weighted, &mut message);
-        message.iter_mut().zip(shared).for_each(|(m, s)| *m = if *s > 0.0 { *m / s } else { 0.0 });
-        message
-    }
-
-    /// min over the support of Σ d, by min-sum on the tree; components add up.
+    /// min over the support of Σ d.
     fn smallest(&mut self, machine: &Machine, d: &[f64]) -> f64 {
         let mut energy = self.spread(machine, d);
-        for (table, node) in energy.iter_mut().zip(&self.nodes) {
-            let belief = &machine.tables[node.belief.0];
-            table.iter_mut().zip(belief).filter(|(_, b)| **b <= 0.0).for_each(|(e, _)| *e = f64::INFINITY);
-        }
-        let mut total = 0.0;
-        for (i, node) in self.nodes.iter().enumerate().rev() {
-            match &node.parent {
-                Some((p, separator, down, up)) => {
-                    let mut message = vec![0.0; machine.tables[separator.0].len()];
-                    let negated: Vec<f64> = energy[i].iter().map(|e| -e).collect();
-                    super::kernel::maximise(down, &negated, &mut message);
-                    combine(up, &mut energy[*p], &message, minus);
-                }
-                None => total += energy[i].iter().fold(f64::INFINITY, |m, e| m.min(*e)),
-            }
-        }
-        total
+        self.forest.least(machine, &mut energy)
     }
 }
 

@@ -17,6 +17,7 @@ mod execute;
 mod factored;
 mod filtered;
 pub mod fit;
+mod forest;
 mod iterate;
 pub mod joint;
 pub mod kernel;

@@ -15,7 +15,8 @@ use crate::model::Scope;
 use crate::model::table::strides;
 use crate::numeric::sum::dot;
 use crate::plan::cost::SLAB;
-use crate::run::kernel::{accumulate, combine, combine_one, marginalise, maximise, minus, plus};
+use crate::run::forest::Parent;
+use crate::run::kernel::{accumulate, combine, combine_one, marginalise, minus, plus};
 use crate::run::machine::Machine;
 use crate::run::projection::Projection;
 
@@ -26,17 +27,16 @@ pub fn covariance(machine: &Machine, statistics: &Statistics) -> (Vec<f64>, Vec<
     // what each clique tells its parent: the coefficient, and its mean given each cell of the separator
     let mut told: Vec<Vec<(usize, Vec<f64>)>> = vec![Vec::new(); statistics.nodes.len()];
     for (i, node) in statistics.nodes.iter().enumerate().rev() {
-        let mut clique = Rows::new(machine, node);
+        let parent = statistics.forest.cliques[i].parent.as_ref();
+        let mut clique = Rows::new(machine, node, parent);
         for term in &node.terms {
             clique.source(term.coefficient, &term.table.scope, &term.table.shape, &term.table.values);
         }
-        for (child, below) in statistics.nodes.iter().enumerate().skip(i + 1) {
-            let Some((parent, separator)) = below.parent else { continue };
-            if parent == i {
-                let buffer = &machine.schedule.buffers[separator.0];
-                for (k, mean) in &told[child] {
-                    clique.source(*k, &buffer.scope, &buffer.shape, mean);
-                }
+        for (child, below) in statistics.forest.cliques.iter().enumerate().skip(i + 1) {
+            let Some(edge) = below.parent.as_ref().filter(|p| p.clique == i) else { continue };
+            let buffer = &machine.schedule.buffers[edge.separator.0];
+            for (k, mean) in &told[child] {
+                clique.source(*k, &buffer.scope, &buffer.shape, mean);
             }
         }
         let own: Vec<usize> = clique.local.keys().copied().collect();
@@ -46,7 +46,7 @@ pub fn covariance(machine: &Machine, statistics: &Statistics) -> (Vec<f64>, Vec<
                 out[k * n + l] += products[a * own.len() + b];
             }
         }
-        if node.parent.is_some() {
+        if parent.is_some() {
             told[i] = own.into_iter().zip(means).collect();
         } else {
             own.into_iter().zip(means).for_each(|(k, mean)| moments[k] += mean[0]);
@@ -77,7 +77,7 @@ struct Placed<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(machine: &'a Machine, node: &'a Node) -> Self {
+    fn new(machine: &'a Machine, node: &'a Node, parent: Option<&Parent>) -> Self {
         let mut lead = node.shape.len();
         let mut length = 1usize;
         while lead > 0 && length.saturating_mul(node.shape[lead - 1]) <= SLAB as usize {
@@ -98,10 +98,10 @@ impl<'a> Rows<'a> {
             lead,
             length,
         };
-        rows.separator = match node.parent {
-            Some((_, id)) => {
-                let buffer = &machine.schedule.buffers[id.0];
-                rows.place(&buffer.scope, &buffer.shape, &machine.tables[id.0])
+        rows.separator = match parent {
+            Some(Parent { separator, .. }) => {
+                let buffer = &machine.schedule.buffers[separator.0];
+                rows.place(&buffer.scope, &buffer.shape, &machine.tables[separator.0])
             }
             None => rows.place(&Scope::empty(), &[], &[1.0]),
         };
@@ -195,15 +195,19 @@ impl<'a> Rows<'a> {
 pub fn moments(machine: &Machine, statistics: &Statistics) -> Vec<f64> {
     let mut out = vec![0.0; statistics.len()];
     for node in &statistics.nodes {
-        let belief = &machine.tables[node.belief.0];
-        for term in &node.terms {
-            let onto = Projection::between(&node.scope, &node.shape, &term.table.scope);
-            let mut marginal = vec![0.0; term.table.values.len()];
-            marginalise(&onto, belief, &mut marginal);
-            out[term.coefficient] += dot(&marginal, &term.table.values);
-        }
+        add_moments(node, &machine.tables[node.belief.0], &mut out);
     }
     out
+}
+
+/// Adds Σ_x w F_k of the terms of a clique, for weights of its cells.
+fn add_moments(node: &Node, weights: &[f64], onto: &mut [f64]) {
+    for term in &node.terms {
+        let way = Projection::between(&node.scope, &node.shape, &term.table.scope);
+        let mut marginal = vec![0.0; term.table.values.len()];
+        marginalise(&way, weights, &mut marginal);
+        onto[term.coefficient] += dot(&marginal, &term.table.values);
+    }
 }
 
 /// Σ_k v_k F_k, clique by clique.
@@ -220,76 +224,23 @@ fn spread(machine: &Machine, statistics: &Statistics, v: &[f64]) -> Vec<Vec<f64>
     tables.collect()
 }
 
-/// The covariance times a vector, without the matrix: up and down the tree with ⟨v·F | clique⟩.
+/// The covariance times a vector, without the matrix: v·F in expectation given each clique, less its mean.
 /// O(terms × cells of their cliques).
 pub fn product(machine: &Machine, statistics: &Statistics, v: &[f64]) -> Vec<f64> {
     let mut energy = spread(machine, statistics, v);
-    let nodes = &statistics.nodes;
-    let mut sent: Vec<Vec<f64>> = vec![Vec::new(); nodes.len()];
-    let way = |large: &Node, separator: crate::plan::schedule::BufferId| {
-        let buffer = &machine.schedule.buffers[separator.0];
-        Projection::between(&large.scope, &large.shape, &buffer.scope)
-    };
-    let expected = |node: &Node, table: &[f64], separator: crate::plan::schedule::BufferId| {
-        let belief = &machine.tables[node.belief.0];
-        let weighted: Vec<f64> = belief.iter().zip(table).map(|(b, e)| b * e).collect();
-        let shared = &machine.tables[separator.0];
-        let mut message = vec![0.0; shared.len()];
-        marginalise(&way(node, separator), &weighted, &mut message);
-        message.iter_mut().zip(shared).for_each(|(m, s)| *m = if *s > 0.0 { *m / s } else { 0.0 });
-        message
-    };
-    for (i, node) in nodes.iter().enumerate().rev() {
-        let Some((p, separator)) = node.parent else { continue };
-        let message = expected(node, &energy[i], separator);
-        combine(&way(&nodes[p], separator), &mut energy[p], &message, plus);
-        sent[i] = message;
-    }
+    let mut weighted = Vec::new();
+    let (means, _) = statistics.forest.expect(machine, &mut energy, &mut weighted);
     let mut out = vec![0.0; v.len()];
-    let mut mean = 0.0;
-    for (i, node) in nodes.iter().enumerate() {
-        if let Some((p, separator)) = node.parent {
-            let mut message = expected(&nodes[p], &energy[p], separator);
-            message.iter_mut().zip(&sent[i]).for_each(|(m, s)| *m -= s);
-            combine(&way(node, separator), &mut energy[i], &message, plus);
-        } else {
-            mean = dot(&machine.tables[node.belief.0], &energy[i]);
-        }
+    for ((node, energy), mean) in statistics.nodes.iter().zip(&energy).zip(means) {
         let belief = &machine.tables[node.belief.0];
-        let weighted: Vec<f64> = belief.iter().zip(&energy[i]).map(|(b, e)| b * (e - mean)).collect();
-        for term in &node.terms {
-            let onto = Projection::between(&node.scope, &node.shape, &term.table.scope);
-            let mut marginal = vec![0.0; term.table.values.len()];
-            marginalise(&onto, &weighted, &mut marginal);
-            out[term.coefficient] += dot(&marginal, &term.table.values);
-        }
+        weighted.clear();
+        weighted.extend(belief.iter().zip(energy).map(|(b, e)| b * (e - mean)));
+        add_moments(node, &weighted, &mut out);
     }
     out
 }
 
-/// min over the support of d·F, by min-sum on the tree.
+/// min over the support of d·F.
 pub fn smallest(machine: &Machine, statistics: &Statistics, d: &[f64]) -> f64 {
-    let mut energy = spread(machine, statistics, d);
-    let nodes = &statistics.nodes;
-    for (table, node) in energy.iter_mut().zip(nodes) {
-        let belief = &machine.tables[node.belief.0];
-        table.iter_mut().zip(belief).filter(|(_, b)| **b <= 0.0).for_each(|(e, _)| *e = f64::INFINITY);
-    }
-    let mut total = 0.0;
-    for (i, node) in nodes.iter().enumerate().rev() {
-        match node.parent {
-            Some((p, separator)) => {
-                let buffer = &machine.schedule.buffers[separator.0];
-                let down = Projection::between(&node.scope, &node.shape, &buffer.scope);
-                let above = &nodes[p];
-                let up = Projection::between(&above.scope, &above.shape, &buffer.scope);
-                let negated: Vec<f64> = energy[i].iter().map(|e| -e).collect();
-                let mut message = vec![0.0; machine.tables[separator.0].len()];
-                maximise(&down, &negated, &mut message);
-                combine(&up, &mut energy[p], &message, minus);
-            }
-            None => total += energy[i].iter().fold(f64::INFINITY, |m, e| m.min(*e)),
-        }
-    }
-    total
+    statistics.forest.least(machine, &mut spread(machine, statistics, d))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::{Potential, Scope, Table};
 use crate::numeric::sum::dot;
 use crate::plan::schedule::{BufferId, Instruction, Learning};
+use crate::run::forest::Forest;
 use crate::run::machine::Machine;
 
 /// One term: a table that a coefficient multiplies, on a clique.
@@ -17,7 +18,7 @@ pub struct Term {
     pub table: Arc<Table>,
 }
 
-/// A clique of the tree. Parents come before their children.
+/// What is computed at a clique.
 pub struct Node {
     /// Its marginal.
     pub belief: BufferId,
@@ -25,16 +26,16 @@ pub struct Node {
     pub scope: Scope,
     /// Levels of its modes.
     pub shape: Vec<usize>,
-    /// The clique it hangs from and the marginal between the two.
-    pub parent: Option<(usize, BufferId)>,
     /// The terms that are computed here.
     pub terms: Vec<Term>,
 }
 
 /// The statistics of all coefficients.
 pub struct Statistics {
-    /// The cliques.
+    /// The cliques, in the order of the forest.
     pub nodes: Vec<Node>,
+    /// How they hang together.
+    pub(in crate::run) forest: Forest,
     /// Their moments in the data.
     pub targets: Vec<f64>,
     /// The largest size of each statistic, for what counts as small.
@@ -43,7 +44,8 @@ pub struct Statistics {
 
 impl Statistics {
     /// Reads the statistics off the model and their moments off the marginals of the data.
-    pub fn new(machine: &Machine, learning: &Learning) -> Self {
+    pub fn new(machine: &mut Machine, learning: &Learning) -> Self {
+        let forest = Forest::new(machine, |_| true);
         let schedule = machine.schedule;
         let mut nodes: Vec<Node> = schedule
             .places
@@ -51,7 +53,7 @@ impl Statistics {
             .map(|place| {
                 let buffer = &schedule.buffers[place.belief.0];
                 let (scope, shape) = (buffer.scope.clone(), buffer.shape.clone());
-                Node { belief: place.belief, scope, shape, parent: place.parent, terms: Vec::new() }
+                Node { belief: place.belief, scope, shape, terms: Vec::new() }
             })
             .collect();
         let count = learning.coefficients.len();
@@ -74,7 +76,7 @@ impl Statistics {
                 scales[k] += statistic.values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
             }
         }
-        Self { nodes, targets, scales }
+        Self { nodes, forest, targets, scales }
     }
 
     /// Number of coefficients.
