@@ -382,6 +382,146 @@ fn along(modes: &[String], axis: usize) -> Option<Vec<usize>> {
     Some(keys.into_iter().map(|(_, _, position)| position).collect())
 }
 
+/// An elimination while it is planned, table by table.
+struct Elimination<'a> {
+    problem: &'a Problem<'a>,
+    /// Where each mode comes in the order.
+    rank: Vec<usize>,
+    draft: Draft,
+    /// The modes of each table.
+    scopes: Vec<Scope>,
+    degrees: Vec<f64>,
+    /// Cells × degree of each table.
+    numbers: Vec<f64>,
+    /// Which tables have gone into others.
+    used: Vec<bool>,
+    /// The tables that hold each mode.
+    holding: Vec<Vec<usize>>,
+    /// Numbers of all tables that are alive.
+    total: f64,
+    /// Whether some table has more cells than can be counted.
+    oversized: bool,
+}
+
+impl<'a> Elimination<'a> {
+    fn new(problem: &'a Problem<'a>, order: &[usize]) -> Self {
+        let modes = problem.sizes.len();
+        let mut rank = vec![usize::MAX; modes];
+        for (position, mode) in order.iter().enumerate() {
+            rank[*mode] = position;
+        }
+        let draft = Draft {
+            slots: Vec::new(),
+            steps: Vec::new(),
+            width: 0,
+            largest: 1.0,
+            operations: 0.0,
+            range: 0.0,
+            alive: 0.0,
+            choices: 0.0,
+            within: vec![0.0; modes],
+        };
+        Self {
+            problem,
+            rank,
+            draft,
+            scopes: Vec::new(),
+            degrees: Vec::new(),
+            numbers: Vec::new(),
+            used: Vec::new(),
+            holding: vec![Vec::new(); modes],
+            total: 0.0,
+            oversized: false,
+        }
+    }
+
+    /// The modes of a table, those that are summed out first in front.
+    fn axes(&self, modes: &Scope) -> Vec<usize> {
+        let mut axes: Vec<usize> = modes.iter().collect();
+        axes.sort_by_key(|m| (self.rank[*m], *m));
+        axes
+    }
+
+    fn cells(&self, axes: &[usize]) -> f64 {
+        axes.iter().map(|m| self.problem.sizes[*m] as f64).product()
+    }
+
+    /// Another table.
+    fn add(&mut self, scope: Scope, degree: f64) -> usize {
+        let made = self.scopes.len();
+        let axes = self.axes(&scope);
+        let size = self.cells(&axes);
+        self.oversized |= size > 1e15;
+        let cells = if size > 1e15 { usize::MAX } else { size as usize };
+        self.draft.slots.push(Slot { axes, cells, degree: degree as usize });
+        scope.iter().for_each(|m| self.holding[m].push(made));
+        self.scopes.push(scope);
+        self.degrees.push(degree);
+        self.numbers.push(size * degree);
+        self.used.push(false);
+        self.total += size * degree;
+        self.draft.alive = self.draft.alive.max(self.total);
+        made
+    }
+
+    fn spend(&mut self, table: usize) {
+        self.used[table] = true;
+        self.total -= self.numbers[table];
+    }
+
+    /// The product of two tables, which are not needed afterwards.
+    fn multiply(&mut self, a: usize, b: usize) -> usize {
+        let both = self.scopes[a].union(&self.scopes[b]);
+        let degree = self.degrees[a] + self.degrees[b] - 1.0;
+        self.draft.operations += self.cells(&self.axes(&both)) * self.degrees[a] * self.degrees[b];
+        let made = self.add(both, degree);
+        self.draft.steps.push(Step::Product(a, b));
+        self.spend(a);
+        self.spend(b);
+        made
+    }
+
+    /// Sums a mode out of the tables that hold it: the largest one, and the product of the others. `touching` has the
+    /// terms over each mode.
+    fn sum_out(&mut self, mode: usize, touching: &BTreeMap<usize, Vec<usize>>) {
+        let mut inputs: Vec<usize> = self.holding[mode].iter().copied().filter(|k| !self.used[*k]).collect();
+        inputs.sort_by(|a, b| self.numbers[*a].total_cmp(&self.numbers[*b]).then(a.cmp(b)));
+        let clique = inputs.iter().fold(Scope::empty(), |all, k| all.union(&self.scopes[*k]));
+        let Some(large) = inputs.pop() else { return };
+        let mut seen: Vec<usize> =
+            clique.iter().filter_map(|m| touching.get(&m)).flatten().copied().collect();
+        seen.sort_unstable();
+        seen.dedup();
+        let range = seen.iter().map(|k| self.problem.ranges[*k]).sum();
+        self.draft.range = self.draft.range.max(range);
+        self.draft.width = self.draft.width.max(clique.len().saturating_sub(1));
+        let small = inputs.into_iter().reduce(|small, k| self.multiply(small, k));
+        let product = self.cells(&self.axes(&clique));
+        self.draft.largest = self.draft.largest.max(product);
+        let with = small.map_or(1.0, |k| self.degrees[k]);
+        let spread = self.problem.spread.get(mode).copied().unwrap_or(0) as f64;
+        let degree = self.degrees[large] + with - 1.0 + spread;
+        let planes = if self.problem.carry == Carry::Moments { 6.0 } else { 1.0 };
+        let operations = product * (2.0 * self.degrees[large] * with + 1.0) * planes;
+        self.draft.operations += operations;
+        clique.iter().for_each(|m| self.draft.within[m] += operations);
+        let made = self.add(clique.without(mode), degree);
+        self.draft.choices += self.numbers[made];
+        self.draft.steps.push(Step::SumOut { mode, from: large, with: small });
+        self.spend(large);
+        if let Some(small) = small {
+            self.spend(small);
+        }
+    }
+
+    /// Multiplies what is left, which is over modes that are kept, the small ones first.
+    fn multiply_out(&mut self) {
+        let mut left: Vec<usize> = (0..self.scopes.len()).filter(|k| !self.used[*k]).collect();
+        left.sort_by_key(|k| (self.draft.slots[*k].cells, *k));
+        let _ = left.into_iter().reduce(|product, k| self.multiply(product, k));
+    }
+}
+
 #[derive(Clone)]
 struct Draft {
     slots: Vec<Slot>,
@@ -402,155 +542,23 @@ impl Draft {
     /// The program in an order, without the modes in `sliced`.
     fn new(problem: &Problem<'_>, order: &[usize], sliced: &Scope) -> Self {
         let terms: Vec<Scope> = problem.terms.iter().map(|scope| scope.difference(sliced)).collect();
-        let mut rank = vec![usize::MAX; problem.sizes.len()];
-        for (position, mode) in order.iter().enumerate() {
-            rank[*mode] = position;
-        }
-        let sorted = |modes: &Scope| -> Vec<usize> {
-            let mut axes: Vec<usize> = modes.iter().collect();
-            axes.sort_by_key(|m| (rank[*m], *m));
-            axes
-        };
-        let cells = |modes: &[usize]| modes.iter().map(|m| problem.sizes[*m] as f64).product::<f64>();
         let mut touching: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (k, scope) in terms.iter().enumerate() {
             scope.iter().for_each(|m| touching.entry(m).or_default().push(k));
         }
-        let mut draft = Draft {
-            slots: Vec::new(),
-            steps: Vec::new(),
-            width: 0,
-            largest: 1.0,
-            operations: 0.0,
-            range: 0.0,
-            alive: 0.0,
-            choices: 0.0,
-            within: vec![0.0; problem.sizes.len()],
-        };
-        let mut scopes: Vec<Scope> = Vec::new();
-        let mut degrees: Vec<f64> = Vec::new();
-        let mut alive: Vec<f64> = Vec::new();
-        // the tables that hold a mode and have not been used up
-        let mut holding: Vec<Vec<usize>> = vec![Vec::new(); problem.sizes.len()];
-        let mut total = 0.0;
-        let mut most: f64 = 0.0;
-        let mut oversized = false;
-        let mut make = |draft: &mut Draft,
-                        scope: Scope,
-                        degree: f64,
-                        scopes: &mut Vec<Scope>,
-                        degrees: &mut Vec<f64>| {
-            let axes = sorted(&scope);
-            let size = cells(&axes);
-            oversized |= size > 1e15;
-            draft.slots.push(Slot {
-                axes,
-                cells: if size > 1e15 { usize::MAX } else { size as usize },
-                degree: degree as usize,
-            });
-            scopes.push(scope);
-            degrees.push(degree);
-            size * degree
-        };
-        for (k, scope) in terms.iter().enumerate() {
-            let size = make(&mut draft, scope.clone(), 1.0, &mut scopes, &mut degrees);
-            scope.iter().for_each(|m| holding[m].push(k));
-            alive.push(size);
-            total += size;
+        let mut elimination = Elimination::new(problem, order);
+        for scope in terms {
+            elimination.add(scope, 1.0);
         }
-        most = f64::max(most, total);
-        let mut loose: Vec<usize> = (0..problem.terms.len()).filter(|k| scopes[*k].is_empty()).collect();
-        let mut used = vec![false; problem.terms.len()];
         for mode in order.iter().filter(|m| !sliced.contains(**m)) {
-            let mut inputs: Vec<usize> = holding[*mode].iter().copied().filter(|k| !used[*k]).collect();
-            if inputs.is_empty() {
-                continue;
-            }
-            inputs.sort_by(|a, b| {
-                let size = |k: &usize| cells(&draft.slots[*k].axes) * degrees[*k];
-                size(a).total_cmp(&size(b)).then(a.cmp(b))
-            });
-            let clique = inputs.iter().fold(Scope::empty(), |all, k| all.union(&scopes[*k]));
-            let mut seen: Vec<usize> =
-                clique.iter().filter_map(|m| touching.get(&m)).flatten().copied().collect();
-            seen.sort_unstable();
-            seen.dedup();
-            draft.range = draft.range.max(seen.iter().map(|k| problem.ranges[*k]).sum());
-            draft.width = draft.width.max(clique.len().saturating_sub(1));
-            let Some(large) = inputs.pop() else { continue };
-            let mut small: Option<usize> = None;
-            for k in inputs {
-                small = Some(match small {
-                    None => k,
-                    Some(other) => {
-                        let both = scopes[other].union(&scopes[k]);
-                        let degree = degrees[other] + degrees[k] - 1.0;
-                        draft.operations += cells(&sorted(&both)) * degrees[other] * degrees[k];
-                        let size = make(&mut draft, both, degree, &mut scopes, &mut degrees);
-                        draft.steps.push(Step::Product(other, k));
-                        used.push(false);
-                        alive.push(size);
-                        total += size;
-                        most = most.max(total);
-                        for gone in [other, k] {
-                            used[gone] = true;
-                            total -= alive[gone];
-                        }
-                        draft.slots.len() - 1
-                    }
-                });
-            }
-            let product = cells(&sorted(&clique));
-            draft.largest = draft.largest.max(product);
-            let with = small.map_or(1.0, |k| degrees[k]);
-            let spread = problem.spread.get(*mode).copied().unwrap_or(0) as f64;
-            let degree = degrees[large] + with - 1.0 + spread;
-            let planes = if problem.carry == Carry::Moments { 6.0 } else { 1.0 };
-            let operations = product * (2.0 * degrees[large] * with + 1.0) * planes;
-            draft.operations += operations;
-            clique.iter().for_each(|m| draft.within[m] += operations);
-            let size = make(&mut draft, clique.without(*mode), degree, &mut scopes, &mut degrees);
-            draft.choices += size;
-            draft.steps.push(Step::SumOut { mode: *mode, from: large, with: small });
-            let made = draft.slots.len() - 1;
-            used.push(false);
-            alive.push(size);
-            total += size;
-            most = most.max(total);
-            for gone in [Some(large), small].into_iter().flatten() {
-                used[gone] = true;
-                total -= alive[gone];
-            }
-            for m in scopes[made].iter() {
-                holding[m].push(made);
-            }
-            if scopes[made].is_empty() {
-                loose.push(made);
-            }
+            elimination.sum_out(*mode, &touching);
         }
-        // what is left is over modes that are kept: multiplied together, the small ones first
-        let mut left: Vec<usize> = (0..draft.slots.len()).filter(|k| !used[*k]).collect();
-        left.sort_by_key(|k| (draft.slots[*k].cells, *k));
-        let mut result: Option<usize> = None;
-        for k in left {
-            result = Some(match result {
-                None => k,
-                Some(other) => {
-                    let both: Scope = scopes[other].union(&scopes[k]);
-                    let degree = degrees[other] + degrees[k] - 1.0;
-                    draft.operations += cells(&sorted(&both)) * degrees[other] * degrees[k];
-                    let size = make(&mut draft, both, degree, &mut scopes, &mut degrees);
-                    draft.steps.push(Step::Product(other, k));
-                    alive.push(size);
-                    total += size;
-                    most = most.max(total);
-                    total -= alive[other] + alive[k];
-                    draft.slots.len() - 1
-                }
-            });
-        }
+        elimination.multiply_out();
+        let Elimination { mut draft, oversized, .. } = elimination;
         draft.largest = draft.largest.max(draft.slots.iter().map(|s| s.cells as f64).fold(1.0, f64::max));
-        draft.alive = if oversized { f64::INFINITY } else { most };
+        if oversized {
+            draft.alive = f64::INFINITY;
+        }
         draft
     }
 
