@@ -76,3 +76,54 @@ pub struct Learned {
     /// distribution is computed.
     pub pseudo_likelihood: Option<f64>,
 }
+
+/// Where Newton's method has ended.
+struct Ending<'a> {
+    /// The coefficients.
+    names: &'a [String],
+    /// φ.
+    natural: &'a [f64],
+    /// The step that was not taken any more.
+    direction: &'a [f64],
+    /// Sets of coefficients that depend on each other.
+    dependencies: &'a [Vec<usize>],
+    /// T.
+    temperature: f64,
+    /// Whether coefficients are on their way to infinity.
+    drifting: bool,
+    /// Why there are no standard errors, when there are none.
+    no_errors: Option<String>,
+}
+
+impl Ending<'_> {
+    /// What it says of every coefficient. `spread` is asked for those that have an error.
+    fn learned(self, spread: impl Fn(usize) -> Option<f64>) -> Learned {
+        let Self { names, natural, direction, dependencies, temperature, drifting, no_errors } = self;
+        let largest = direction.iter().fold(0.0f64, |m, d| m.max(d.abs()));
+        let coefficient = |(k, name): (usize, &String)| {
+            let finding = if dependencies.iter().any(|set| set.contains(&k)) {
+                Finding::Undetermined
+            } else if drifting && direction[k].abs() > 1e-3 * largest {
+                Finding::Infinite
+            } else {
+                Finding::Found
+            };
+            let value = match finding {
+                Finding::Infinite => -f64::INFINITY.copysign(direction[k]),
+                // adding 0 makes a negative zero positive
+                _ => -natural[k] * temperature + 0.0,
+            };
+            let wanted = finding == Finding::Found && no_errors.is_none();
+            let spread = if wanted { spread(k) } else { None };
+            Coefficient { name: name.clone(), value, spread, finding }
+        };
+        let named = |set: &Vec<usize>| set.iter().map(|k| names[*k].clone()).collect();
+        Learned {
+            coefficients: names.iter().enumerate().map(coefficient).collect(),
+            rank: names.len() - dependencies.len(),
+            dependencies: dependencies.iter().map(named).collect(),
+            no_errors,
+            pseudo_likelihood: None,
+        }
+    }
+}

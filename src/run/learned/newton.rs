@@ -3,7 +3,7 @@
 use super::cholesky::Factor;
 use super::information::{covariance, moments, product, smallest};
 use super::statistics::Statistics;
-use super::{Coefficient, Finding, Learned, told};
+use super::{Ending, told};
 use crate::numeric::gap::worst;
 use crate::numeric::sum::{Compensated, dot};
 use crate::plan::cost::DENSE;
@@ -116,18 +116,7 @@ pub fn learn(
             Some("the optimum lies on the boundary, where the bound does not apply".into());
     }
     let temperature = machine.model.temperature;
-    let inverse = last.as_ref().map(|f| f.inverse_diagonal(n));
-    let largest = direction.iter().fold(0.0f64, |m, d| m.max(d.abs()));
     let failed = machine.stopped || machine.interrupted;
-    let finding = |k: usize| {
-        if dependencies.iter().any(|set| set.contains(&k)) {
-            Finding::Undetermined
-        } else if drifting && !failed && direction[k].abs() > 1e-3 * largest {
-            Finding::Infinite
-        } else {
-            Finding::Found
-        }
-    };
     let no_errors = if failed {
         Some("the fit has not ended".to_string())
     } else if drifting {
@@ -137,27 +126,17 @@ pub fn learn(
     } else {
         None
     };
-    let coefficients = (0..n).map(|k| {
-        let finding = finding(k);
-        let value = match finding {
-            Finding::Infinite => -f64::INFINITY.copysign(direction[k]),
-            // adding 0 makes a negative zero positive
-            _ => -natural[k] * temperature + 0.0,
-        };
-        let spread = inverse.as_ref().map(|v| temperature * v[k].sqrt());
-        let spread = spread.filter(|_| finding == Finding::Found && no_errors.is_none());
-        Coefficient { name: learning.coefficients[k].clone(), value, spread, finding }
-    });
-    machine.learned = Some(Learned {
-        coefficients: coefficients.collect(),
-        rank: n - dependencies.len(),
-        dependencies: dependencies
-            .iter()
-            .map(|set| set.iter().map(|k| learning.coefficients[*k].clone()).collect())
-            .collect(),
+    let inverse = last.map(|factor| factor.inverse_diagonal(n));
+    let ending = Ending {
+        names: &learning.coefficients,
+        natural: &natural,
+        direction: &direction,
+        dependencies: &dependencies,
+        temperature,
+        drifting: drifting && !failed,
         no_errors,
-        pseudo_likelihood: None,
-    });
+    };
+    machine.learned = Some(ending.learned(|k| inverse.as_ref().map(|v| temperature * v[k].sqrt())));
     Ok(())
 }
 

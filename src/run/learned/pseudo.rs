@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::cholesky::Factor;
 use super::newton::{DEPENDENT, POLISH, POLISHED, ROUNDING};
-use super::{Coefficient, Finding, Learned, told};
+use super::{Ending, Learned, told};
 use crate::model::{Potential, Table};
 use crate::numeric::gap::worst;
 use crate::numeric::sum::dot;
@@ -311,43 +311,26 @@ pub fn learn(
     } else {
         drifting.then(|| "the optimum lies on the boundary".to_string())
     };
-    let largest = direction.iter().fold(0.0f64, |m, d| m.max(d.abs()));
     let temperature = model.temperature;
-    let list = (0..n).map(|k| {
-        let finding = if dependencies.iter().any(|set| set.contains(&k)) {
-            Finding::Undetermined
-        } else if drifting && direction[k].abs() > 1e-3 * largest {
-            Finding::Infinite
-        } else {
-            Finding::Found
-        };
-        let value = match finding {
-            Finding::Infinite => -f64::INFINITY.copysign(direction[k]),
-            _ => -natural[k] * temperature + 0.0,
-        };
-        let wanted = finding == Finding::Found && no_errors.is_none();
-        let spread = wanted.then(|| {
-            let mut unit = vec![0.0; n];
-            unit[k] = 1.0;
-            let v = factor.solve(&unit);
-            let image = ending.scores.chunks(n).map(|row| dot(row, &v));
-            let variance: f64 = image.zip(&v).map(|(a, b)| a * b).sum();
-            temperature * variance.max(0.0).sqrt()
-        });
-        Coefficient { name: coefficients[k].clone(), value, spread, finding }
-    });
-    let list: Vec<Coefficient> = list.collect();
-    machine.kl = f64::NAN;
-    machine.learned = Some(Learned {
-        coefficients: list,
-        rank: n - dependencies.len(),
-        dependencies: dependencies
-            .iter()
-            .map(|set| set.iter().map(|k| coefficients[*k].clone()).collect())
-            .collect(),
+    let spread = |k: usize| {
+        let mut unit = vec![0.0; n];
+        unit[k] = 1.0;
+        let v = factor.solve(&unit);
+        let image = ending.scores.chunks(n).map(|row| dot(row, &v));
+        let variance: f64 = image.zip(&v).map(|(a, b)| a * b).sum();
+        Some(temperature * variance.max(0.0).sqrt())
+    };
+    let last = Ending {
+        names: coefficients,
+        natural: &natural,
+        direction: &direction,
+        dependencies: &dependencies,
+        temperature,
+        drifting,
         no_errors,
-        pseudo_likelihood: Some(-ending.value),
-    });
+    };
+    machine.kl = f64::NAN;
+    machine.learned = Some(Learned { pseudo_likelihood: Some(-ending.value), ..last.learned(spread) });
     Ok(())
 }
 
