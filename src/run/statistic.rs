@@ -136,11 +136,8 @@ fn dense_sums(dense: &Dense, scopes: &[(&Scope, usize)], check: bool) -> Option<
     crate::with_values!(&dense.values, values => dense_pass(dense, values, None, scopes, check))
 }
 
-/// The array is walked in the order it is stored. Trailing axes, and a range of the axis before them,
-/// make a block; a block is summed to small tables, the smaller of them from the larger, and those
-/// are added to the marginals. Doubles that lie together are read where they are, others converted.
-///
-/// Through a mask that is `observed` the values are doubles in row-major order, and the others count as zero.
+/// Doubles that lie together are read where they are, others converted. Through a mask that is `observed` the values
+/// are doubles in row-major order, and the others count as zero.
 fn dense_pass<T: Element>(
     dense: &Dense,
     values: &[T],
@@ -148,72 +145,150 @@ fn dense_pass<T: Element>(
     scopes: &[(&Scope, usize)],
     check: bool,
 ) -> Option<(Sums, Summary)> {
-    let mut axes: Vec<usize> = (0..dense.shape.len()).filter(|a| dense.shape[*a] != 1).collect();
-    axes.sort_by_key(|a| std::cmp::Reverse((dense.strides[*a], dense.shape[*a])));
-    let extent = |a: &usize| dense.shape[*a];
-    let cells: usize = axes.iter().map(extent).product();
+    let cells: usize = dense.shape.iter().product();
     if cells == 0 {
         let tables = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
         return Some((Sums { tables, ..Sums::default() }, Summary::default()));
     }
-    let mut cut = axes.len();
-    let mut whole = 1;
-    while cut > 0 && whole * extent(&axes[cut - 1]) <= BLOCK {
-        cut -= 1;
-        whole *= extent(&axes[cut]);
+    let walk = Walk::new(dense, scopes);
+    let private: usize = scopes.iter().map(|(_, n)| *n).sum();
+    // private tables are worth their memory only when they are small beside the data
+    let groups = if private.saturating_mul(GROUPS) <= cells / 4 { GROUPS.min(walk.blocks) } else { 1 };
+    let run = |group: usize| {
+        let blocks = group * walk.blocks / groups..(group + 1) * walk.blocks / groups;
+        walk.sum(blocks, scopes, values, observed, check)
+    };
+    let mut all = Group::default();
+    for part in share::pieces(cells >= share::PASS, groups, run) {
+        all.join(part?);
     }
-    let (outer, inner) = axes.split_at(cut);
-    let (outer, ranged) = outer.split_at(cut.saturating_sub(1));
-    let range = ranged.first().map_or(1, extent);
-    let most = (BLOCK / whole).clamp(1, range);
-    let pieces = range.div_ceil(most);
+    let Group { tables, total, x_ln_x, zeros, summary } = all;
+    let zeros = observed.map(|_| zeros);
+    Some((Sums { tables, total: total.value(), x_ln_x: x_ln_x.value(), read: cells, zeros }, summary))
+}
 
-    let table_strides: Vec<Vec<usize>> = scopes
-        .iter()
-        .map(|(scope, _)| {
+/// Sums over some of the blocks.
+#[derive(Default)]
+struct Group {
+    tables: Vec<Vec<f64>>,
+    total: Compensated,
+    x_ln_x: Compensated,
+    zeros: usize,
+    summary: Summary,
+}
+
+impl Group {
+    /// Adds those over the blocks that follow.
+    fn join(&mut self, next: Self) {
+        self.summary.join(&next.summary);
+        self.zeros += next.zeros;
+        self.total.add(next.total.value());
+        self.x_ln_x.add(next.x_ln_x.value());
+        if self.tables.is_empty() {
+            self.tables = next.tables;
+        } else {
+            for (table, own) in self.tables.iter_mut().zip(next.tables) {
+                table.iter_mut().zip(own).for_each(|(t, o)| *t += o);
+            }
+        }
+    }
+}
+
+/// The blocks of an array, in the order it is stored. Trailing axes, and a range of the axis before them, make a
+/// block; a block is summed to small tables, the smaller of them from the larger, and those are added to the
+/// marginals.
+struct Walk<'a> {
+    dense: &'a Dense,
+    /// The axes before the range.
+    outer: Vec<usize>,
+    /// The axis of which a block has a range.
+    ranged: Option<usize>,
+    /// Levels of a range.
+    most: usize,
+    /// How many ranges there are.
+    pieces: usize,
+    blocks: usize,
+    /// How a block is summed.
+    full: BlockPlan,
+    /// How one with the last range is, which may be shorter.
+    last: BlockPlan,
+    /// How far a step along each axis of the array leads in each marginal.
+    strides: Vec<Vec<usize>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(dense: &'a Dense, scopes: &[(&Scope, usize)]) -> Self {
+        let mut axes: Vec<usize> = (0..dense.shape.len()).filter(|a| dense.shape[*a] != 1).collect();
+        axes.sort_by_key(|a| std::cmp::Reverse((dense.strides[*a], dense.shape[*a])));
+        let extent = |a: &usize| dense.shape[*a];
+        let mut cut = axes.len();
+        let mut whole = 1;
+        while cut > 0 && whole * extent(&axes[cut - 1]) <= BLOCK {
+            cut -= 1;
+            whole *= extent(&axes[cut]);
+        }
+        let inner = axes.split_off(cut);
+        let ranged = axes.pop();
+        let range = ranged.as_ref().map_or(1, extent);
+        let most = (BLOCK / whole).clamp(1, range);
+        let pieces = range.div_ceil(most);
+        let table_strides = |(scope, _): &(&Scope, usize)| {
             let sizes: Vec<usize> = scope.iter().map(|m| dense.shape[m]).collect();
             let own = strides(&sizes);
             let of = |a: usize| scope.position(a).and_then(|p| own.get(p)).copied().unwrap_or(0);
             (0..dense.shape.len()).map(of).collect()
-        })
-        .collect();
-    // a block that takes `length` steps along the ranged axis
-    let plan = |length: usize| {
-        let axes = ranged.iter().map(|a| (*a, length)).chain(inner.iter().map(|a| (*a, extent(a))));
-        BlockPlan::new(&axes.collect::<Vec<_>>(), &dense.strides, scopes, &table_strides)
-    };
-    let full = plan(most);
-    let last = plan(range - (pieces - 1) * most);
+        };
+        let strides: Vec<Vec<usize>> = scopes.iter().map(table_strides).collect();
+        // a block that takes `length` steps along the ranged axis
+        let plan = |length: usize| {
+            let axes = ranged.iter().map(|a| (*a, length)).chain(inner.iter().map(|a| (*a, extent(a))));
+            BlockPlan::new(&axes.collect::<Vec<_>>(), &dense.strides, scopes, &strides)
+        };
+        Self {
+            dense,
+            ranged,
+            most,
+            pieces,
+            blocks: pieces * axes.iter().map(extent).product::<usize>(),
+            full: plan(most),
+            last: plan(range - (pieces - 1) * most),
+            outer: axes,
+            strides,
+        }
+    }
 
-    let blocks = pieces * outer.iter().map(extent).product::<usize>();
-    let private: usize = scopes.iter().map(|(_, n)| *n).sum();
-    // private tables are worth their memory only when they are small beside the data
-    let groups = if private.saturating_mul(GROUPS) <= cells / 4 { GROUPS.min(blocks) } else { 1 };
-    let run = |group: usize| -> Option<(Vec<Vec<f64>>, Compensated, Compensated, usize, Summary)> {
-        let (mut zeros, mut summary) = (0, Summary::default());
-        let mut tables: Vec<Vec<f64>> = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
+    /// Sums over some blocks; none when some number is not allowed.
+    fn sum<T: Element>(
+        &self,
+        blocks: Range<usize>,
+        scopes: &[(&Scope, usize)],
+        values: &[T],
+        observed: Option<&[bool]>,
+        check: bool,
+    ) -> Option<Group> {
+        let tables = scopes.iter().map(|(_, n)| vec![0.0; *n]).collect();
+        let mut own = Group { tables, ..Group::default() };
         let mut buffer = Vec::new();
-        let mut local: Vec<Vec<f64>> = full.sums.iter().map(|s| vec![0.0; s.cells]).collect();
-        let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
-        let mut index = vec![0; outer.len()];
-        for b in group * blocks / groups..(group + 1) * blocks / groups {
-            let piece = b % pieces;
-            let mut rest = b / pieces;
-            for (slot, a) in index.iter_mut().zip(outer).rev() {
-                *slot = rest % extent(a);
-                rest /= extent(a);
+        let mut local: Vec<Vec<f64>> = self.full.sums.iter().map(|s| vec![0.0; s.cells]).collect();
+        let mut index = vec![0; self.outer.len()];
+        for b in blocks {
+            let piece = b % self.pieces;
+            let mut rest = b / self.pieces;
+            for (slot, a) in index.iter_mut().zip(&self.outer).rev() {
+                *slot = rest % self.dense.shape[*a];
+                rest /= self.dense.shape[*a];
             }
             let at = |strides: &[usize]| -> usize {
-                let outer: usize = index.iter().zip(outer).map(|(i, a)| i * strides[*a]).sum();
-                outer + ranged.first().map_or(0, |a| piece * most * strides[*a])
+                let outer: usize = index.iter().zip(&self.outer).map(|(i, a)| i * strides[*a]).sum();
+                outer + self.ranged.map_or(0, |a| piece * self.most * strides[a])
             };
-            let plan = if piece + 1 == pieces { &last } else { &full };
-            let from = at(&dense.strides);
+            let plan = if piece + 1 == self.pieces { &self.last } else { &self.full };
+            let from = at(&self.dense.strides);
             let block = match (observed, T::doubles(values)) {
                 (Some(observed), Some(doubles)) => {
                     let cells = from..from + plan.cells;
                     buffer.resize(plan.cells, 0.0);
-                    zeros += select(&doubles[cells.clone()], &observed[cells], &mut buffer);
+                    own.zeros += select(&doubles[cells.clone()], &observed[cells], &mut buffer);
                     &buffer
                 }
                 _ => plan.block(&values[from..], &mut buffer),
@@ -221,37 +296,17 @@ fn dense_pass<T: Element>(
             // the logarithms hide what it takes to fetch the block, which is near from then on
             let weight = weigh(block);
             if check {
-                summary.take(block, &weight)?;
+                own.summary.take(block, &weight)?;
             }
-            total.join(weight.total);
-            x_ln_x.add(weight.x_ln_x);
+            own.total.join(weight.total);
+            own.x_ln_x.add(weight.x_ln_x);
             plan.sum(block, &mut local);
-            for ((table, (k, onto)), strides) in tables.iter_mut().zip(&plan.targets).zip(&table_strides) {
+            for ((table, (k, onto)), strides) in own.tables.iter_mut().zip(&plan.targets).zip(&self.strides) {
                 accumulate(onto, &local[*k][..plan.sums[*k].cells], &mut table[at(strides)..]);
             }
         }
-        Some((tables, total, x_ln_x, zeros, summary))
-    };
-    let parts = share::pieces(cells >= share::PASS, groups, run);
-    let (mut total, mut x_ln_x) = (Compensated::default(), Compensated::default());
-    let mut tables: Vec<Vec<f64>> = Vec::new();
-    let (mut zeros, mut summary) = (0, Summary::default());
-    for part in parts {
-        let (own, t, x, z, seen) = part?;
-        summary.join(&seen);
-        zeros += z;
-        total.add(t.value());
-        x_ln_x.add(x.value());
-        if tables.is_empty() {
-            tables = own;
-        } else {
-            for (table, own) in tables.iter_mut().zip(own) {
-                table.iter_mut().zip(own).for_each(|(t, o)| *t += o);
-            }
-        }
+        Some(own)
     }
-    let zeros = observed.map(|_| zeros);
-    Some((Sums { tables, total: total.value(), x_ln_x: x_ln_x.value(), read: cells, zeros }, summary))
 }
 
 vectorised! {
