@@ -297,7 +297,8 @@ pub fn schedule(
 ) -> Result<(Schedule, Layout), Vec<Diagnostic>> {
     let profile = of_all(members);
     super::supported::check(model, Some(&profile))?;
-    let layout = Layout::of(model, &members.iter().map(|m| m.modes.clone()).collect::<Vec<_>>());
+    let modes: Vec<Vec<usize>> = members.iter().map(|m| m.modes.clone()).collect();
+    let layout = Layout::of(model, &modes);
     let wrong = said_of_nothing(model, &layout.tables);
     if !wrong.is_empty() {
         return Err(wrong);
@@ -351,13 +352,7 @@ pub fn schedule(
         parameters,
         closed,
         contracted,
-        dimension: model
-            .regular
-            .is_empty()
-            .then(|| {
-                dimension(model, &layout, &members.iter().map(|m| m.modes.clone()).collect::<Vec<_>>()).ok()
-            })
-            .flatten(),
+        dimension: if model.regular.is_empty() { dimension(model, &layout, &modes).ok() } else { None },
         smooth: model.regular.smooth.iter().map(|s| (s.scope.clone(), s.along)).collect(),
         prior: model.regular.prior.as_ref().map(|p| p.label.clone()),
     };
@@ -387,21 +382,23 @@ pub fn schedule(
         groups: Vec::new(),
         peak: live + resident,
     };
-    let memory = options.memory as f64;
-    if schedule.peak > memory {
-        let note = match schedule.together().is_some_and(|t| t.contracted.is_empty()) {
-            true => {
-                "with unknown or impossible cells, smoothness or a prior, a joint fit lists all cells of all tensors"
-            }
-            false => "the marginals of every tensor are contracted from the tables it sees",
-        };
-        let (need, have) = (super::print::human::bytes(schedule.peak), super::print::human::bytes(memory));
-        let message = format!("`{}` needs {need} of memory, and the budget is {have}", model.name);
-        return Err(vec![
-            Diagnostic::new(Code::MBA501, message)
-                .note(note)
-                .help("merge levels, or allow more with `--memory`"),
-        ]);
-    }
+    within(&schedule, options.memory as f64)?;
     Ok((schedule, layout))
+}
+
+/// Refuses what needs more memory than there is.
+fn within(schedule: &Schedule, memory: f64) -> Result<(), Vec<Diagnostic>> {
+    if schedule.peak <= memory {
+        return Ok(());
+    }
+    let note = match schedule.together().is_some_and(|t| t.contracted.is_empty()) {
+        true => {
+            "with unknown or impossible cells, smoothness or a prior, a joint fit lists all cells of all tensors"
+        }
+        false => "the marginals of every tensor are contracted from the tables it sees",
+    };
+    let (need, have) = (super::print::human::bytes(schedule.peak), super::print::human::bytes(memory));
+    let message = format!("`{}` needs {need} of memory, and the budget is {have}", schedule.model);
+    let refusal = Diagnostic::new(Code::MBA501, message);
+    Err(vec![refusal.note(note).help("merge levels, or allow more with `--memory`")])
 }
