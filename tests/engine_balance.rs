@@ -407,6 +407,35 @@ fn a_cold_plan_is_the_cheapest_assignment() {
 }
 
 #[test]
+fn a_wish_to_stop_is_heard_between_the_products_of_a_newton_step() {
+    use mba::run::{Flow, Observer, Stop, Sweep};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    struct Asking(Stop);
+    impl Observer for Asking {
+        fn sweep(&mut self, _: &Sweep) -> Flow {
+            if self.0.asked() { Flow::Interrupt } else { Flow::Continue }
+        }
+        fn stop(&self) -> Option<Stop> {
+            Some(self.0.clone())
+        }
+    }
+    let n = 40;
+    let mut p = problem(&[n, n], &vec![1.0; n * n], &[(&[0], uniform(n)), (&[1], uniform(n))]);
+    p.log_kernel = (0..n * n).map(|k| -((k * 7919 % 1009) as f64) / 1.009).collect();
+    let whole = balance(&p, &Control::default(), &mut Silent).expect("feasible");
+    assert!(whole.products > 200, "{}", whole.products);
+    for most in [10, 60, 150] {
+        let times = Arc::new(AtomicUsize::new(0));
+        let stop = Stop::default().or_when(move || times.fetch_add(1, Ordering::Relaxed) >= most);
+        let cut = balance(&p, &Control::default(), &mut Asking(stop)).expect("feasible");
+        assert_eq!(cut.status, Status::Interrupted);
+        assert!(cut.products <= most, "{} products before {most} times of asking", cut.products);
+        assert_eq!(cut.certificate.optimality_gap, None);
+    }
+}
+
+#[test]
 fn an_interrupted_balance_is_of_the_kernel_that_was_asked_for() {
     use mba::run::{Flow, Observer, Sweep};
     struct After(usize);

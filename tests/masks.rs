@@ -657,6 +657,26 @@ fn unknown_values_of_tables_are_those_of_arrays() {
         assert_eq!((r.number("apart.df"), r.number("apart.total")), (0.0, 18.0), "{source} {clause}");
         assert!(r.number("apart.log_likelihood").is_finite(), "what is hidden is no reason not to be counts");
     }
+    // levels that the file brings are also those of cells whose value is not known
+    for (source, clause) in [
+        ("from \"na.csv\" count n", "missing where nan"),
+        ("from \"nan.csv\" sum n", "missing where nan"),
+        ("from \"na.csv\" sum n", "missing where b == 1 and a < 2"),
+    ] {
+        let (_, r) = healthy(
+            &format!(
+                "mode a, b
+                 data x[a, b] {source} {clause}
+                 model apart {{ body(1) }}
+                 fit apart to x {{ tolerance 1e-13 }}
+                 show apart.completed"
+            ),
+            &files,
+        );
+        for (found, wanted) in r.numbers("apart.completed").into_iter().zip([4.0, 4.8, 3.0, 3.6, 5.0, 6.0]) {
+            close(found, wanted, 1e-12, &format!("{source} {clause}"));
+        }
+    }
     for (source, clause, code, words) in [
         (
             "from \"na.csv\" count n",

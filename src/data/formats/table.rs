@@ -283,7 +283,10 @@ impl Table {
                 .collect();
             let mut bad = Offences::new();
             let rows = self.rows(&mut bad, |record, bad| {
-                if let Some(place) = self.empty_field(record, &na) {
+                // a value that is not known is no reason to do without the levels of its cell
+                let hidden =
+                    |place: &usize| *place == self.axes.len() && request.may_hide() && !request.drop_na;
+                if let Some(place) = self.empty_field(record, &na).filter(|p| !hidden(p)) {
                     if !request.drop_na {
                         bad.add(Cause::Empty(place), b"", || self.line(record));
                     }

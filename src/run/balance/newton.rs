@@ -57,12 +57,15 @@ impl Solver<'_> {
             met: 0.0,
             most: PRODUCTS * residual.len() + 20,
         };
-        let solution = equations.solve(|direction| {
+        let solution = equations.solve_until(|direction| {
+            if self.stop.asked() {
+                return None;
+            }
             let mut image = self.product(direction);
             if damping > 0.0 {
                 image.iter_mut().zip(direction).zip(&targets).for_each(|((h, d), t)| *h += damping * t * d);
             }
-            (image, 0.0)
+            Some((image, 0.0))
         });
         let enough = (accuracy * accuracy * equations.size(residual)).max(equations.floor);
         let solved = equations.size(&solution.left) <= enough;
@@ -116,7 +119,11 @@ impl Solver<'_> {
             certificate.reason = Some("the optimum lies on the boundary".into());
             return certificate;
         }
-        if matches!(status, Status::Stopped | Status::Interrupted) && marginal_gap > 0.1 {
+        if status == Status::Interrupted {
+            certificate.reason = Some("the balance was interrupted".into());
+            return certificate;
+        }
+        if status == Status::Stopped && marginal_gap > 0.1 {
             certificate.reason = Some("the margins are still far from those asked for".into());
             return certificate;
         }

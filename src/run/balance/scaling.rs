@@ -2,6 +2,7 @@
 
 use crate::numeric::gap::{relative_gap, worst};
 use crate::run::balance::Problem;
+use crate::run::control::Stop;
 use crate::run::kernel::{combine, map, marginalise, maximise, plus, scale};
 use crate::run::projection::Projection;
 
@@ -26,6 +27,8 @@ pub(super) struct Solver<'p> {
     /// Largest change of each logarithm since the exponentials were taken.
     pub drift: f64,
     pub products: usize,
+    /// Asked before every product: a Newton step can take thousands.
+    pub stop: Stop,
     /// How much damping the last Newton step took, by its place in the list.
     pub caution: usize,
     pub problem: &'p Problem,

@@ -59,6 +59,7 @@ pub(super) fn solve(
         scratch: vec![0.0; cells],
         drift: 0.0,
         products: 0,
+        stop: observer.stop().unwrap_or_default(),
         caution: 0,
         log_kernel,
         targets,
