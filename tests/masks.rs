@@ -489,6 +489,30 @@ fn a_prior_pulls_towards_its_model_and_ends_in_it() {
 }
 
 #[test]
+fn a_cell_that_only_a_prior_tells_about_is_as_near_as_the_others() {
+    // a table of both modes leaves nothing to fit: an unknown cell is what the prior says, however little it weighs
+    for (data, strength) in [
+        ("[[100000, 2, 3], [4, 50000, missing], [7, missing, 1]]", "0.1%"),
+        ("[[100000, 2, 3], [4, 50000, missing], [7, missing, 1]]", "0.001%"),
+        ("[[1, 2, 4], [3, 6, missing], [5, missing, 20]]", "1e-5%"),
+    ] {
+        let (_, r) = healthy(
+            &format!(
+                "mode a: 3, b: 3
+                 data x[a, b] = {data}
+                 model apart {{ body(1) }}
+                 model m {{ [a b] prior {strength} toward body(1) }}
+                 fit apart to x {{ tolerance 1e-13 }}
+                 fit m to x
+                 show m.fitted[a: 1, b: 2] / apart.fitted[a: 1, b: 2]"
+            ),
+            &Files::default(),
+        );
+        close(r.number("m.fitted[a: 1, b: 2] / apart.fitted[a: 1, b: 2]"), 1.0, 1e-8, strength);
+    }
+}
+
+#[test]
 fn a_prior_that_covers_every_cell_leaves_none_out_of_the_errors() {
     let program = |prior: &str| {
         format!(

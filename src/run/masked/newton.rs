@@ -252,6 +252,10 @@ impl<D: Design> Problem<'_, D> {
     }
 }
 
+/// Largest difference of a marginal from what it is to match, relative to itself, that steps are added for, and how many.
+const FINE: f64 = 1e-7;
+const MORE: usize = 4;
+
 /// Minimises F. `rows` hold no parameter without a target and without a penalty: those are −∞.
 pub fn minimise(
     tables: &Tables,
@@ -294,11 +298,19 @@ fn descend<D: Design>(
     // F is a difference of sums of about this size
     let mass = problem.target.iter().sum::<f64>();
     let (mut steps, mut interrupted) = (sweeps, false);
+    let rare: Vec<f64> = problem.target.iter().map(|t| if *t > 0.0 { *t } else { f64::INFINITY }).collect();
     let mut flattest = f64::INFINITY;
     let mut gradient = problem.gradient(&parameters, &q);
     let gap_of = |g: &[f64]| g.iter().zip(scale).fold(0.0f64, |m, (g, s)| m.max(g.abs() / s));
     let mut gap = gap_of(&gradient);
-    while gap > control.tolerance && steps < control.max_sweeps && !interrupted {
+    // a gap that is small beside the largest cell of a table can be large beside a cell that only a prior tells about
+    let coarse = |g: &[f64]| g.iter().zip(&rare).any(|(g, t)| g.abs() > FINE * t);
+    let mut more = MORE;
+    while (gap > control.tolerance || more > 0 && coarse(&gradient))
+        && steps < control.max_sweeps
+        && !interrupted
+    {
+        more -= usize::from(gap <= control.tolerance);
         steps += 1;
         let sweep = Sweep::alone(steps, gap, control);
         interrupted = observer.sweep(&sweep) == Flow::Interrupt;
