@@ -1117,3 +1117,19 @@ fn tables_that_are_all_tied_are_one() {
     let filled = record.numbers("u.completed");
     assert!((filled[2] - 9.0 * y / (1.0 + y + y * y)).abs() < 1e-9, "{filled:?}");
 }
+
+/// `seed -1` is read as a difference, which is not what it looks like.
+#[test]
+fn a_seed_of_what_is_held_out_has_no_sign() {
+    let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
+    let data = format!("{MODES}data x[a, b, c] from \"x.npy\"\nmodel m {{ body(1) }}\n");
+    for seed in ["-1", "- 1", "+1"] {
+        let text = format!("{data}fit m to x {{ hold_out 50% seed {seed} }}\n");
+        let (_, found) = Session::load("t.mba", &text, Options::default(), &files);
+        let found: Vec<_> = found.iter().filter(|d| d.is_error()).collect();
+        assert!(matches!(found.as_slice(), [d] if d.code.name() == "MBA105"), "{found:?}");
+        let told = format!("{found:?}");
+        assert!(told.contains("has a sign") && told.contains("a whole number from 0 up"), "{told}");
+    }
+    healthy(&format!("{data}fit m to x {{ hold_out 50% seed 1 }}\n"), &files);
+}

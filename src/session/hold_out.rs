@@ -13,7 +13,7 @@ use crate::model::declarations::Declarations;
 use crate::model::predicate::{self, Predicate};
 use crate::model::{Mode, Scope, constant};
 use crate::report::results::HeldOut;
-use crate::text::ast::{Expr, ExprKind, FitOption, OptionValue};
+use crate::text::ast::{Binary, Expr, ExprKind, FitOption, OptionValue};
 use crate::text::{Code, Diagnostic, Span};
 
 /// Which cells are held out.
@@ -82,6 +82,14 @@ fn said(option: &FitOption, own: &[&str], declarations: &Declarations) -> Result
             Which::Share(share(x)?, Some(constant::whole(seed, 0, &names)? as u64))
         }
         [OptionValue::Where(condition)] => Which::Where(predicate::factors(condition, false, own, &names)?),
+        // `seed -1` is read as `seed` less 1
+        [OptionValue::Value(_), OptionValue::Value(Expr { kind: ExprKind::Binary(sign, word, _), span })]
+            if matches!(sign, Binary::Subtract | Binary::Add) && is_seed(word) =>
+        {
+            return Err(Diagnostic::new(Code::MBA105, "the seed of `hold_out` has a sign")
+                .at(*span, "a whole number from 0 up is needed, without a sign")
+                .help("write `hold_out 10% seed 1`"));
+        }
         _ => return Err(usage()),
     })
 }
