@@ -601,6 +601,46 @@ fn a_wish_to_stop_is_heard_by_the_models_that_are_leaned_to() {
     assert_eq!(early.number("all.iterations"), 1.0);
 }
 
+/// A search for the strength that is cut short says how far it came, and claims no comparison that was not made.
+#[test]
+fn a_strength_that_was_not_searched_for_to_the_end_says_so() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
+    let y = "y[b, c] = [[3, 1, 4, 1, 5], [9, 2, 6, 5, 3], [5, 8, 9, 7, 9], [3, 2, 3, 8, 4]]";
+    for to in ["x", "x, y"] {
+        let text = format!(
+            "{MODES}data x[a, b, c] from \"x.npy\" missing where a == 1 and c == 2\ndata {y}
+             model two {{ [a b] [b c] [a c]; prior auto toward body(1) }}
+             fit two to {to} as two {{ tolerance 1e-12 }}"
+        );
+        let asks_of = |most: usize| {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let counter = Arc::clone(&asked);
+            let stop = Stop::default().or_when(move || counter.fetch_add(1, Ordering::Relaxed) >= most);
+            let (mut session, _) =
+                Session::load("t.mba", &text, Options { stop, ..Options::default() }, &files);
+            let mut r = Recorder::default();
+            session.run(&files, &mut r);
+            (asked.load(Ordering::Relaxed), r)
+        };
+        let (all, whole) = asks_of(usize::MAX);
+        assert!(whole.text.contains("of 9 shares, it predicted best"), "{}", whole.text);
+        assert!(!whole.text.contains("cut short"), "{}", whole.text);
+        let told: Vec<String> = (0..48).map(|k| asks_of(1 + all * k / 48).1.text).collect();
+        let says = |words: &str| told.iter().filter(|t| t.contains(words)).count();
+        assert!(says("cut short before any of 9 shares") > 0, "{to}: {}", told[1]);
+        assert!(says("cut short after 5 of 9 shares: of these,") > 0, "{to}: {}", told[24]);
+        for text in &told {
+            // a search that was cut short is followed by a fit that was
+            let cut = text.contains("the search was cut short");
+            let chosen = text.contains("of 9 shares, it predicted best");
+            assert!(!cut || text.contains("MBA511") && !chosen, "{text}");
+            assert!(!cut || !text.contains("to keep it"), "{text}");
+        }
+    }
+}
+
 /// What a sparse mask determines can take longer to find than the fit.
 #[test]
 fn a_wish_to_stop_is_heard_while_the_mask_is_analysed() {

@@ -168,13 +168,13 @@ impl Lean {
             None => {
                 let inner = Inner::of(tensor, 0, self.span, work)?;
                 let values = self.values(&inner.rest, work)?;
-                let share = best_share(work, |share| {
+                let found = best_share(work, |share| {
                     let pseudo = Pseudo::worth(share, &inner.rest, values.clone());
                     let fit = finish(model, &inner.rest, &pseudo, work, &mut work.observer())?;
                     Ok(inner.loss(&fit))
                 })?;
-                notes.push(self.chosen(model, share));
-                share
+                notes.push(self.chosen(model, found));
+                found.share
             }
         };
         let pseudo = Pseudo::worth(share, tensor, self.values(tensor, work)?);
@@ -191,19 +191,30 @@ impl Lean {
         }
     }
 
-    /// The note on what `auto` has chosen.
-    fn chosen(&self, model: &EnergyModel, share: f64) -> Diagnostic {
+    /// The note on what `auto` has chosen, or on what it takes where it was asked to end before it had.
+    fn chosen(&self, model: &EnergyModel, Choice { share, tried }: Choice) -> Diagnostic {
         let label = model.regular.prior.as_ref().map_or(self.model.name.as_str(), |p| p.label.as_str());
         let percent = crate::model::mode::number_label((share * 1e4).round() / 100.0);
-        let note =
-            Diagnostic::new(Code::MBA575, format!("`{}` leans to `{label}` by {percent}%", model.name))
-                .at(self.span, format!("of {} shares, it predicted best what was held out", SHARES.len()));
+        let all = SHARES.len();
+        let why = match tried {
+            0 => format!("the search was cut short before any of {all} shares was tried: it is the weakest"),
+            1 => format!("the search was cut short after the first of {all} shares"),
+            k if k < all => format!(
+                "the search was cut short after {k} of {all} shares: of these, it predicted best what was held out"
+            ),
+            _ => format!("of {all} shares, it predicted best what was held out"),
+        };
         let end = SHARES.first() == Some(&share) || SHARES.last() == Some(&share);
-        note.help(if end {
+        let help = if tried < all {
+            format!("give it more time, or choose the strength: `prior 5% toward {label}`")
+        } else if end {
             "it is the end of what was tried: ask whether the prior helps, with `hold_out`".to_string()
         } else {
             format!("write `prior {percent}% toward {label}` to keep it")
-        })
+        };
+        Diagnostic::new(Code::MBA575, format!("`{}` leans to `{label}` by {percent}%", model.name))
+            .at(self.span, why)
+            .help(help)
     }
 
     /// What the simpler model says of every cell; nan where it does not know.
@@ -281,14 +292,14 @@ pub fn together(
             let rest: Vec<Arc<Tensor>> = inner.iter().map(|i| Arc::clone(&i.rest)).collect();
             let values = |(own, rest): (&Leaning, &Arc<Tensor>)| own.prior.values(rest, work);
             let values: Vec<Vec<f64>> = all.iter().zip(&rest).map(values).collect::<Result<_, _>>()?;
-            let share = best_share(work, |share| {
+            let found = best_share(work, |share| {
                 let worth = |(v, rest): (&Vec<f64>, &Arc<Tensor>)| Pseudo::worth(share, rest, v.clone());
                 let pseudo = values.iter().zip(&rest).map(worth).collect();
                 let joint = fit(&rest, pseudo, &mut work.observer())?;
                 let each = all.iter().zip(&inner).zip(&joint.parts);
                 Ok(each.map(|((own, inner), fit)| own.weight * inner.loss(fit)).sum())
             })?;
-            (vec![share; all.len()], all.first().map(|own| own.prior.chosen(model, share)))
+            (vec![found.share; all.len()], all.first().map(|own| own.prior.chosen(model, found)))
         }
     };
     let worth = |(own, share): (&Leaning, f64)| -> Result<Pseudo, Vec<Diagnostic>> {
@@ -353,23 +364,36 @@ impl Inner {
     }
 }
 
-/// The share whose fit predicts best.
+/// The share that `auto` takes.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    share: f64,
+    /// How many shares were tried to the end.
+    tried: usize,
+}
+
+/// The share whose fit predicts best, of those that were tried until the search was asked to end.
 fn best_share(
     work: &Work,
     mut loss: impl FnMut(f64) -> Result<f64, Vec<Diagnostic>>,
-) -> Result<f64, Vec<Diagnostic>> {
-    let mut best = (f64::INFINITY, SHARES[0]);
+) -> Result<Choice, Vec<Diagnostic>> {
+    let (mut least, mut choice) = (f64::INFINITY, Choice { share: SHARES[0], tried: 0 });
     for share in SHARES {
         // what comes of it is interrupted in its turn
         if work.stop.asked() {
             break;
         }
         let loss = loss(share)?;
-        if loss < best.0 {
-            best = (loss, share);
+        // a fit that was interrupted says nothing of its share
+        if work.stop.asked() {
+            break;
+        }
+        choice.tried += 1;
+        if loss < least {
+            (least, choice.share) = (loss, share);
         }
     }
-    Ok(best.1)
+    Ok(choice)
 }
 
 fn compile(
