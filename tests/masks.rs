@@ -559,20 +559,35 @@ fn a_strength_that_was_chosen_is_told_and_is_one_that_can_be_written() {
     }
 }
 
+/// What it had is leaned to, as where it is interrupted; the fit is not said to have come to its end.
 #[test]
-fn a_model_to_lean_to_that_stopped_is_not_leaned_to() {
-    let program = |option: &str| {
+fn a_fit_that_leans_to_one_that_stopped_is_told_as_stopped() {
+    let program = |to: &str, option: &str| {
         format!(
             "{MODES}data x[a, b, c] from \"x.npy\" missing where a == 1 and c == 2
+             data y[b, c] = [[3, 1, 4, 1, 5], [9, 2, 6, 5, 3], [5, 8, 9, 7, 9], [3, 2, 3, 8, 4]]
              model ring {{ [a b] [b c] [a c] }}
              model all {{ [a b c]; prior 5% toward ring }}
-             fit all to x {{ {option} }}"
+             model more {{ [a b c]; prior 5% toward all }}
+             fit all to {to} as all {{ {option} }}
+             fit more to {to} as more {{ {option} }}
+             show all.cost, all.status, more.status"
         )
     };
     let files = files(&[("x.npy", &[3, 4, 5], det(&[3, 4, 5]))]);
-    let (_, _, r) = run(&program("tolerance 1e-12, max_sweeps 2"), &files);
-    assert!(r.codes.contains(&"MBA510") && r.text.contains("`ring` stopped"), "{}", r.text);
-    healthy(&program("tolerance 1e-9"), &files);
+    for to in ["x", "x, y"] {
+        let (_, _, r) = run(&program(to, "tolerance 1e-12, max_sweeps 2"), &files);
+        assert!(r.text.contains("`ring` stopped before its tolerance"), "{}", r.text);
+        assert_eq!(r.fits.len(), 2, "{}", r.text);
+        // each is told of once, also of a prior that has a prior
+        let told = |name: &str| r.text.matches(&format!("`{name}` stopped before its tolerance")).count();
+        assert_eq!(told("ring"), 2, "{}", r.text);
+        for name in ["all", "more"] {
+            assert_eq!(r.value(&format!("{name}.status")), "stopped", "{}", r.text);
+        }
+        assert_eq!(r.shown.len(), 3, "{}", r.text);
+        healthy(&program(to, "tolerance 1e-9"), &files);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::bind::{Bound, Origin, Sampling};
 use super::checkpoint::{Begin, Checkpoint};
 use super::snapshot::Store;
-use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations};
+use super::{Event, Host, Outcome, PlannedFit, Session, Sink, expectations, lean};
 use crate::data::{self, Storage, Tensor};
 use crate::model::constant;
 use crate::model::declarations::Declarations;
@@ -393,7 +393,12 @@ impl Session {
         };
         sink.event(Event::Fit(&result, result.seconds), &self.sources);
         let kept = checkpoint.as_ref().map(Checkpoint::path);
-        for diagnostic in notes.into_iter().chain(after(&result, kept)) {
+        let mut told = after(&result, kept);
+        // a fit that is where it was to be stopped because of what it leans to, and that is told
+        if lean::stopped(&notes) && result.fit.certificate.marginal_gap <= result.control.tolerance {
+            told.retain(|d| d.code != Code::MBA510);
+        }
+        for diagnostic in notes.into_iter().chain(told) {
             self.tell(diagnostic, sink, outcome);
         }
         if matches!(result.fit.status, Status::Stopped | Status::Interrupted) {

@@ -351,8 +351,13 @@ impl Session {
         match self.joint(planned, own, tensors, host, sink, checkpoint) {
             Ok((result, notes)) => {
                 sink.event(Event::Joint(&result, result.seconds), &self.sources);
-                notes.into_iter().for_each(|note| self.tell(note, sink, outcome));
-                for diagnostic in after(&result, checkpoint.as_ref().map(Checkpoint::path)) {
+                let mut told = after(&result, checkpoint.as_ref().map(Checkpoint::path));
+                let gap = result.joint.certificate.marginal_gap;
+                // a fit that is where it was to be stopped because of what it leans to, and that is told
+                if lean::stopped(&notes) && gap <= result.control.tolerance {
+                    told.retain(|d| d.code != Code::MBA510);
+                }
+                for diagnostic in notes.into_iter().chain(told) {
                     self.tell(diagnostic, sink, outcome);
                 }
                 if matches!(result.joint.status, Status::Stopped | Status::Interrupted) {
@@ -418,7 +423,7 @@ impl Session {
             &self.work(planned),
             &mut |rest, pseudo, observer| fit(&parts(rest, pseudo), observer, Start::Afresh),
         )?;
-        let joint = {
+        let mut joint = {
             let inner = sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
             let start = match solution {
@@ -428,6 +433,12 @@ impl Session {
             };
             fit(&parts(&tensors, pseudo), &mut observer, start)?
         };
+        if lean::stopped(&notes) && joint.status != Status::Interrupted {
+            // it is the optimum of something else
+            joint.status = Status::Stopped;
+            joint.solution.stopped = true;
+            joint.parts.iter_mut().for_each(|part| Arc::make_mut(part).status = Status::Stopped);
+        }
         let seconds = match before {
             Some((true, seconds)) => seconds,
             Some((false, seconds)) => seconds + host.seconds() - started,

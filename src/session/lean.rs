@@ -167,7 +167,7 @@ impl Lean {
             Some(share) => share,
             None => {
                 let inner = Inner::of(tensor, 0, self.span, work)?;
-                let values = self.values(&inner.rest, work)?;
+                let (values, _) = self.values(&inner.rest, work)?;
                 let found = best_share(work, |share| {
                     let pseudo = Pseudo::worth(share, &inner.rest, values.clone());
                     let fit = finish(model, &inner.rest, &pseudo, work, &mut work.observer())?;
@@ -177,8 +177,14 @@ impl Lean {
                 found.share
             }
         };
-        let pseudo = Pseudo::worth(share, tensor, self.values(tensor, work)?);
-        let fit = finish(model, tensor, &pseudo, work, observer)?;
+        let (values, stopped) = self.values(tensor, work)?;
+        let pseudo = Pseudo::worth(share, tensor, values);
+        let mut fit = finish(model, tensor, &pseudo, work, observer)?;
+        if !stopped.is_empty() && fit.status != Status::Interrupted {
+            // it is the optimum of something else
+            fit.status = Status::Stopped;
+        }
+        notes.extend(stopped);
         Ok(Leaned { fit, notes })
     }
 
@@ -217,25 +223,29 @@ impl Lean {
             .help(help)
     }
 
-    /// What the simpler model says of every cell; nan where it does not know.
-    fn values(&self, tensor: &Tensor, work: &Work) -> Result<Vec<f64>, Vec<Diagnostic>> {
+    /// What the simpler model says of every cell, nan where it does not know; and which fits stopped on the way to
+    /// it. What they had then is leaned to, as where one is interrupted.
+    fn values(&self, tensor: &Tensor, work: &Work) -> Result<(Vec<f64>, Vec<Diagnostic>), Vec<Diagnostic>> {
         let mut observer = work.observer();
-        let fit = match &self.prior {
-            Some(prior) => prior.fit(&self.model, tensor, work, &mut observer)?.fit,
+        let (fit, mut stopped) = match &self.prior {
+            Some(prior) => {
+                let leaned = prior.fit(&self.model, tensor, work, &mut observer)?;
+                (leaned.fit, leaned.notes.into_iter().filter(|d| d.code == Code::MBA510).collect())
+            }
             None => {
                 let schedule = compile(&self.model, tensor, work)?;
-                run::execute(&schedule, &self.model, tensor, work.control, &mut observer)?
+                (run::execute(&schedule, &self.model, tensor, work.control, &mut observer)?, Vec::new())
             }
         };
-        if fit.status == Status::Stopped {
-            return Err(vec![
+        let gap = fit.certificate.marginal_gap;
+        // or only what it leans to itself stopped
+        if fit.status == Status::Stopped && (stopped.is_empty() || gap > work.control.tolerance) {
+            stopped.push(
                 Diagnostic::new(Code::MBA510, format!("`{}` stopped before its tolerance", self.model.name))
-                    .at(
-                        self.span,
-                        format!("leaned to here: marginal gap {:.1e}", fit.certificate.marginal_gap),
-                    )
+                    .at(self.span, format!("leaned to here: marginal gap {gap:.1e}"))
+                    .note("what leans to it leans to its last sweep, and is not the optimum")
                     .help("allow more with `{ max_sweeps … }` after the fit, or accept a larger `tolerance`"),
-            ]);
+            );
         }
         let limit = usize::try_from(work.memory / 8).unwrap_or(usize::MAX);
         let Some(table) = fit.distribution.dense(limit) else {
@@ -254,8 +264,13 @@ impl Lean {
             let open = values.iter_mut().zip(known).filter(|(_, k)| *k == Knowledge::Undetermined);
             open.for_each(|(x, _)| *x = f64::NAN);
         }
-        Ok(values)
+        Ok((values, stopped))
     }
+}
+
+/// Whether a model that is leaned to stopped before its tolerance, by what is worth saying of a prior.
+pub fn stopped(notes: &[Diagnostic]) -> bool {
+    notes.iter().any(|note| note.code == Code::MBA510)
 }
 
 /// A tensor in a joint fit, what multiplies its divergence, and what it leans to.
@@ -290,8 +305,9 @@ pub fn together(
             let inner = |(t, own): (usize, &Leaning)| Inner::of(&own.tensor, t, own.prior.span, work);
             let inner: Vec<Inner> = all.iter().enumerate().map(inner).collect::<Result<_, _>>()?;
             let rest: Vec<Arc<Tensor>> = inner.iter().map(|i| Arc::clone(&i.rest)).collect();
-            let values = |(own, rest): (&Leaning, &Arc<Tensor>)| own.prior.values(rest, work);
-            let values: Vec<Vec<f64>> = all.iter().zip(&rest).map(values).collect::<Result<_, _>>()?;
+            let values = |(own, rest): (&Leaning, &Arc<Tensor>)| Ok(own.prior.values(rest, work)?.0);
+            let values: Vec<Vec<f64>> =
+                all.iter().zip(&rest).map(values).collect::<Result<_, Vec<Diagnostic>>>()?;
             let found = best_share(work, |share| {
                 let worth = |(v, rest): (&Vec<f64>, &Arc<Tensor>)| Pseudo::worth(share, rest, v.clone());
                 let pseudo = values.iter().zip(&rest).map(worth).collect();
@@ -302,11 +318,13 @@ pub fn together(
             (vec![found.share; all.len()], all.first().map(|own| own.prior.chosen(model, found)))
         }
     };
-    let worth = |(own, share): (&Leaning, f64)| -> Result<Pseudo, Vec<Diagnostic>> {
-        Ok(Pseudo::worth(share, &own.tensor, own.prior.values(&own.tensor, work)?))
-    };
-    let pseudo = all.iter().zip(shares).map(worth).collect::<Result<_, _>>()?;
-    Ok((pseudo, note.into_iter().collect()))
+    let (mut pseudo, mut notes) = (Vec::new(), Vec::from_iter(note));
+    for (own, share) in all.iter().zip(shares) {
+        let (values, stopped) = own.prior.values(&own.tensor, work)?;
+        pseudo.push(Pseudo::worth(share, &own.tensor, values));
+        notes.extend(stopped);
+    }
+    Ok((pseudo, notes))
 }
 
 /// A tenth of the observed cells, drawn from a seed, and the others.
