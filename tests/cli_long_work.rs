@@ -543,6 +543,32 @@ fn exact_sums_end_too_and_short_ones_are_still_taken() {
     room.mba(&["run", "g.mba", "--time-limit", "0s"]).ends_with(1).says(&["MBA511"]);
 }
 
+/// Long samples of a fit, of a model and as data end when they are asked to; so much that is drawn is more than
+/// the memory that is allowed.
+#[test]
+fn samples_end_too_and_keep_to_the_memory() {
+    let room = Room::new();
+    room.array("x.npy", &[24, 24, 24], &det(&[24, 24, 24]));
+    let head = "mode a: 24, b: 24, c: 24, s[9]: 3\ndata x[a, b, c] from \"x.npy\"\n\
+        model m over a, b, c { [a b] [c] }\n\
+        model known over s { for (p, q) in neighbours(s) { [p q] = -0.1 * p * q } }\n\
+        model apart over a, b, c { [a b] = 0.001 * a * b; [c] = 0.01 * c; forbid a == 1 and b == 1 }\n";
+    let rest = "show known.sample(2)\n";
+    for (what, text, memory) in [
+        ("`f`", "fit m to x as f\nshow f.sample(4000000000)\n", "1M"),
+        ("`known`", "show known.sample(4000000000)\n", "1M"),
+        ("`known`", "data y[s] = sample(known, 4000000000, seed: 1)\nshow y.total\n", "1M"),
+        ("`apart`", "data y[a, b, c] = sample(apart, 4000000000, seed: 1)\nshow y.total\n", "400K"),
+    ] {
+        room.file("t.mba", format!("{head}{text}{rest}"));
+        let ran = room.mba(&["run", "t.mba", "--time-limit", "2s"]).ends_with(1);
+        let ran = ran.says(&["MBA542", "a sample of", what]);
+        assert!(ran.out.contains("known.sample(2)"), "{}", ran.out);
+        let ran = room.mba(&["run", "t.mba", "--memory", memory]).says(&["MBA504", "a sample of", what]);
+        assert!(ran.out.contains("known.sample(2)"), "{}", ran.out);
+    }
+}
+
 #[test]
 fn an_estimate_larger_than_the_memory_is_refused() {
     let room = Room::new();

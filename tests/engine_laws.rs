@@ -549,6 +549,59 @@ fn draws_follow_the_distribution() {
     assert_ne!(q.sample(1000, 1).values, q.sample(1000, 2).values);
 }
 
+/// Chunks are merged as they come, in as many steps as there is memory for: the records are those of the seed.
+#[test]
+fn draws_do_not_depend_on_the_memory_they_are_made_in() {
+    use mba::run::{Draws, Limits, Patience, Stop};
+    let shape = [20, 20, 20];
+    let q = fit(&model(&shape, &[&[0, 1], &[2]]), &tensor(&shape, &det(&shape))).distribution;
+    let span = mba::text::Span::default();
+    let within = |n: usize, memory: u64, row: u64, stop: Stop| {
+        let limits = Limits { memory, patience: Patience::new(stop) };
+        q.sample_within(&Draws { count: n, seed: 5, row, name: "q", span, limits: &limits })
+    };
+    let same = |n: usize, memory: u64| {
+        let (a, b) = (q.sample(n, 5), within(n, memory, 0, Stop::default()).expect("enough"));
+        assert_eq!(a.values, b.values, "{n} in {memory}");
+        for (one, other) in a.coordinates.iter().zip(&b.coordinates) {
+            assert!((0..a.values.len()).all(|k| one.at(k) == other.at(k)), "{n} in {memory}");
+        }
+        a
+    };
+    let cells = |s: &mba::data::Sparse| -> Vec<usize> {
+        (0..s.values.len())
+            .map(|k| s.coordinates.iter().zip(&shape).fold(0, |at, (c, n)| at * n + c.at(k)))
+            .collect()
+    };
+    let mut before: Vec<f64> = vec![0.0; 8000];
+    for n in [1, 1000, 1 << 14, 5 << 14, 65 << 14] {
+        let drawn = same(n, 1 << 20);
+        let cells = cells(&drawn);
+        assert!(cells.is_sorted_by(|a, b| a < b), "{n}");
+        let mut counts = vec![0.0; 8000];
+        cells.iter().zip(drawn.values.iter()).for_each(|(c, x)| counts[*c] = *x);
+        assert_eq!(counts.iter().sum::<f64>(), n as f64);
+        // whole chunks of a sample are those of a longer one
+        if n != 1000 && n >= 1 << 14 {
+            assert!(counts.iter().zip(&before).all(|(now, then)| now >= then), "{n}");
+            before = counts;
+        }
+    }
+    // rows for 8000 cells, or a chunk, are more than there is
+    let large = |n: usize, memory: u64, row: u64| {
+        within(n, memory, row, Stop::default()).expect_err("too much").code.name()
+    };
+    assert_eq!(large(65 << 14, 1 << 20, 200), "MBA504");
+    assert_eq!(large(1 << 14, 1 << 17, 0), "MBA504");
+    // a short one is taken when the wish to stop is there already, and a long one is not, nor goes on
+    let asked = || Stop::default().or_when(|| true);
+    assert!(within(1000, 1 << 20, 0, asked()).is_ok());
+    assert_eq!(within(1 << 30, 1 << 20, 0, asked()).expect_err("long").code.name(), "MBA542");
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let later = Stop::default().or_when(move || calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 3);
+    assert_eq!(within(1 << 31, 1 << 24, 0, later).expect_err("long").code.name(), "MBA542");
+}
+
 #[test]
 fn information_between_independent_modes_is_zero() {
     let shape = [3, 4, 5];

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::control::{Limits, Stop};
 use super::distribution::{Distribution, value_at};
+use super::sample::{Draws, Room, Undrawn};
 use super::sum::dot;
 use super::summation::{self, Least, Sums, Term};
 use crate::data::Sparse;
@@ -418,19 +419,26 @@ impl Ensemble {
         found.cloned()
     }
 
-    /// `n` independent draws at the first temperature, counted.
+    /// `n` independent draws at the first temperature, counted; of every distinct one so many bytes are made
+    /// afterwards.
     ///
     /// # Errors
-    /// MBA540, MBA541, MBA542.
-    pub fn sample(&self, n: usize, seed: u64) -> Found<Sparse> {
+    /// MBA540, MBA541, MBA542; MBA504 when the records do not fit the memory budget.
+    pub fn sample(&self, n: usize, seed: u64, row: u64) -> Found<Sparse> {
         self.weights()?;
         let terms = self.terms.with_loose(Vec::new());
         let plan = self.plan_terms(&terms, Carry::Draws, &Scope::empty(), None)?;
         let given: Vec<usize> = self.terms.given.iter().map(|g| g.unwrap_or(0)).collect();
         let shape = self.model.modes.iter().map(crate::model::Mode::size).collect();
         let temperature = self.temperatures.first().copied().unwrap_or(1.0);
-        let wanted = summation::Wanted { temperature, given: &given, shape, count: n, seed };
-        summation::draw(&plan, &terms, wanted, &self.leave(&plan)?).ok_or_else(|| self.interrupted())
+        let (name, limits) = (self.model.name.as_str(), &self.limits);
+        let draws = Draws { count: n, seed, row, name, span: self.span, limits };
+        let operations = plan.operations + draws.operations(self.model.modes.len());
+        let leave = limits.patience.leave(operations);
+        let stop = &leave.ok_or_else(|| draws.report(Undrawn::Interrupted))?;
+        let room = Room { memory: limits.memory, held: 0, row, stop };
+        let wanted = summation::Wanted { temperature, given: &given, shape, count: n, seed, room };
+        summation::draw(&plan, &terms, wanted).map_err(|why| draws.report(why))
     }
 
     /// The ensemble of the modes that remain when others are summed out: its energy is −T ln of what their

@@ -51,5 +51,6 @@ pub use distribution::Distribution;
 pub use ensemble::{Ensemble, Totals};
 pub use execute::{execute, resume};
 pub use fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
+pub use sample::Draws;
 pub use state::{Misfit, Resumable, State};
 pub use statistic::Reduction;

@@ -480,13 +480,15 @@ impl Session {
         let model = self.sampled_model(sampling, bound)?;
         let options = crate::plan::Options { memory: self.options.memory, ..Default::default() };
         let seed = sampling.seed.unwrap_or(self.options.seed);
-        let sample = if model.support.is_empty() {
-            run::Distribution::from_fixed(&model, &options)?.sample(sampling.count, seed)
+        let (count, span, limits) = (sampling.count, sampling.span, &self.limits());
+        let drawn = if model.support.is_empty() {
+            let draws = run::Draws { count, seed, row: 0, name: &model.name, span, limits };
+            run::Distribution::from_fixed(&model, &options)?.sample_within(&draws)
         } else {
-            run::Ensemble::new(Arc::new(model.clone()), self.limits(), sampling.span)
-                .and_then(|e| e.sample(sampling.count, seed))
-                .map_err(|d| vec![*d])?
+            run::Ensemble::new(Arc::new(model.clone()), limits.clone(), span)
+                .and_then(|e| e.sample(count, seed, 0))
         };
+        let sample = drawn.map_err(|d| vec![*d])?;
         let mut modes = model.modes;
         for (mode, bound_name) in modes.iter_mut().zip(&bound.modes) {
             mode.name.clone_from(bound_name);

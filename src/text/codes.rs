@@ -167,7 +167,7 @@ codes! {
     MBA513 Warning Outcome "optimum on the boundary";
     MBA540 Error Program "exact sum out of reach";
     MBA541 Error Program "condition that cannot occur";
-    MBA542 Error Outcome "exact sum was interrupted";
+    MBA542 Error Outcome "exact sum or sample was interrupted";
     MBA580 Error Outcome "margins that nothing has";
     MBA581 Error Outcome "kernel that is negative or not finite";
     MBA530 Error Outcome "fit was not begun";

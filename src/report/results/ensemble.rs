@@ -345,7 +345,8 @@ fn o_information(ensemble: &Ensemble, given: &Given<'_>) -> Result<Value, Diagno
 
 fn sample(ensemble: &Ensemble, given: &Given<'_>) -> Result<Value, Diagnostic> {
     let (count, seed) = given.draws()?;
-    let sample = ensemble.sample(count, seed).map_err(|d| *d)?;
+    let row = super::tensors::record(ensemble.modes());
+    let sample = ensemble.sample(count, seed, row).map_err(|d| *d)?;
     Ok(super::tensors::records(&sample, ensemble.modes()))
 }
 

@@ -1,8 +1,11 @@
 //! Results with a value for every cell.
 
 use super::{FitResult, Given};
+use crate::model::Mode;
 use crate::report::value::{Array, Rows, Value};
+use crate::run::Limits;
 use crate::run::masked::Knowledge;
+use crate::run::sample::Draws;
 use crate::text::Diagnostic;
 
 fn dense(result: &FitResult) -> Result<Vec<f64>, Value> {
@@ -40,7 +43,7 @@ pub fn residuals(result: &FitResult) -> Value {
     };
     let total = result.fit.mass;
     let mut residuals: Vec<f64> = expected.iter().map(|q| -(q * total).sqrt()).collect();
-    let sizes: Vec<usize> = result.fit.model.modes.iter().map(crate::model::Mode::size).collect();
+    let sizes: Vec<usize> = result.fit.model.modes.iter().map(Mode::size).collect();
     result.tensor.each_cell(|cell, x| {
         let at = cell.iter().zip(&sizes).fold(0, |k, (i, n)| k * n + i);
         let m = expected[at] * total;
@@ -57,12 +60,23 @@ pub fn residuals(result: &FitResult) -> Value {
 /// Records drawn from the fitted distribution, one row per distinct record.
 pub fn sample(result: &FitResult, given: &Given<'_>) -> Result<Value, Diagnostic> {
     let (count, seed) = given.draws()?;
-    let sample = result.fit.distribution.sample(count, seed);
-    Ok(records(&sample, &result.fit.model.modes))
+    let modes = &result.fit.model.modes;
+    let limits = &Limits { memory: result.memory, ..given.environment.limits() };
+    let draws = Draws { count, seed, row: record(modes), name: &result.name, span: given.span, limits };
+    let sample = result.fit.distribution.sample_within(&draws).map_err(|d| *d)?;
+    Ok(records(&sample, modes))
+}
+
+/// Bytes of one row of [`records`].
+pub fn record(modes: &[Mode]) -> u64 {
+    // a name is a string of its own
+    const NAME: usize = 32;
+    let named = modes.iter().filter(|m| m.number(0).is_none()).count();
+    (size_of::<Vec<Value>>() + (modes.len() + 1) * size_of::<Value>() + named * NAME) as u64
 }
 
 /// Counted records as a table, one row per distinct record.
-pub fn records(sample: &crate::data::Sparse, modes: &[crate::model::Mode]) -> Value {
+pub fn records(sample: &crate::data::Sparse, modes: &[Mode]) -> Value {
     let columns = modes.iter().map(|m| m.name.clone()).chain(["count".to_string()]).collect();
     let mut rows = Rows { columns, ..Rows::default() };
     for (row, x) in sample.values.iter().enumerate() {

@@ -9,7 +9,7 @@ use super::kernel::{self, Held, Room};
 use super::{Term, weights};
 use crate::data::Sparse;
 use crate::plan::summation::{Step, Summation};
-use crate::run::control::Stop;
+use crate::run::sample::{Room as Allowed, Undrawn, counted};
 
 /// What a mode is drawn from.
 struct Source {
@@ -20,7 +20,6 @@ struct Source {
 }
 
 /// What is to be drawn.
-#[derive(Debug, Clone)]
 pub struct Wanted<'a> {
     /// The temperature.
     pub temperature: f64,
@@ -32,17 +31,21 @@ pub struct Wanted<'a> {
     pub count: usize,
     /// Seed.
     pub seed: u64,
+    /// What drawing may take, the sum included.
+    pub room: Allowed<'a>,
 }
 
 /// Independent draws at one temperature, counted: distinct cells in lexicographic order. A mode in no term keeps
-/// level 0 plus what `given` adds. None when it is asked to stop before. O(count · modes) after one sum.
-pub fn draw(plan: &Summation, terms: &[Term], wanted: Wanted<'_>, stop: &Stop) -> Option<Sparse> {
+/// level 0 plus what `given` adds. Nothing when it is asked to stop before,
+/// or takes too much. O(count · modes) after one sum.
+pub fn draw(plan: &Summation, terms: &[Term], wanted: Wanted<'_>) -> Result<Sparse, Undrawn> {
     let run = if plan.logarithms { drawn::<Logarithmic> } else { drawn::<Linear> };
-    run(plan, terms, wanted, stop)
+    run(plan, terms, wanted)
 }
 
-fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>, stop: &Stop) -> Option<Sparse> {
-    let Wanted { temperature, given, shape, count, seed } = wanted;
+fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>) -> Result<Sparse, Undrawn> {
+    let Wanted { temperature, given, shape, count, seed, room: allowed } = wanted;
+    let stop = allowed.stop;
     let mut tables: Vec<Option<Held>> = terms
         .iter()
         .zip(&plan.slots)
@@ -66,7 +69,7 @@ fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>, st
             _ => None,
         };
         if stop.asked() {
-            return None;
+            return Err(Undrawn::Interrupted);
         }
         tables.push(made);
     }
@@ -98,5 +101,5 @@ fn drawn<A: Arithmetic>(plan: &Summation, terms: &[Term], wanted: Wanted<'_>, st
             *slot += *level as u32;
         }
     };
-    Some(super::super::sample::counted(count, seed, shape, draw))
+    counted(count, seed, shape, &allowed, draw)
 }
