@@ -7,7 +7,7 @@ mod program_support;
 use arrays::npy_of;
 use mba::model::Scope;
 use mba::plan::cost::{Arithmetic, Filtered};
-use program_support::{Files, healthy};
+use program_support::{Files, healthy, run};
 
 /// Numbers between 0 and 1 that look random.
 fn noise(k: usize) -> f64 {
@@ -127,4 +127,36 @@ fn masks_over_fewer_modes_are_factors_and_nothing_is_listed() {
         assert!((found[k] - want[k]).abs() < 1e-10 * want[k], "cell {k}: {} {}", found[k], want[k]);
     }
     assert!(r.number("m.certificate.optimality_gap") < 1e-12);
+}
+
+/// Tied tables that are smooth as well: their smoothness tells of cells that the tie alone leaves open.
+#[test]
+fn ties_and_smoothness_determine_cells_together() {
+    let head = "mode a: 2 ordered, b: 2 ordered\ndata x[a, b] = [[14, 10], [missing, missing]]\n";
+    let (tie, smooth) = ("tie [a b] ~ [b a]", "smooth [a b] along b strength 10");
+    let text = format!(
+        "{head}model m {{ [a b] {tie}; {smooth} }}\nmodel t {{ [a b] {tie} }}\nmodel s {{ [a b] {smooth} }}\n\
+         fit m to x\nfit t to x\nfit s to x\nshow m.fitted, t.fitted, s.fitted\n"
+    );
+    let (_, _, r) = run(&text, &Files::default());
+    let found = r.numbers("m.fitted");
+    for (f, w) in found.iter().zip([14.0, 10.0, 10.0, 100.0 / 14.0]) {
+        assert!((f - w).abs() < 1e-6 * w, "{found:?}");
+    }
+    assert_eq!(found.len(), 4);
+    // 14 and 10 give the rest only together
+    for (name, open) in [("t.fitted", 1), ("s.fitted", 2)] {
+        assert_eq!(r.value(name).to_string().matches("null").count(), open, "{}", r.text);
+    }
+    // a table that is smooth along two of its modes is a sum of its modes, whichever comes first
+    for (first, second) in [("a", "b"), ("b", "a")] {
+        let text = format!(
+            "mode a: 2 ordered, b: 2 ordered, c: 2\n\
+             data x[a, b, c] = [[[1, 2], [3, 4]], [[missing, 5], [2, missing]]]\n\
+             model m {{ [a b c] smooth [a b c] along {first} strength 1; smooth [a b c] along {second} strength 1 }}\n\
+             fit m to x\nshow m.fitted\n"
+        );
+        let (_, _, r) = run(&text, &Files::default());
+        assert!(!r.value("m.fitted").to_string().contains("null"), "{}", r.text);
+    }
 }

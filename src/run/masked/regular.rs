@@ -194,10 +194,9 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
     let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
     let all = Scope::all(sizes.len());
     let total: usize = sizes.iter().product();
-    if !model.regular.ties.is_empty() {
-        let seen = rows.columns();
-        let every = Rows::new(model, tables, &vec![0.0; total], &vec![1.0; total]).columns();
-        match identify::by_rows(&seen, tables.parameters, &every, stop) {
+    let along = |s: &Scope| model.regular.smooth.iter().filter(|r| r.scope == *s).count();
+    if !model.regular.ties.is_empty() || model.regular.smooth.iter().any(|s| along(&s.scope) > 1) {
+        match determined((model, tables), &rows.columns(), stop) {
             Ok((determined, rank)) => {
                 domain.widen(&all);
                 domain.determined = determined.into();
@@ -237,6 +236,23 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
     if pseudo || !model.regular.smooth.is_empty() {
         domain.rank = Err("a fit with a prior or with smoothness has no number of parameters".into());
     }
+}
+
+/// Which cells these rows and the smoothness of tables determine, row-major, and the rank of both.
+fn determined(
+    (model, tables): (&EnergyModel, &Tables),
+    rows: &[Vec<usize>],
+    stop: &Stop,
+) -> Result<(Vec<bool>, usize), String> {
+    let (smooth, columns) = super::rows::smooth(model, tables);
+    let seen: Vec<Vec<usize>> = rows.iter().cloned().chain(smooth).collect();
+    identify::by_rows(&seen, columns, &every(model, tables).columns(), stop)
+}
+
+/// A row for every cell.
+fn every(model: &EnergyModel, tables: &Tables) -> Rows {
+    let total: usize = model.modes.iter().map(|m| m.size()).product();
+    Rows::new(model, tables, &vec![0.0; total], &vec![1.0; total])
 }
 
 /// The cells of each table whose parameters are gone.

@@ -148,6 +148,31 @@ impl Rows {
     }
 }
 
+/// Rows that say which tables are not rough, and the number of columns with those that they add: a table that is smooth
+/// along a mode is a function of that mode and one of all others, whose columns come after those of the parameters.
+/// Their signs are turned, so that parameter and functions add up to zero.
+pub fn smooth(model: &EnergyModel, tables: &Tables) -> (Vec<Vec<usize>>, usize) {
+    let (mut rows, mut columns) = (Vec::new(), tables.parameters);
+    for smooth in &model.regular.smooth {
+        let Some(block) = tables.block(&smooth.scope).map(|b| &tables.blocks[b]) else { continue };
+        let Some(axis) = smooth.scope.position(smooth.along) else { continue };
+        let (n, step) = (block.shape[axis], strides(&block.shape)[axis]);
+        // what a table of one mode has in common is all that is free of it
+        let own = if block.shape.len() > 1 { n } else { 0 };
+        let others = columns + own;
+        for (k, place) in block.place.iter().enumerate() {
+            let (level, rest) = (k / step % n, k / (step * n) * step + k % step);
+            let mut row = vec![*place as usize, others + rest];
+            if own > 0 {
+                row.push(columns + level);
+            }
+            rows.push(row);
+        }
+        columns = others + block.place.len() / n.max(1);
+    }
+    (rows, columns)
+}
+
 /// exp(−E/T) of the fixed potentials of every cell, row-major, 0 where a cell is impossible.
 pub fn base(model: &EnergyModel) -> Vec<f64> {
     let grounded = model.on_support([]);
