@@ -129,6 +129,60 @@ fn masks_over_fewer_modes_are_factors_and_nothing_is_listed() {
     assert!(r.number("m.certificate.optimality_gap") < 1e-12);
 }
 
+/// A model with zeros in the data: how it ends, the places of cells that come back as missing, and what it says.
+fn at_zeros(head: &str, model: &str, tolerance: &str) -> (&'static str, Vec<usize>, Vec<&'static str>) {
+    let text =
+        format!("{head}model m {{ {model} }}\nfit m to x {{ tolerance {tolerance} }}\nshow m.fitted\n");
+    let (_, diagnostics, r) = run(&text, &Files::default());
+    assert!(!diagnostics.iter().any(mba::text::Diagnostic::is_error), "{model}: {diagnostics:?}");
+    let rows = r.value("m.fitted").as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+    let open = rows.enumerate().filter(|(_, x)| x.is_null()).map(|(k, _)| k).collect();
+    let mut codes = r.codes.clone();
+    codes.retain(|c| ["MBA512", "MBA513", "MBA563"].contains(c));
+    codes.sort_unstable();
+    (r.fits[0].1, open, codes)
+}
+
+#[test]
+fn tables_that_are_smooth_or_tied_end_on_the_boundary_as_others_do() {
+    let head = "mode a: 2 ordered, b: 2\ndata x[a, b] = [[0, 2], [3, missing]]\n";
+    for model in ["[a] [b]", "[a b] smooth [a b] along a strength 1", "[a] [b] tie [a] ~ [b]"] {
+        for tolerance in ["1e-9", "1e-10", "1e-11"] {
+            let found = at_zeros(head, model, tolerance);
+            assert_eq!(found, ("boundary", vec![3], vec!["MBA513", "MBA563"]), "{model}, {tolerance}");
+        }
+    }
+    // all cells are known, and one of them tends to zero
+    let head = "mode a: 2 ordered, b: 2 ordered\ndata x[a, b] = [[0, 3], [5, 7]]\n";
+    let found = at_zeros(head, "[a b] tie [a b] ~ [b a]", "1e-9");
+    assert_eq!(found, ("boundary", vec![], vec!["MBA512"]));
+    // a whole level is zero, and with it nothing tells the two others apart
+    let head = "mode a: 3, b: 3\ndata x[a, b] = [[missing, 0, 5], [0, 0, 0], [missing, missing, missing]]\n";
+    let found = at_zeros(head, "[a] [b] tie [a] ~ [b]", "1e-9");
+    assert_eq!(found, ("boundary", vec![0, 8], vec!["MBA512", "MBA563"]));
+}
+
+#[test]
+fn what_smoothness_keeps_from_zero_is_not_on_the_boundary() {
+    let head = |x: &str| format!("mode a: 3 ordered, b: 3 ordered\ndata x[a, b] = {x}\n");
+    let positive = "[[1, 2, 300], [4, missing, 0.001], [5, 1e-6, 2]]";
+    let zeros = "[[0, 27, 27], [12, 0, 0], [13, 0, 0]]";
+    let holes = "[[missing, 19, 0], [12, missing, 0], [missing, 0, 6]]";
+    for (x, model) in [
+        (positive, "[a b] smooth [a b] along a strength 1e-6"),
+        (positive, "[a b] tie [a b] ~ [b a]"),
+        (positive, "[a] [b] tie [a] ~ [b]; smooth [a] along a strength 10"),
+        // there are directions that leave the data alone, but each of them takes some cell up
+        (zeros, "[a b] smooth [a b] along a strength 1e-6"),
+        (holes, "[a b] tie [a b] ~ [b a]; smooth [a b] along a strength 1e-6"),
+    ] {
+        for tolerance in ["1e-9", "1e-10", "1e-11"] {
+            let (status, open, codes) = at_zeros(&head(x), model, tolerance);
+            assert_eq!((status, codes.contains(&"MBA513")), ("converged", false), "{model}, {open:?}");
+        }
+    }
+}
+
 /// Tied tables that are smooth as well: their smoothness tells of cells that the tie alone leaves open.
 #[test]
 fn ties_and_smoothness_determine_cells_together() {

@@ -143,6 +143,8 @@ pub struct Optimum {
     pub gap: f64,
     /// A bound on F(λ) − F*, in nats, or why there is none.
     pub bound: Result<f64, String>,
+    /// The Newton direction there.
+    pub direction: Vec<f64>,
     /// Newton steps.
     pub steps: usize,
     /// Whether it stopped before the tolerance, or was told to.
@@ -345,8 +347,8 @@ fn descend<D: Design>(
     }
     let stopped = gap > control.tolerance;
     let flattest = if flattest.is_finite() { flattest } else { 0.0 };
-    let bound = bound(&mut problem, &parameters, &q, &gradient, flattest);
-    Optimum { parameters, gap, bound, steps, stopped, interrupted, passes: problem.passes }
+    let (bound, direction) = bound(&mut problem, &parameters, &q, &gradient, flattest);
+    Optimum { parameters, gap, bound, direction, steps, stopped, interrupted, passes: problem.passes }
 }
 
 /// Tables of one, and then one sweep of proportional fitting in which no table moves far.
@@ -369,14 +371,14 @@ fn start(problem: &mut Problem<Rows>) -> Vec<f64> {
 }
 
 /// The bound of the module's documentation. What is left of the Newton equations can be worth no more than its
-/// size times how far the parameters are from the best ones, for which their own spread stands.
+/// size times how far the parameters are from the best ones, for which their own spread stands. And d.
 fn bound<D: Design>(
     problem: &mut Problem<D>,
     parameters: &[f64],
     q: &[f64],
     gradient: &[f64],
     met: f64,
-) -> Result<f64, String> {
+) -> (Result<f64, String>, Vec<f64>) {
     let scale: f64 = problem.target.iter().sum();
     let (low, high) = parameters
         .iter()
@@ -385,13 +387,12 @@ fn bound<D: Design>(
     let missed = found
         .worth
         .unwrap_or_else(|| (high - low).max(1.0) * found.left.iter().map(|r| r.abs()).sum::<f64>());
-    let e = problem.rows.spread(&found.d);
+    let changes = problem.rows.spread(&found.d);
     let mut total = Compensated::default();
-    for (q, e) in q.iter().zip(&e) {
+    for (q, e) in q.iter().zip(&changes) {
         if *e < -1.0 {
-            return Err(
-                "the fit is too far from the optimum for a bound, or the optimum lies on the boundary".into(),
-            );
+            let why = "the fit is too far from the optimum for a bound, or the optimum lies on the boundary";
+            return (Err(why.into()), found.d);
         }
         // (1 + e) ln(1 + e) − e, by its series where it would cancel
         let part = if e.abs() < 1e-4 {
@@ -403,5 +404,51 @@ fn bound<D: Design>(
         };
         total.add(q * part);
     }
-    Ok(total.value() + problem.roughness(&found.d) + missed + f64::EPSILON * scale)
+    (Ok(total.value() + problem.roughness(&found.d) + missed + f64::EPSILON * scale), found.d)
+}
+
+/// Change of a row, or difference that is not smooth, along a direction that leaves it alone.
+const NONE: f64 = 1e-6;
+
+/// Change of a row along the Newton direction that may be a part of the way to zero.
+const MOVED: f64 = 0.05;
+
+/// Most projections of a direction.
+const PROJECTIONS: usize = 8;
+
+/// The rows that go to zero where the optimum lies on the boundary; none where it does not. That is so if and only if
+/// some direction takes rows without a target down, none up, and leaves those with a target and all that is smooth
+/// as they are. Near the boundary the Newton `direction` is almost such a one: it is projected onto those that leave alone
+/// what it hardly moves, and what it would then take up.
+pub fn leaving(
+    (tables, rows, penalties): (&Tables, &Rows, &[Penalty]),
+    direction: &[f64],
+) -> Option<Vec<bool>> {
+    let falls = |(change, target): (f64, &f64)| *target <= 0.0 && change < -MOVED;
+    let mut down: Vec<bool> = rows.spread(direction).into_iter().zip(&rows.target).map(falls).collect();
+    if !down.contains(&true) {
+        return None;
+    }
+    let penalties: Vec<Penalty> = penalties.iter().map(|p| Penalty { strength: 1.0, ..p.clone() }).collect();
+    let target = vec![0.0; direction.len()];
+    let mut problem = Problem { tables, rows, penalties: &penalties, target, passes: 0 };
+    for _ in 0..PROJECTIONS {
+        let kept: Vec<f64> = down.iter().map(|down| f64::from(u8::from(!down))).collect();
+        let mut moved = problem.curvature(&kept, direction);
+        moved.iter_mut().for_each(|m| *m = -*m);
+        let found = problem.solve(&kept, &moved, 1e-10, (0.0, 0.0));
+        let along: Vec<f64> = direction.iter().zip(&found.d).map(|(d, f)| d - f).collect();
+        let changes = rows.spread(&along);
+        let mut stay = changes.iter().zip(&down).filter(|(_, down)| !**down).map(|(c, _)| c.abs());
+        if stay.any(|c| c > NONE) || problem.roughness(&along) > NONE * NONE {
+            return None;
+        }
+        let up = |(c, down): (&f64, &bool)| *down && *c > NONE;
+        if !changes.iter().zip(&down).any(up) {
+            let smallest = changes.iter().fold(0.0f64, |low, c| low.min(*c));
+            return (smallest < -MOVED).then(|| changes.iter().map(|c| *c < -NONE).collect());
+        }
+        changes.iter().zip(&mut down).for_each(|(c, down)| *down = *down && *c <= NONE);
+    }
+    None
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::newton::{Penalty, gone, minimise};
+use super::newton::{Penalty, gone, leaving, minimise};
 use super::rows::{Rows, Tables, base};
 use super::truth::Truth;
-use super::{Domain, identify};
+use super::{Domain, Knowledge, identify};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::table::cell_at;
 use crate::model::{EnergyModel, Interaction, Potential, Scope, Table};
@@ -56,7 +56,7 @@ pub fn execute(
         .cells()
         .ok_or_else(|| vec![Diagnostic::new(Code::MBA562, "the cells are too many to be listed")])?
         .into_iter()
-        .map(|k| k == super::Knowledge::Observed)
+        .map(|k| k == Knowledge::Observed)
         .collect();
     let possible = base(model);
     let exposure = |k: usize| f64::from(u8::from(observed[k]));
@@ -66,7 +66,9 @@ pub fn execute(
     let target: Vec<f64> =
         (0..data.len()).map(|k| exposure(k) * data[k] + lean(k).map_or(0.0, |(e, m)| e * m)).collect();
     let mut rows = Rows::new(model, &tables, &target, &weight);
-    settle(&mut domain, model, &tables, &rows, pseudo.is_some(), &observer.stop().unwrap_or_default());
+    let stop = observer.stop().unwrap_or_default();
+    settle(&mut domain, model, &tables, &rows, pseudo.is_some(), &stop);
+    let all = rows.len();
 
     let penalties = Penalty::all(model, &tables);
     let gone = gone(&tables, &rows, &penalties);
@@ -94,12 +96,20 @@ pub fn execute(
     let fitted = rows.spread(&found.parameters);
     let seen = rows.cells.iter().zip(&fitted).filter(|(k, _)| observed[**k]);
     let Measured { kl, data_entropy, total } = measure(seen.map(|(k, l)| (data[*k], l.exp() * possible[*k])));
-    let boundary = !zero_marginals.is_empty();
+    let leaves = || leaving((&tables, &rows, &penalties), &found.direction);
+    let down = if found.interrupted { None } else { leaves() };
+    let boundary = !zero_marginals.is_empty() || down.is_some();
     let status = Status::ended(found.interrupted, found.stopped, boundary, Status::Converged);
     let (optimality_gap, reason) = match found.bound {
         Ok(bound) => (Some(bound / total), None),
+        Err(_) if down.is_some() && !found.stopped => {
+            (None, Some("the optimum lies on the boundary, where the bound does not apply".into()))
+        }
         Err(reason) => (None, Some(reason)),
     };
+    if tensor.mask.is_some() && (rows.len() < all || down.is_some()) {
+        at_boundary(&mut domain, down.as_deref(), (model, &tables), (&rows, &gone), &stop);
+    }
     let passes = found.passes as f64;
     let cells = rows.len() as f64;
     let planned = schedule.steps.iter().find_map(|s| match &s.instruction {
@@ -253,6 +263,33 @@ fn determined(
 fn every(model: &EnergyModel, tables: &Tables) -> Rows {
     let total: usize = model.modes.iter().map(|m| m.size()).product();
     Rows::new(model, tables, &vec![0.0; total], &vec![1.0; total])
+}
+
+/// Zeros can send a missing cell to infinity, or leave it anywhere: what the rows determine that do not go `down` counts,
+/// cells that have a row themselves, and cells that are zero with a whole marginal.
+fn at_boundary(
+    domain: &mut Domain,
+    down: Option<&[bool]>,
+    (model, tables): (&EnergyModel, &Tables),
+    (rows, gone): (&Rows, &[bool]),
+    stop: &Stop,
+) {
+    domain.widen(&Scope::all(domain.sizes.len()));
+    let zero = every(model, tables).columns().into_iter().map(|row| row.iter().any(|p| gone[*p]));
+    let mut sure: Vec<bool> = zero.collect();
+    rows.cells.iter().for_each(|k| sure[*k] = true);
+    if !(0..sure.len()).any(|k| !sure[k] && domain.at(k) == Knowledge::Missing) {
+        return;
+    }
+    let stays = |r: usize| down.is_none_or(|down| !down[r]);
+    let kept = rows.columns().into_iter().enumerate().filter(|(r, _)| stays(*r)).map(|(_, row)| row);
+    let found = determined((model, tables), &kept.collect::<Vec<_>>(), stop).map(|found| found.0);
+    let found = found.unwrap_or_else(|reason| {
+        domain.unsettled = Some(reason);
+        vec![false; sure.len()]
+    });
+    let both = domain.determined.to_vec().into_iter().zip(found.into_iter().zip(sure));
+    domain.determined = both.map(|(d, (f, s))| d && (f || s)).collect();
 }
 
 /// The cells of each table whose parameters are gone.
