@@ -135,7 +135,9 @@ fn at_zeros(head: &str, model: &str, tolerance: &str) -> (&'static str, Vec<usiz
         format!("{head}model m {{ {model} }}\nfit m to x {{ tolerance {tolerance} }}\nshow m.fitted\n");
     let (_, diagnostics, r) = run(&text, &Files::default());
     assert!(!diagnostics.iter().any(mba::text::Diagnostic::is_error), "{model}: {diagnostics:?}");
-    let rows = r.value("m.fitted").as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+    let array = |value: &serde_json::Value| value.as_array().expect("a table is rows of cells").clone();
+    let rows = array(r.value("m.fitted"));
+    let rows = rows.iter().flat_map(array);
     let open = rows.enumerate().filter(|(_, x)| x.is_null()).map(|(k, _)| k).collect();
     let mut codes = r.codes.clone();
     codes.retain(|c| ["MBA512", "MBA513", "MBA563"].contains(c));
