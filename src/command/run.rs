@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::signals;
 use crate::session::{Keeping, Outcome, PlannedFit, Session};
 
-/// A run that ends before nobody waits to hear that a signal was heard.
+/// Where a run ends before this, nobody waits to hear that a signal was heard.
 const SHORT: Duration = Duration::from_millis(100);
 
 /// Arguments of `mba run`.

@@ -175,7 +175,7 @@ fn newton(machine: &mut Machine, mut operator: Operator, resolution: f64) -> Res
         accuracy: SOLVED,
         floor,
         worthless: worthless(resolution, spreads().fold(0.0, f64::max)),
-        met: machine.flattest,
+        met: if machine.flattest.is_finite() { machine.flattest } else { 0.0 },
         most: MOST,
     };
     let start = equations.size(&right);

@@ -163,7 +163,6 @@ impl Rounds<'_> {
         let mut anderson: Option<Anderson> = None;
         let (mut sweep, mut fresh, mut pending, mut matched) = (0, false, None, false);
         let mut rescues = 0;
-        let mut flattest = f64::INFINITY;
         if let Some(mut state) = kept {
             let place = Place::restore(&mut state).map_err(|m| machine.misfit(m))?;
             (fresh, pending) = (place.fresh, place.pending);
@@ -204,10 +203,8 @@ impl Rounds<'_> {
                         if found <= tolerance {
                             machine.converged();
                             let met = anderson.as_ref().and_then(Anderson::flattest);
-                            machine.flattest = machine
-                                .flattest
-                                .min(flattest)
-                                .min(met.unwrap_or_else(|| turns.flattest(gap)));
+                            let met = met.unwrap_or_else(|| turns.flattest(gap));
+                            machine.flattest = machine.flattest.min(met);
                             return Ok(Ended::At(found));
                         }
                     }
@@ -222,7 +219,8 @@ impl Rounds<'_> {
                 let place = Place { sweep, factors: over.factors(), fresh: false, pending: Some(gap) };
                 place.offer(machine, &asked, None, observer);
                 let (ended, met) = newton::descend(machine, iteration, over.factors(), allowance, observer)?;
-                flattest = flattest.min(met);
+                // kept with the state, so that a loop that is taken up ends with the same proof
+                machine.flattest = machine.flattest.min(met);
                 turns.sweep_again(machine);
                 matched = ended == Descent::Matched;
                 if matched || machine.interrupted {
@@ -253,7 +251,9 @@ impl Rounds<'_> {
         // wherever it ends, its beliefs agree with its potentials
         let found = over.look(machine, iteration)?;
         // a loop that did not come to its end may not have met what is slowest
-        machine.flattest = machine.flattest.min(if matched { flattest } else { 0.0 });
+        if !matched {
+            machine.flattest = 0.0;
+        }
         if matched && found <= tolerance {
             machine.converged();
         } else {
