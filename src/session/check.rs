@@ -5,7 +5,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{
-    Bound, Origin, PlannedFit, Session, bind, execute, expectations, hold_out, joint, pictures, testing,
+    Bound, Origin, PlannedFit, Session, bind, execute, expectations, fit_options, hold_out, joint, pictures,
+    testing,
 };
 use crate::data::Sparse;
 use crate::model::declarations::ModelEntry;
@@ -184,7 +185,7 @@ impl Session {
         }
         names.insert(name.name.clone(), name.span);
         let mut seed = self.options.seed;
-        let (control, options) = execute::control(fit, &mut seed, &self.declarations);
+        let (control, options) = fit_options::control(fit, &mut seed, &self.declarations);
         diagnostics.extend(options);
         let mut planned = PlannedFit {
             name: name.name.clone(),
@@ -210,18 +211,25 @@ impl Session {
                     .help("leave it out, or fit several tensors: `fit M to X, Y weight 0.5`"),
             });
         }
-        let entry = self.declarations.model(&fit.model.name.name, fit.model.name.span).cloned();
-        let target = fit.targets.first().map(|(ident, _)| ident.clone());
+        self.check_single(fit, &mut planned, diagnostics);
+        self.planned.push(planned);
+    }
+
+    /// Checks and plans a fit to one tensor; what is wrong is reported.
+    fn check_single(&self, fit: &Fit, planned: &mut PlannedFit, diagnostics: &mut Vec<Diagnostic>) {
+        let name = &fit.model.name;
+        let entry = self.declarations.model(&name.name, name.span);
+        let target = fit.targets.first().map(|(ident, _)| ident);
         let mut tensor = None;
-        if let Some(target) = &target {
+        if let Some(target) = target {
             match self.declarations.tensor(&target.name, target.span) {
-                Ok(_) => tensor = self.bound.get(&target.name).cloned(),
+                Ok(_) => tensor = self.bound.get(&target.name),
                 Err(diagnostic) => diagnostics.push(diagnostic),
             }
             planned.tensor = target.name.clone();
         }
         if let (Some(tensor), Some(option)) =
-            (&tensor, fit.options.iter().rev().find(|o| o.name.name == "hold_out"))
+            (tensor, fit.options.iter().rev().find(|o| o.name.name == "hold_out"))
         {
             let base = self.units.first().map_or("", |u| u.path.as_str());
             match hold_out::read(option, &tensor.modes, &self.declarations, base) {
@@ -231,51 +239,46 @@ impl Session {
         }
         match (entry, tensor) {
             (Err(diagnostic), _) => diagnostics.push(diagnostic),
-            (Ok(entry), Some(tensor)) => {
-                let (model, found) =
-                    elaborate(&self.declarations, &self.known, &entry, Some(&fit.model), Some(&tensor.modes));
-                diagnostics.extend(found);
-                if let Some(model) = model {
-                    let extra: Vec<&str> = tensor
-                        .modes
-                        .iter()
-                        .filter(|m| !model.modes.iter().any(|own| &own.name == *m))
-                        .map(String::as_str)
-                        .collect();
-                    let lacking: Vec<&str> = model
-                        .modes
-                        .iter()
-                        .enumerate()
-                        .filter(|(i, m)| !model.latent.contains(*i) && !tensor.modes.contains(&m.name))
-                        .map(|(_, m)| m.name.as_str())
-                        .collect();
-                    if !extra.is_empty() || !lacking.is_empty() {
-                        diagnostics.push(different_modes(fit, &planned.tensor, &extra, &lacking, span));
-                    } else {
-                        diagnostics.extend(lint::lint(&model, &entry.declaration));
-                        let model = model.in_order_of(&tensor.modes);
-                        planned.prior = match self.lean(&model, &tensor.modes) {
-                            Ok(prior) => prior.map(Arc::new),
-                            Err(list) => {
-                                diagnostics.extend(list);
-                                None
-                            }
-                        };
-                        planned.schedule =
-                            self.plan(&model, &tensor, &planned, fit.method.as_ref(), span, diagnostics);
-                        planned.model = Arc::new(model);
-                    }
-                }
-            }
+            (Ok(entry), Some(tensor)) => self.check_model(fit, entry, tensor, planned, diagnostics),
             // the names in the model can be wrong even when the data cannot be had
             (Ok(entry), None) => {
                 let modes = target.and_then(|t| self.declared_modes(&t.name));
                 let (_, found) =
-                    elaborate(&self.declarations, &self.known, &entry, Some(&fit.model), modes.as_deref());
+                    elaborate(&self.declarations, &self.known, entry, Some(&fit.model), modes.as_deref());
                 diagnostics.extend(found);
             }
         }
-        self.planned.push(planned);
+    }
+
+    /// Elaborates the model of a fit over the modes of its tensor, and plans it.
+    fn check_model(
+        &self,
+        fit: &Fit,
+        entry: &ModelEntry,
+        tensor: &Bound,
+        planned: &mut PlannedFit,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let (model, found) =
+            elaborate(&self.declarations, &self.known, entry, Some(&fit.model), Some(&tensor.modes));
+        diagnostics.extend(found);
+        let Some(model) = model else { return };
+        let own = |name: &String| model.modes.iter().any(|own| own.name == *name);
+        let extra: Vec<&str> = tensor.modes.iter().filter(|m| !own(m)).map(String::as_str).collect();
+        let seen = model.modes.iter().enumerate().filter(|(i, _)| !model.latent.contains(*i));
+        let lacking = seen.filter(|(_, m)| !tensor.modes.contains(&m.name)).map(|(_, m)| m.name.as_str());
+        let lacking: Vec<&str> = lacking.collect();
+        if !extra.is_empty() || !lacking.is_empty() {
+            return diagnostics.push(different_modes(fit, &planned.tensor, &extra, &lacking, planned.span));
+        }
+        diagnostics.extend(lint::lint(&model, &entry.declaration));
+        let model = model.in_order_of(&tensor.modes);
+        match self.lean(&model, &tensor.modes) {
+            Ok(prior) => planned.prior = prior.map(Arc::new),
+            Err(list) => diagnostics.extend(list),
+        }
+        planned.schedule = self.plan(&model, tensor, planned, fit.method.as_ref(), planned.span, diagnostics);
+        planned.model = Arc::new(model);
     }
 
     /// The modes that a data statement names, whether or not the data can be had.

@@ -163,7 +163,7 @@ fn beginnings(session: &Session, cursor: &Cursor<'_>) -> Vec<String> {
         Block::Options if cursor.statement == "estimate" => {
             super::estimate_options().iter().map(|(name, _)| (*name).to_string()).collect()
         }
-        Block::Options => super::execute::option_names().map(str::to_string).collect(),
+        Block::Options => super::fit_options::option_names().map(str::to_string).collect(),
     }
 }
 

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
 use super::check::claim;
-use super::checkpoint::Checkpoint;
-use super::{Event, Host, Outcome, Session, Sink};
+use super::execute::Run;
+use super::{Event, Session};
 use crate::model::declarations::Declarations;
 use crate::model::elaborate::{KnownModes, names_in};
 use crate::model::{EnergyModel, Interaction, Potential, Scope, Table, constant, elaborate};
@@ -279,7 +279,7 @@ impl Session {
         };
         let method = find(&named.name, named.span).map_err(one)?;
         let (declarations, known, temperature) = self.changed(estimate)?;
-        let again = super::execute::repeated(&estimate.options);
+        let again = super::fit_options::repeated(&estimate.options);
         if !again.is_empty() {
             return Err(again);
         }
@@ -376,23 +376,15 @@ impl Session {
         Ok((Arc::new(declarations), Arc::new(known), temperature))
     }
 
-    pub(super) fn run_estimate(
-        &mut self,
-        estimate: &Estimate,
-        span: Span,
-        host: &dyn Host,
-        sink: &mut dyn Sink,
-        outcome: &mut Outcome,
-        checkpoint: &mut Option<Checkpoint>,
-    ) {
+    pub(super) fn run_estimate(&mut self, estimate: &Estimate, span: Span, run: &mut Run) {
         let Some(name) = &estimate.name else { return };
         let found = self.prepare(estimate, span).and_then(|(model, mut landscape, method, options)| {
-            let key = match checkpoint {
+            let key = match &run.checkpoint {
                 // what is proposed from is too much to be told apart
                 Some(_) if options.proposal.is_none() => digest(&model, method.0, &options),
                 _ => None,
             };
-            let known = match (&checkpoint, &key) {
+            let known = match (&run.checkpoint, &key) {
                 (Some(checkpoint), Some(key)) => {
                     checkpoint.other(&name.name, key, span).map_err(|d| vec![d])?
                 }
@@ -400,18 +392,18 @@ impl Session {
             };
             let found = match known.filter(|(other, _)| kept::belongs(other, &model.modes)) {
                 Some((Other::Estimate(found), _)) => {
-                    sink.event(Event::Resumed(&name.name, 0, true), &self.sources);
+                    run.sink.event(Event::Resumed(&name.name, 0, true), &self.sources);
                     found
                 }
                 _ => {
-                    let started = host.seconds();
+                    let started = run.host.seconds();
                     landscape.stop = self.options.stop.clone();
                     let found = self.estimated(&model, &landscape, method, &options, span)?;
                     if landscape.was_cut() {
                         return Err(vec![interrupted(&model.name, span)]);
                     }
-                    if let (Some(checkpoint), Some(key)) = (checkpoint, key) {
-                        let seconds = host.seconds() - started;
+                    if let (Some(checkpoint), Some(key)) = (&mut run.checkpoint, key) {
+                        let seconds = run.host.seconds() - started;
                         checkpoint.other_done(&name.name, key, Other::Estimate(found.clone()), seconds);
                     }
                     found
@@ -431,16 +423,15 @@ impl Session {
         match found {
             Ok(result) => {
                 let label = format!("estimate {} of {} by {}", result.name, result.model, result.method);
-                sink.event(Event::Show(&label, &estimates::summary(&result)), &self.sources);
+                run.sink.event(Event::Show(&label, &estimates::summary(&result)), &self.sources);
                 if let Some(diagnostic) = after(&result, span) {
-                    self.tell(diagnostic, sink, outcome);
+                    self.tell(diagnostic, run);
                 }
                 self.estimates.insert(result.name.clone(), result);
             }
             Err(list) => {
-                for diagnostic in list {
-                    self.tell(diagnostic.or_at(span, "estimated here"), sink, outcome);
-                }
+                let list = list.into_iter().map(|d| d.or_at(span, "estimated here")).collect();
+                self.tell_all(list, run);
             }
         }
     }

@@ -6,14 +6,15 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use super::checkpoint::Checkpoint;
+use super::execute::Run;
 use super::hold_out::{self, HoldOut};
 use super::lean::{self, Lean, Leaning};
-use super::{Bound, Event, Host, Origin, Outcome, PlannedFit, Session, Sink, execute};
+use super::{Bound, Event, Host, Origin, PlannedFit, Session, told};
 use crate::data::Tensor;
 use crate::model::declarations::ModelEntry;
 use crate::model::{EnergyModel, Levels, Potential, Scope, constant, elaborate, lint};
 use crate::plan::joint::{self as plan, Layout, Member};
-use crate::plan::{Options, method};
+use crate::plan::{Options, Schedule, method};
 use crate::report::archive::exact;
 use crate::report::kept::{self, Other};
 use crate::report::results::{FitResult, HeldOut, JointResult};
@@ -94,6 +95,68 @@ impl Session {
         diagnostics: &mut Vec<Diagnostic>,
     ) {
         let errors = diagnostics.len();
+        let targets = self.targets(fit, planned, diagnostics);
+        let names: Vec<String> = targets.keys().map(|name| (*name).to_string()).collect();
+        planned.joint = Some(Arc::new(PlannedJoint::of(names.clone())));
+        let entry = match self.declarations.model(&fit.model.name.name, fit.model.name.span) {
+            Ok(entry) => entry,
+            Err(diagnostic) => return diagnostics.push(diagnostic),
+        };
+        let targets: Vec<(&str, f64, &Bound, Span)> =
+            targets.into_iter().filter_map(|(n, (w, bound, at))| Some((n, w, bound?, at))).collect();
+        let mut modes: Vec<String> = Vec::new();
+        for mode in names.iter().filter_map(|name| self.declared_modes(name)).flatten() {
+            if !modes.contains(&mode) {
+                modes.push(mode);
+            }
+        }
+        if diagnostics.len() > errors || targets.len() < fit.targets.len() {
+            // the names in the model can be wrong even when the data cannot be had
+            let (_, found) =
+                elaborate(&self.declarations, &self.known, entry, Some(&fit.model), Some(&modes));
+            return diagnostics.extend(found);
+        }
+        diagnostics.extend(different_levels(&targets));
+        let mut found = Vec::new();
+        let model = self.model_of_all(fit, entry, &targets, &modes, &mut found);
+        diagnostics.extend(found);
+        let Some(model) = model else { return };
+        if diagnostics[errors..].iter().any(Diagnostic::is_error) {
+            return;
+        }
+        let members = match self.members(fit, &model, &targets, &modes) {
+            Ok(members) => members,
+            Err(list) => return diagnostics.extend(list),
+        };
+        diagnostics.extend(unseen(&model, &members));
+        if diagnostics[errors..].iter().any(Diagnostic::is_error) {
+            return;
+        }
+        diagnostics.extend(apart(&model, &members, &targets));
+        match self.plan_joint(fit, &model, &members, &targets) {
+            Ok((schedule, layout)) => {
+                // a table inside another counts where a tensor sees it and not the larger one
+                diagnostics.retain(|d| {
+                    let kept = |i: &&crate::model::Interaction| {
+                        d.span() == Some(i.span) && layout.tables.block(&i.scope).is_some()
+                    };
+                    d.code != Code::MBA321 || !model.interactions.iter().any(|i| kept(&i))
+                });
+                planned.schedule = Some(Arc::new(schedule));
+                planned.joint = Some(Arc::new(PlannedJoint { names, members, layout }));
+            }
+            Err(list) => diagnostics.extend(list.into_iter().map(|d| d.or_at(span, "in this fit"))),
+        }
+        planned.model = Arc::new(model);
+    }
+
+    /// The tensors of a fit, each with its weight, its data where they can be had, and where it is named.
+    fn targets<'a>(
+        &'a self,
+        fit: &'a Fit,
+        planned: &mut PlannedFit,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> IndexMap<&'a str, (f64, Option<&'a Bound>, Span)> {
         let mut targets: IndexMap<&str, (f64, Option<&Bound>, Span)> = IndexMap::new();
         let mut shown = Vec::new();
         for (ident, written) in &fit.targets {
@@ -123,102 +186,60 @@ impl Session {
             }
         }
         planned.tensor = shown.join(", ");
-        let names: Vec<String> = targets.keys().map(|name| (*name).to_string()).collect();
-        planned.joint = Some(Arc::new(PlannedJoint::of(names.clone())));
-        let entry = match self.declarations.model(&fit.model.name.name, fit.model.name.span) {
-            Ok(entry) => entry,
-            Err(diagnostic) => return diagnostics.push(diagnostic),
+        targets
+    }
+
+    /// What each tensor sees of the model, what is held out of it, and what it leans to.
+    fn members(
+        &self,
+        fit: &Fit,
+        model: &EnergyModel,
+        targets: &[(&str, f64, &Bound, Span)],
+        modes: &[String],
+    ) -> Result<Vec<PlannedMember>, Vec<Diagnostic>> {
+        let prior = self.lean(model, modes)?;
+        let hidden = match fit.options.iter().rev().find(|o| o.name.name == "hold_out") {
+            Some(option) => self.hidden_in_each(option, targets, modes)?,
+            None => targets.iter().map(|_| None).collect(),
         };
-        let targets: Vec<(&str, f64, &Bound, Span)> =
-            targets.into_iter().filter_map(|(n, (w, bound, at))| Some((n, w, bound?, at))).collect();
-        let mut modes: Vec<String> = Vec::new();
-        for mode in names.iter().filter_map(|name| self.declared_modes(name)).flatten() {
-            if !modes.contains(&mode) {
-                modes.push(mode);
-            }
-        }
-        if diagnostics.len() > errors || targets.len() < fit.targets.len() {
-            // the names in the model can be wrong even when the data cannot be had
-            let (_, found) =
-                elaborate(&self.declarations, &self.known, entry, Some(&fit.model), Some(&modes));
-            return diagnostics.extend(found);
-        }
-        diagnostics.extend(different_levels(&targets));
-        let mut found = Vec::new();
-        let model = self.model_of_all(fit, entry, &targets, &modes, &mut found);
-        diagnostics.extend(found);
-        let Some(model) = model else { return };
-        if diagnostics[errors..].iter().any(Diagnostic::is_error) {
-            return;
-        }
-        let members: Vec<PlannedMember> = targets
-            .iter()
-            .map(|(name, weight, bound, _)| {
-                let places = bound.modes.iter().filter_map(|m| modes.iter().position(|all| all == m));
-                let places: Vec<usize> = places.collect();
-                PlannedMember {
-                    tensor: (*name).to_string(),
-                    weight: *weight,
-                    model: Arc::new(plan::part(&model, &places)),
-                    modes: places,
-                    hold_out: None,
-                    prior: None,
-                }
-            })
-            .collect();
-        let mut members = members;
-        match self.lean(&model, &modes) {
-            Ok(Some(prior)) => {
-                members.iter_mut().for_each(|m| m.prior = Some(Arc::new(prior.seen_by(&m.modes))));
-            }
-            Ok(None) => {}
-            Err(list) => return diagnostics.extend(list),
-        }
-        if let Some(option) = fit.options.iter().rev().find(|o| o.name.name == "hold_out") {
-            match self.hidden_in_each(option, &targets, &modes) {
-                Ok(hidden) => members.iter_mut().zip(hidden).for_each(|(m, h)| m.hold_out = h.map(Arc::new)),
-                Err(list) => return diagnostics.extend(list),
-            }
-        }
-        diagnostics.extend(unseen(&model, &members));
-        if diagnostics[errors..].iter().any(Diagnostic::is_error) {
-            return;
-        }
-        diagnostics.extend(apart(&model, &members, &targets));
-        let shapes: Vec<Member> = members
-            .iter()
-            .zip(&targets)
-            .map(|(m, (name, weight, bound, _))| Member {
-                name: (*name).to_string(),
+        let member = |((name, weight, bound, _), hidden): (&(&str, f64, &Bound, Span), Option<HoldOut>)| {
+            let places = bound.modes.iter().filter_map(|m| modes.iter().position(|all| all == m));
+            let places: Vec<usize> = places.collect();
+            PlannedMember {
+                tensor: (*name).to_string(),
                 weight: *weight,
-                modes: m.modes.clone(),
-                profile: self.profile(bound, m.hold_out.as_deref()),
-            })
-            .collect();
+                model: Arc::new(plan::part(model, &places)),
+                hold_out: hidden.map(Arc::new),
+                prior: prior.as_ref().map(|p| Arc::new(p.seen_by(&places))),
+                modes: places,
+            }
+        };
+        Ok(targets.iter().zip(hidden).map(member).collect())
+    }
+
+    /// The schedule of a fit to several tensors, by the method that is named.
+    fn plan_joint(
+        &self,
+        fit: &Fit,
+        model: &EnergyModel,
+        members: &[PlannedMember],
+        targets: &[(&str, f64, &Bound, Span)],
+    ) -> Result<(Schedule, Layout), Vec<Diagnostic>> {
+        let member = |(m, (name, weight, bound, _)): (&PlannedMember, &(&str, f64, &Bound, Span))| Member {
+            name: (*name).to_string(),
+            weight: *weight,
+            modes: m.modes.clone(),
+            profile: self.profile(bound, m.hold_out.as_deref()),
+        };
+        let shapes: Vec<Member> = members.iter().zip(targets).map(member).collect();
         let mut options = Options { memory: self.options.memory, ..Options::default() };
         if let Some(named) = &fit.method {
             // a name that does not exist has been reported with the options of the fit
-            let Ok(method) = method::find(&named.name, named.span) else { return };
-            if let Err(diagnostic) = method::check(method, &model, &plan::of_all(&shapes), true, named.span) {
-                return diagnostics.push(diagnostic);
-            }
+            let method = method::find(&named.name, named.span).map_err(|_| Vec::new())?;
+            method::check(method, model, &plan::of_all(&shapes), true, named.span).map_err(|d| vec![d])?;
             options.solver = method.solver;
         }
-        match plan::schedule(&model, &shapes, &options) {
-            Ok((schedule, layout)) => {
-                // a table inside another counts where a tensor sees it and not the larger one
-                diagnostics.retain(|d| {
-                    let kept = |i: &&crate::model::Interaction| {
-                        d.span() == Some(i.span) && layout.tables.block(&i.scope).is_some()
-                    };
-                    d.code != Code::MBA321 || !model.interactions.iter().any(|i| kept(&i))
-                });
-                planned.schedule = Some(Arc::new(schedule));
-                planned.joint = Some(Arc::new(PlannedJoint { names, members, layout }));
-            }
-            Err(list) => diagnostics.extend(list.into_iter().map(|d| d.or_at(span, "in this fit"))),
-        }
-        planned.model = Arc::new(model);
+        plan::schedule(model, &shapes, &options)
     }
 
     /// The model over the modes of all tensors.
@@ -326,14 +347,7 @@ impl Session {
     }
 
     /// Fits, and tells what came of it.
-    pub(super) fn run_joint(
-        &mut self,
-        (planned, own): (&PlannedFit, &PlannedJoint),
-        host: &dyn Host,
-        sink: &mut dyn Sink,
-        outcome: &mut Outcome,
-        checkpoint: &mut Option<Checkpoint>,
-    ) {
+    pub(super) fn run_joint(&mut self, (planned, own): (&PlannedFit, &PlannedJoint), run: &mut Run) {
         let known: Vec<bool> =
             own.members.iter().map(|m| self.tensors.borrow().contains_key(&m.tensor)).collect();
         let mut tensors = Vec::new();
@@ -341,34 +355,32 @@ impl Session {
             match self.read_tensor(&member.tensor) {
                 Ok(tensor) => tensors.push(tensor),
                 // what is wrong with the data is said once, at the first fit that needs them
-                Err(list) if !known => list.into_iter().for_each(|d| self.tell(d, sink, outcome)),
+                Err(list) if !known => self.tell_all(list, run),
                 Err(_) => {}
             }
         }
         if tensors.len() < own.members.len() {
             return;
         }
-        match self.joint(planned, own, tensors, host, sink, checkpoint) {
+        match self.joint(planned, own, tensors, run) {
             Ok((result, notes)) => {
-                sink.event(Event::Joint(&result, result.seconds), &self.sources);
-                let mut told = after(&result, checkpoint.as_ref().map(Checkpoint::path));
+                run.sink.event(Event::Joint(&result, result.seconds), &self.sources);
+                let mut found = after(&result, run.checkpoint.as_ref().map(Checkpoint::path));
                 let gap = result.joint.certificate.marginal_gap;
                 // a fit that is where it was to be stopped because of what it leans to, and that is told
                 if lean::stopped(&notes) && gap <= result.control.tolerance {
-                    told.retain(|d| d.code != Code::MBA510);
+                    found.retain(|d| d.code != Code::MBA510);
                 }
-                for diagnostic in notes.into_iter().chain(told) {
-                    self.tell(diagnostic, sink, outcome);
-                }
+                self.tell_all(notes, run);
+                self.tell_all(found, run);
                 if matches!(result.joint.status, Status::Stopped | Status::Interrupted) {
-                    outcome.fail();
+                    run.outcome.fail();
                 }
                 self.joint_results.insert(planned.name.clone(), result);
             }
             Err(list) => {
-                for diagnostic in list {
-                    self.tell(diagnostic.or_at(planned.span, "in this fit"), sink, outcome);
-                }
+                let list = list.into_iter().map(|d| d.or_at(planned.span, "in this fit")).collect();
+                self.tell_all(list, run);
             }
         }
     }
@@ -378,13 +390,11 @@ impl Session {
         planned: &PlannedFit,
         own: &PlannedJoint,
         tensors: Vec<Arc<Tensor>>,
-        host: &dyn Host,
-        sink: &mut dyn Sink,
-        checkpoint: &mut Option<Checkpoint>,
+        run: &mut Run,
     ) -> Result<(JointResult, Vec<Diagnostic>), Vec<Diagnostic>> {
         let Some(schedule) = &planned.schedule else { return Err(Vec::new()) };
-        let started = host.seconds();
-        let (tensors, held) = self.hide((own, planned.seed), tensors, host)?;
+        let started = run.host.seconds();
+        let (tensors, held) = self.hide((own, planned.seed), tensors, run.host)?;
         let parts = |tensors: &[Arc<Tensor>], pseudo: Vec<Pseudo>| -> Vec<Part> {
             let mut pseudo = pseudo.into_iter().map(Arc::new);
             let part = |(m, tensor): (&PlannedMember, &Arc<Tensor>)| Part {
@@ -396,19 +406,19 @@ impl Session {
             };
             own.members.iter().zip(tensors).map(part).collect()
         };
-        let key = match checkpoint {
+        let key = match &run.checkpoint {
             Some(_) => Some(digest(planned, own, &tensors).map_err(|reason| {
                 vec![Diagnostic::new(Code::MBA533, "this fit cannot be kept").note(reason)]
             })?),
             None => None,
         };
         let mut solution: Option<(Solution, f64)> = None;
-        if let (Some(checkpoint), Some(key)) = (&checkpoint, &key) {
+        if let (Some(checkpoint), Some(key)) = (&run.checkpoint, &key) {
             let known = checkpoint.other(&planned.name, key, planned.span).map_err(|d| vec![d])?;
             if let Some((Other::Joint(found), seconds)) = known
                 && found.parameters.len() == own.layout.tables.parameters
             {
-                sink.event(Event::Resumed(&planned.name, found.iterations, found.done()), &self.sources);
+                run.sink.event(Event::Resumed(&planned.name, found.iterations, found.done()), &self.sources);
                 solution = Some(((*found).clone(), seconds));
             }
         }
@@ -424,7 +434,7 @@ impl Session {
             &mut |rest, pseudo, observer| fit(&parts(rest, pseudo), observer, Start::Afresh),
         )?;
         let mut joint = {
-            let inner = sink.observer(&planned.name, planned.control.tolerance);
+            let inner = run.sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
             let start = match solution {
                 Some((found, _)) if found.done() => Start::At(found),
@@ -441,10 +451,10 @@ impl Session {
         }
         let seconds = match before {
             Some((true, seconds)) => seconds,
-            Some((false, seconds)) => seconds + host.seconds() - started,
-            None => host.seconds() - started,
+            Some((false, seconds)) => seconds + run.host.seconds() - started,
+            None => run.host.seconds() - started,
         };
-        if let (Some(checkpoint), Some(key)) = (checkpoint, key) {
+        if let (Some(checkpoint), Some(key)) = (&mut run.checkpoint, key) {
             let kept = Other::Joint(Arc::new(joint.solution.clone()));
             checkpoint.other_done(&planned.name, key, kept, seconds);
         }
@@ -635,8 +645,8 @@ fn after(result: &JointResult, kept: Option<&str>) -> Vec<Diagnostic> {
     let joint = &result.joint;
     let ended = (joint.status, joint.certificate.marginal_gap, joint.solution.iterations);
     let mut found: Vec<Diagnostic> =
-        execute::ended(&result.name, result.span, ended, kept).into_iter().collect();
-    found.extend(result.parts.iter().filter_map(execute::open_cells));
-    found.extend(execute::zero_cells((&result.name, result.span), &joint.model, &joint.zero_marginals));
+        told::ended(&result.name, result.span, ended, kept).into_iter().collect();
+    found.extend(result.parts.iter().filter_map(told::open_cells));
+    found.extend(told::zero_cells((&result.name, result.span), &joint.model, &joint.zero_marginals));
     found
 }

@@ -7,6 +7,7 @@
 
 mod balancing;
 mod bind;
+mod cells;
 mod check;
 mod checkpoint;
 pub mod complete;
@@ -15,6 +16,8 @@ mod estimate;
 mod execute;
 mod expectations;
 mod extend;
+mod fit_options;
+mod fitting;
 mod hold_out;
 mod joint;
 mod lean;
@@ -29,6 +32,7 @@ mod saved;
 pub mod snapshot;
 mod tables;
 pub mod testing;
+mod told;
 pub mod topics;
 
 pub use balancing::PlannedBalance;
@@ -36,11 +40,11 @@ pub use bind::{Bound, Origin};
 pub use checkpoint::Keeping;
 pub use ensembles::Forward;
 pub use estimate::{Estimated, estimators, options as estimate_options};
-pub use execute::sweeps;
 pub use joint::{PlannedJoint, PlannedMember};
 pub use load::Unit;
 pub use masks::MaskPart;
 pub use prompt::Prompt;
+pub use told::sweeps;
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::check::claim;
-use super::{Event, Host, Outcome, PlannedBalance, PlannedFit, PlannedJoint, Session, Sink};
+use super::execute::Run;
+use super::{Event, Host, PlannedBalance, PlannedFit, PlannedJoint, Session};
 use crate::data::Content;
 use crate::model::EnergyModel;
 use crate::report::kept::{self, KeptBalance};
@@ -112,14 +113,7 @@ impl Session {
     }
 
     /// Reads a balanced tensor or an estimate that was saved.
-    pub(super) fn run_load_other(
-        &mut self,
-        path: &Text,
-        name: &Ident,
-        span: Span,
-        sink: &mut dyn Sink,
-        outcome: &mut Outcome,
-    ) {
+    pub(super) fn run_load_other(&mut self, path: &Text, name: &Ident, span: Span, run: &mut Run) {
         let found = match self.saved.get(&name.name) {
             Some(Ok((_, Whole::Balance(kept)))) => {
                 let planned = of_kept(kept, &name.name, span);
@@ -127,7 +121,7 @@ impl Session {
                 self.result(&planned, kept.modes.clone(), solution, kept.margins.clone(), kept.total).map(
                     |mut result| {
                         result.fit.seconds = kept.seconds;
-                        sink.event(Event::Loaded(&result.fit, &path.value), &self.sources);
+                        run.sink.event(Event::Loaded(&result.fit, &path.value), &self.sources);
                         self.balanced_results.insert(name.name.clone(), result);
                     },
                 )
@@ -137,14 +131,14 @@ impl Session {
                     .map_err(|reason| vec![unreadable(path, reason)])
                     .map(|result| {
                         let label = format!("load {} from {}", name.name, path.value);
-                        sink.event(Event::Show(&label, &estimates::summary(&result)), &self.sources);
+                        run.sink.event(Event::Show(&label, &estimates::summary(&result)), &self.sources);
                         self.estimates.insert(name.name.clone(), result);
                     })
             }
             _ => Ok(()),
         };
         if let Err(list) = found {
-            list.into_iter().for_each(|d| self.tell(d, sink, outcome));
+            self.tell_all(list, run);
         }
     }
 
@@ -163,28 +157,22 @@ impl Session {
     }
 
     /// Reads the numbers of a saved fit.
-    pub(super) fn run_load(
-        &mut self,
-        path: &Text,
-        planned: &PlannedFit,
-        sink: &mut dyn Sink,
-        outcome: &mut Outcome,
-    ) {
+    pub(super) fn run_load(&mut self, path: &Text, planned: &PlannedFit, run: &mut Run) {
         let Some(Ok((content, whole))) = self.saved.get(&planned.name) else { return };
         let (name, memory, span) = (&planned.name, self.options.memory, planned.span);
         let read = match whole {
             Whole::Fit(_) => saved::decode(content, name, memory, span).map(|result| {
-                sink.event(Event::Loaded(&result, &path.value), &self.sources);
+                run.sink.event(Event::Loaded(&result, &path.value), &self.sources);
                 self.results.insert(name.clone(), result);
             }),
             Whole::Joint(..) => saved::joint::decode(content, name, memory, span).map(|result| {
-                sink.event(Event::LoadedJoint(&result, &path.value), &self.sources);
+                run.sink.event(Event::LoadedJoint(&result, &path.value), &self.sources);
                 self.joint_results.insert(name.clone(), result);
             }),
             Whole::Balance(_) | Whole::Estimate => Ok(()),
         };
         if let Err(reason) = read {
-            self.tell(unreadable(path, reason), sink, outcome);
+            self.tell(unreadable(path, reason), run);
         }
     }
 

@@ -9,8 +9,8 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use super::check::claim;
-use super::checkpoint::Checkpoint;
-use super::{Event, Host, Outcome, Session, Sink, execute};
+use super::execute::Run;
+use super::{Event, Session, fit_options, told};
 use crate::data::{Dense, Storage, Tensor};
 use crate::model::{EnergyModel, Mode, Scope, Table};
 use crate::plan;
@@ -76,13 +76,13 @@ impl Session {
                     .replace(method.span, "auto", "write `auto`"),
             );
         }
-        diagnostics.extend(execute::repeated(&statement.options));
+        diagnostics.extend(fit_options::repeated(&statement.options));
         for option in &statement.options {
             if !OPTIONS.contains(&option.name.name.as_str()) {
                 diagnostics.push(no_option(option));
                 continue;
             }
-            diagnostics.extend(execute::apply(option, (&mut control, &mut 0), &self.declarations).err());
+            diagnostics.extend(fit_options::apply(option, (&mut control, &mut 0), &self.declarations).err());
         }
         let margins = self.check_margins(statement, diagnostics);
         results::check(&statement.kernel, self, diagnostics);
@@ -178,40 +178,25 @@ impl Session {
     }
 
     /// Balances, and tells what came of it.
-    pub(super) fn run_balance(
-        &mut self,
-        planned: &PlannedBalance,
-        host: &dyn Host,
-        sink: &mut dyn Sink,
-        outcome: &mut Outcome,
-        checkpoint: &mut Option<Checkpoint>,
-    ) {
+    pub(super) fn run_balance(&mut self, planned: &PlannedBalance, run: &mut Run) {
         if planned.margins.is_empty() {
             return;
         }
-        match self.balanced(planned, host, sink, checkpoint) {
+        match self.balanced(planned, run) {
             Ok(result) => {
-                sink.event(Event::Fit(&result.fit, result.fit.seconds), &self.sources);
-                for diagnostic in after(&result) {
-                    self.tell(diagnostic, sink, outcome);
-                }
+                run.sink.event(Event::Fit(&result.fit, result.fit.seconds), &self.sources);
+                self.tell_all(after(&result), run);
                 if matches!(result.balanced.status, Status::Stopped | Status::Interrupted) {
-                    outcome.fail();
+                    run.outcome.fail();
                 }
                 self.balanced_results.insert(planned.name.clone(), result);
             }
-            Err(list) => list.into_iter().for_each(|d| self.tell(d, sink, outcome)),
+            Err(list) => self.tell_all(list, run),
         }
     }
 
-    fn balanced(
-        &self,
-        planned: &PlannedBalance,
-        host: &dyn Host,
-        sink: &mut dyn Sink,
-        checkpoint: &mut Option<Checkpoint>,
-    ) -> Result<BalanceResult, Vec<Diagnostic>> {
-        let started = host.seconds();
+    fn balanced(&self, planned: &PlannedBalance, run: &mut Run) -> Result<BalanceResult, Vec<Diagnostic>> {
+        let started = run.host.seconds();
         for (name, _) in kernel::tensors(&planned.kernel, self) {
             if self.read_tensor(&name)?.mask.is_some() {
                 return Err(vec![crate::model::unsupported(
@@ -261,25 +246,25 @@ impl Session {
         let total = margins.first().map_or(0.0, |m| m.target.iter().sum());
         let scopes: Vec<Scope> = margins.iter().map(|m| m.scope.clone()).collect();
         let problem = Problem { shape: shape.sizes.clone(), log_kernel, margins };
-        let key = checkpoint.is_some().then(|| digest(&problem, planned));
-        if let (Some(checkpoint), Some(key)) = (&checkpoint, &key) {
+        let key = run.checkpoint.is_some().then(|| digest(&problem, planned));
+        if let (Some(checkpoint), Some(key)) = (&run.checkpoint, &key) {
             let known = checkpoint.other(&planned.name, key, planned.span).map_err(|d| vec![d])?;
             if let Some((Other::Balance(solved), seconds)) = known.filter(|(o, _)| kept::belongs(o, &modes)) {
-                sink.event(Event::Resumed(&planned.name, solved.iterations, true), &self.sources);
+                run.sink.event(Event::Resumed(&planned.name, solved.iterations, true), &self.sources);
                 let mut result = self.result(planned, modes, solved, scopes, total)?;
                 result.fit.seconds = seconds;
                 return Ok(result);
             }
         }
         let solved = {
-            let inner = sink.observer(&planned.name, planned.control.tolerance);
+            let inner = run.sink.observer(&planned.name, planned.control.tolerance);
             let mut observer = Stoppable { inner, stop: self.options.stop.clone() };
             balance(&problem, &planned.control, &mut observer)
         };
         let solved = Arc::new(solved.map_err(|why| vec![explain::explain(&why, planned, &modes, &scopes)])?);
-        let seconds = host.seconds() - started;
+        let seconds = run.host.seconds() - started;
         let done = !matches!(solved.status, Status::Stopped | Status::Interrupted);
-        if let (Some(checkpoint), Some(key), true) = (checkpoint, key, done) {
+        if let (Some(checkpoint), Some(key), true) = (&mut run.checkpoint, key, done) {
             checkpoint.other_done(&planned.name, key, Other::Balance(Arc::clone(&solved)), seconds);
         }
         let mut result = self.result(planned, modes, solved, scopes, total)?;
@@ -376,7 +361,7 @@ fn digest(problem: &Problem, planned: &PlannedBalance) -> String {
 /// What is worth saying once a balance has ended.
 fn after(result: &BalanceResult) -> Vec<Diagnostic> {
     if result.balanced.status != Status::Boundary {
-        return execute::after(&result.fit, None);
+        return told::after(&result.fit, None);
     }
     let found =
         Diagnostic::new(Code::MBA513, format!("the optimum of `{}` lies on the boundary", result.fit.name));
