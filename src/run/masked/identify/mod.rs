@@ -309,12 +309,15 @@ impl Class<'_> {
                     return true;
                 }
                 let mut stream = Stream(*row as u64);
-                for _ in 0..CUBES {
+                for cube in 0..CUBES {
                     for (outer, along) in &sides {
                         shifts.clear();
                         shifts.extend(outer.iter().map(|(n, step)| {
                             let here = row / step % n;
-                            let other = (here + 1 + stream.below(n - 1)) % n;
+                            // rows of first levels come first, and most others follow from them at once
+                            let other =
+                                if cube > 0 || here == 0 { here + 1 + stream.below(n - 1) } else { 0 };
+                            let other = other % n;
                             (other as isize - here as isize) * *step as isize
                         }));
                         corner.copy_from_slice(&full);
