@@ -204,8 +204,7 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
     let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
     let all = Scope::all(sizes.len());
     let total: usize = sizes.iter().product();
-    let along = |s: &Scope| model.regular.smooth.iter().filter(|r| r.scope == *s).count();
-    if !model.regular.ties.is_empty() || model.regular.smooth.iter().any(|s| along(&s.scope) > 1) {
+    if !model.regular.ties.is_empty() {
         match determined((model, tables), &rows.columns(), stop) {
             Ok((determined, rank)) => {
                 domain.widen(&all);
@@ -216,21 +215,10 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
             Err(reason) => domain.unsettled = Some(reason),
         }
     } else if pseudo || !model.regular.smooth.is_empty() {
-        // a table that is smooth along a mode leaves functions of that mode and of all others free
-        let mut class: Vec<Scope> = tables.blocks.iter().map(|b| b.scope.clone()).collect();
-        for smooth in &model.regular.smooth {
-            let Some(at) = class.iter().position(|s| *s == smooth.scope) else { continue };
-            class.remove(at);
-            class.push(smooth.scope.without(smooth.along));
-            if smooth.scope.len() > 1 {
-                class.push(Scope::from([smooth.along]));
-            }
-        }
+        let class = left_free(model, tables);
         let found = if pseudo {
             domain.widen(&all);
-            let mut seen = vec![false; total];
-            rows.cells.iter().for_each(|k| seen[*k] = true);
-            identify::identify(&class, &sizes, &all, &seen, stop)
+            identify::identify(&class, &sizes, &all, &marked(&rows.cells, total), stop)
         } else {
             identify::identify(&class, &sizes, &domain.modes, &domain.observed, stop)
         };
@@ -246,6 +234,29 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
     if pseudo || !model.regular.smooth.is_empty() {
         domain.rank = Err("a fit with a prior or with smoothness has no number of parameters".into());
     }
+}
+
+/// What smoothness leaves free, as generators over the modes: a table that is smooth along a mode is a function of
+/// that mode and one of all others, and one that is smooth along several is a function of each of these and one of what
+/// is left. Not for tables that are tied.
+fn left_free(model: &EnergyModel, tables: &Tables) -> Vec<Scope> {
+    let mut class = Vec::new();
+    for block in &tables.blocks {
+        let along: Scope =
+            model.regular.smooth.iter().filter(|s| s.scope == block.scope).map(|s| s.along).collect();
+        class.push(block.scope.difference(&along));
+        if block.scope.len() > 1 {
+            class.extend(along.iter().map(|m| Scope::from([m])));
+        }
+    }
+    class
+}
+
+/// One truth value for each of so many cells: whether it is in a list.
+fn marked(cells: &[usize], total: usize) -> Vec<bool> {
+    let mut marked = vec![false; total];
+    cells.iter().for_each(|k| marked[*k] = true);
+    marked
 }
 
 /// Which cells these rows and the smoothness of tables determine, row-major, and the rank of both.
@@ -275,15 +286,23 @@ fn at_boundary(
     stop: &Stop,
 ) {
     domain.widen(&Scope::all(domain.sizes.len()));
-    let zero = every(model, tables).columns().into_iter().map(|row| row.iter().any(|p| gone[*p]));
-    let mut sure: Vec<bool> = zero.collect();
+    let mut sure = every(model, tables).any(gone);
     rows.cells.iter().for_each(|k| sure[*k] = true);
     if !(0..sure.len()).any(|k| !sure[k] && domain.at(k) == Knowledge::Missing) {
         return;
     }
-    let stays = |r: usize| down.is_none_or(|down| !down[r]);
-    let kept = rows.columns().into_iter().enumerate().filter(|(r, _)| stays(*r)).map(|(_, row)| row);
-    let found = determined((model, tables), &kept.collect::<Vec<_>>(), stop).map(|found| found.0);
+    let stays = |r: &usize| down.is_none_or(|down| !down[*r]);
+    let found = if model.regular.ties.is_empty() {
+        let cells: Vec<usize> = (0..rows.len()).filter(stays).map(|r| rows.cells[r]).collect();
+        let seen = marked(&cells, sure.len());
+        let class = left_free(model, tables);
+        identify::identify(&class, &domain.sizes, &domain.modes, &seen, stop)
+            .map(|found| found.determined.unwrap_or_else(|| vec![true; sure.len()]))
+    } else {
+        let columns = rows.columns();
+        let kept: Vec<Vec<usize>> = (0..rows.len()).filter(stays).map(|r| columns[r].clone()).collect();
+        determined((model, tables), &kept, stop).map(|found| found.0)
+    };
     let found = found.unwrap_or_else(|reason| {
         domain.unsettled = Some(reason);
         vec![false; sure.len()]

@@ -1,12 +1,11 @@
 //! Elimination modulo a prime.
 
-use std::collections::BTreeMap;
-
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 use rayon::prelude::*;
 
 use super::CUT_SHORT;
+use super::sparse::Sparse;
 use crate::run::control::Stop;
 use crate::run::modular::inverse;
 
@@ -42,7 +41,7 @@ pub(super) fn vanishes(v: &[u32], row: &[usize]) -> bool {
 pub(super) struct Echelon<'a> {
     columns: usize,
     stop: &'a Stop,
-    sparse: BTreeMap<usize, Vec<(usize, u32)>>,
+    sparse: Sparse,
     /// Rows that have become long, waiting to be made dense.
     long: Vec<Vec<(usize, u32)>>,
     /// The columns of dense rows.
@@ -62,7 +61,7 @@ impl<'a> Echelon<'a> {
         Self {
             columns,
             stop,
-            sparse: BTreeMap::new(),
+            sparse: Sparse::new(columns),
             long: Vec::new(),
             core: Vec::new(),
             place: vec![usize::MAX; columns],
@@ -90,13 +89,13 @@ impl<'a> Echelon<'a> {
                 self.long.push(row);
                 return Ok(());
             }
-            let Some(pivot) = self.sparse.get(&lead) else {
+            let Some(pivot) = self.sparse.get(lead) else {
                 if self.place[lead] != usize::MAX {
                     self.long.push(row);
                 } else {
                     let inverse = inverse(u64::from(value), PRIME);
                     row.iter_mut().for_each(|(_, v)| *v = narrow(times(u64::from(*v), inverse)));
-                    self.sparse.insert(lead, row);
+                    self.sparse.insert(lead, &row);
                 }
                 return Ok(());
             };
@@ -181,31 +180,30 @@ impl<'a> Echelon<'a> {
                 .sum();
             v[self.core[*lead]] = narrow((PRIME - sum % PRIME) % PRIME);
         }
-        for (lead, row) in self.sparse.iter().rev() {
-            let sum: u64 = row.iter().skip(1).map(|(c, r)| times(u64::from(*r), u64::from(v[*c]))).sum();
-            v[*lead] = narrow((PRIME - sum % PRIME) % PRIME);
+        for (lead, row) in (0..self.columns).rev().filter_map(|c| Some((c, self.sparse.get(c)?))) {
+            let sum: u64 =
+                row.iter().skip(1).map(|(c, r)| times(u64::from(*r), u64::from(v[*c as usize]))).sum();
+            v[lead] = narrow((PRIME - sum % PRIME) % PRIME);
         }
         v
     }
 }
 
 /// Clears a row of the columns that sparse rows lead, in a row of zeros over all columns; the entries looked at.
-fn cleared(
-    row: &mut Vec<(usize, u32)>,
-    sparse: &BTreeMap<usize, Vec<(usize, u32)>>,
-    wide: &mut [u32],
-) -> u64 {
+fn cleared(row: &mut Vec<(usize, u32)>, sparse: &Sparse, wide: &mut [u32]) -> u64 {
     let Some(first) = row.first().map(|(c, _)| *c) else { return 0 };
     row.drain(..).for_each(|(c, v)| wide[c] = v);
     let mut looked = (wide.len() - first) as u64 / SPARSE;
-    for (lead, pivot) in sparse.range(first..) {
-        let back = PRIME - u64::from(wide[*lead]);
-        if back == PRIME {
+    for lead in first..wide.len() {
+        if wide[lead] == 0 {
             continue;
         }
+        let Some(pivot) = sparse.get(lead) else { continue };
+        let back = PRIME - u64::from(wide[lead]);
         looked += pivot.len() as u64;
         for (c, v) in pivot {
-            wide[*c] = narrow((u64::from(wide[*c]) + times(u64::from(*v), back)) % PRIME);
+            let slot = &mut wide[*c as usize];
+            *slot = narrow((u64::from(*slot) + times(u64::from(*v), back)) % PRIME);
         }
     }
     let kept = wide[first..].iter_mut().enumerate().filter(|(_, v)| **v != 0);
@@ -214,12 +212,13 @@ fn cleared(
 }
 
 /// `row − factor · pivot`, where the pivot has a one where the row leads.
-fn minus(row: &[(usize, u32)], pivot: &[(usize, u32)], factor: u64) -> Vec<(usize, u32)> {
+fn minus(row: &[(usize, u32)], pivot: &[(u32, u32)], factor: u64) -> Vec<(usize, u32)> {
     let back = PRIME - factor;
     let mut out = Vec::with_capacity(row.len() + pivot.len());
     let (mut i, mut j) = (0, 0);
     while i < row.len() || j < pivot.len() {
-        let (c, d) = (row.get(i).map_or(usize::MAX, |r| r.0), pivot.get(j).map_or(usize::MAX, |p| p.0));
+        let c = row.get(i).map_or(usize::MAX, |r| r.0);
+        let d = pivot.get(j).map_or(usize::MAX, |p| p.0 as usize);
         let mut value = 0;
         if c <= d {
             value += u64::from(row[i].1);

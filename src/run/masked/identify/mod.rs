@@ -22,10 +22,12 @@
 //! determined rests on the doubles: a vector of the null space that some such cell sees would have to be missed by all of
 //! the random ones, or be a billion times smaller there than elsewhere with nothing in between.
 
+mod design;
 mod echelon;
 mod peel;
 mod project;
 mod span;
+mod sparse;
 
 use std::collections::BTreeMap;
 
@@ -241,23 +243,44 @@ impl Class<'_> {
             let rank = usize::try_from(full).map_err(|_| "the model is too large".to_string())?;
             return Ok(Found { determined: None, rank });
         };
-        let mut columns = 0;
-        let mut indices = Vec::new();
-        // the smallest table comes last: what is left after the others is eliminated densely
-        let mut order: Vec<&Scope> = self.generators.iter().collect();
-        order.sort_by_key(|g| std::cmp::Reverse(self.index(g).1));
-        for generator in order {
-            let (at, cells) = self.index(generator);
-            indices.push((at, columns));
-            columns += cells;
-        }
-        let row = |k: usize| -> Vec<usize> { indices.iter().map(|(at, start)| start + at(k)).collect() };
-        let observed: Vec<usize> = self.rows().collect();
-        let seen = Listed { count: observed.len(), of: &|r| row(observed[r]) };
+        let (row, columns) = self.columns();
+        let observed: Vec<u32> = self.rows().filter_map(|k| u32::try_from(k).ok()).collect();
+        let seen = Listed { count: observed.len(), of: &|r| row(observed[r] as usize) };
         let span = Span::of(seen, columns, Listed { count: known.len(), of: &row }, stop)?;
         let of = |k: usize| known[k] || span.holds(&row(k));
         let determined = share::pieces(known.len() >= MANY, known.len(), of);
         Ok(Found { determined: Some(determined), rank: span.rank })
+    }
+
+    /// From the place of a cell to its columns, one for each generator, and how many columns there are.
+    fn columns(&self) -> (impl Fn(usize) -> Vec<usize> + Sync + use<>, usize) {
+        // the smallest table comes last: what is left after the others is eliminated densely
+        let mut order: Vec<(&Scope, usize)> = self.generators.iter().map(|g| (g, self.index(g).1)).collect();
+        order.sort_by_key(|(_, cells)| std::cmp::Reverse(*cells));
+        let (mut starts, mut columns) = (Vec::new(), 0);
+        let mut steps = vec![Vec::new(); self.shape.len()];
+        for (generator, cells) in order {
+            starts.push(columns);
+            columns += cells;
+            let sizes: Vec<usize> = generator.iter().map(|a| self.shape[a]).collect();
+            steps.iter_mut().for_each(|own| own.push(0));
+            for (a, step) in generator.iter().zip(strides(&sizes)) {
+                steps[a].pop();
+                steps[a].push(step);
+            }
+        }
+        // from the last axis to the first, each level being looked at once
+        let axes: Vec<(usize, Vec<usize>)> = self.shape.iter().copied().zip(steps).rev().collect();
+        let row = move |mut k: usize| {
+            let mut row = starts.clone();
+            for (n, steps) in &axes {
+                let level = k % n;
+                k /= n;
+                row.iter_mut().zip(steps).for_each(|(at, step)| *at += level * step);
+            }
+            row
+        };
+        (row, columns)
     }
 
     /// [`Class::cubes`] with rows along the longest axis, so that there are few of them.
@@ -269,16 +292,15 @@ impl Class<'_> {
         order.push(longest);
         let steps = strides(self.shape);
         let axes: Vec<(usize, usize)> = order.iter().map(|a| (self.shape[*a], steps[*a])).collect();
-        let places: Vec<usize> = offsets(&axes).collect();
         let place = |a: usize| order.iter().position(|b| a == *b);
         let turned = Class {
             shape: &axes.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
-            observed: &places.iter().map(|at| self.observed[*at]).collect::<Vec<_>>(),
+            observed: &offsets(&axes).map(|at| self.observed[at]).collect::<Vec<_>>(),
             generators: self.generators.iter().map(|g| g.iter().filter_map(place).collect()).collect(),
         };
         let Some(found) = turned.cubes(stop)? else { return Ok(None) };
         let mut known = vec![false; found.len()];
-        places.into_iter().zip(found).for_each(|(at, found)| known[at] = found);
+        offsets(&axes).zip(found).for_each(|(at, found)| known[at] = found);
         Ok(Some(known))
     }
 

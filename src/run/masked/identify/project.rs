@@ -1,7 +1,8 @@
 //! Vectors of the null space in doubles.
 //!
-//! A random vector is projected onto the null space by conjugate gradients on the least squares of its image
-//! (Hestenes and Stiefel 1952, doi:10.6028/jres.049.044). Every step is a combination of rows, so that the part in
+//! A random vector is projected onto the null space by conjugate gradients on the normal equations of its image
+//! (Hestenes and Stiefel 1952, doi:10.6028/jres.049.044), with the number of rows that have a column as
+//! preconditioner. Every step is a combination of rows, so that the part in
 //! the null space is never touched: whatever the steps have not yet taken away can only make a row look as if it
 //! were outside the space of rows, and that is noticed, because such a row turns up inside it in the elimination that
 //! follows.
@@ -10,27 +11,16 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
+use super::design::{BLOCK, Design, LANES, Lanes};
 use super::{CUT_SHORT, Listed};
 use crate::run::control::Stop;
 
-/// Vectors that are projected at once.
-const LANES: usize = 4;
-
-/// One number of each of them.
-type Lanes = [f64; LANES];
-
-/// Numbers that are summed in one go; fixed, so that sums do not depend on the number of threads.
-const BLOCK: usize = 1 << 12;
-
-/// Most steps, and most entries of rows in all of them.
+/// Most steps, and most entries of rows in all of them: about a minute of one core.
 const STEPS: usize = 4000;
-const ENTRIES: usize = 1 << 30;
+const ENTRIES: usize = 1 << 33;
 
 /// Most times the steps begin again from what they found, with the rounding of the times before taken away.
-const ROUNDS: usize = 4;
-
-/// Most rows and columns together: the vectors then take about as much room as the largest dense elimination.
-const MOST: usize = 1 << 21;
+const ROUNDS: usize = 6;
 
 /// Size of what the rows make of a vector in the null space, beside what they made of the random one.
 const LEFT: f64 = 1e-13;
@@ -54,53 +44,52 @@ pub(super) enum Side {
 
 /// Random vectors in the null space of a design.
 pub(super) struct Projected {
-    /// From a column to its place among those of the design.
-    place: Vec<u32>,
-    /// The vectors, with the scale of the column.
-    z: Vec<Lanes>,
-    /// Scales of the columns.
-    scale: Vec<f64>,
+    /// The vectors: one number of each for every column.
+    vectors: Vec<Lanes>,
+    /// The size that such a number may have by itself, 0 for a column that no row has.
+    sizes: Vec<f64>,
     /// Steps that were taken.
     pub steps: usize,
 }
 
 impl Projected {
-    /// Projects onto the null space of `rows`; none when that is too large, or takes too many steps.
+    /// Projects onto the null space of `rows`; none when that takes too many steps. Beside the rows it holds four
+    /// times the vectors: `4 · 8 · LANES` bytes a column.
     ///
     /// # Errors
     /// When it was asked to stop.
     pub fn onto_null(rows: Listed, columns: usize, stop: &Stop) -> Result<Option<Projected>, String> {
         let Some(design) = Design::of(rows, columns) else { return Ok(None) };
-        let Some((z, steps)) = design.project(stop)? else { return Ok(None) };
-        let Design { place, scale, .. } = design;
-        Ok(Some(Projected { place, z, scale, steps }))
+        let sizes: Vec<f64> = design.counts().iter().map(|n| size(*n)).collect();
+        let Some((vectors, steps)) = project(&design, &sizes, stop)? else { return Ok(None) };
+        Ok(Some(Projected { vectors, sizes, steps }))
     }
 
     /// Where a row lies.
     pub fn side(&self, row: &[usize]) -> Side {
-        let (mut sums, mut size) = ([0.0; LANES], 0.0);
+        let (mut sums, mut squares) = ([0.0; LANES], 0.0);
         for c in row {
-            let c = self.place[*c];
-            if c == NONE {
+            let size = self.sizes[*c];
+            if size == 0.0 {
                 return Side::Elsewhere;
             }
-            let (z, scale) = (&self.z[c as usize], self.scale[c as usize]);
-            sums.iter_mut().zip(z).for_each(|(s, z)| *s += scale * z);
-            size += scale * scale;
+            sums.iter_mut().zip(&self.vectors[*c]).for_each(|(s, z)| *s += z);
+            squares += size * size;
         }
-        judged(&sums, size.sqrt())
+        judged(&sums, squares.sqrt())
     }
 
     /// All bits of the vectors.
     #[cfg(test)]
     pub fn bits(&self) -> Vec<[u64; LANES]> {
-        self.z.iter().map(|z| z.map(f64::to_bits)).collect()
+        self.vectors.iter().map(|z| z.map(f64::to_bits)).collect()
     }
 
     /// Whether the vectors fade away along the columns: where one step follows from another by a factor, what is far
     /// from the largest looks like rounding.
     pub fn fades(&self) -> bool {
-        self.z.iter().any(|z| judged(z, 1.0) == Side::Unclear)
+        let both = self.vectors.iter().zip(&self.sizes);
+        both.filter(|(_, size)| **size > 0.0).any(|(z, size)| judged(z, *size) == Side::Unclear)
     }
 }
 
@@ -116,155 +105,72 @@ fn judged(numbers: &Lanes, size: f64) -> Side {
     }
 }
 
-/// The place of a column that no row has.
-const NONE: u32 = u32::MAX;
-
-/// Rows by their columns and columns by their rows, every column scaled to the same length.
-struct Design {
-    place: Vec<u32>,
-    by_row: Lists,
-    by_column: Lists,
-    scale: Vec<f64>,
+/// The scale that gives a column in so many rows the length one.
+fn size(rows: u32) -> f64 {
+    if rows == 0 { 0.0 } else { 1.0 / f64::from(rows).sqrt() }
 }
 
-impl Design {
-    fn of(rows: Listed, columns: usize) -> Option<Design> {
-        if rows.count > MOST {
-            return None;
+/// Random vectors without their part in the space of rows, and the steps that took. The gradients are those of the
+/// vectors themselves, and steps go along the gradients times `sizes` squared.
+fn project(design: &Design, sizes: &[f64], stop: &Stop) -> Result<Option<(Vec<Lanes>, usize)>, String> {
+    let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6e75_6c6c);
+    let mut draw = || (stream.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
+    let mut z: Vec<Lanes> = sizes.iter().map(|size| [0.0; LANES].map(|_| size * draw())).collect();
+    let mut gradient = vec![[0.0; LANES]; z.len()];
+    let left = design.normal(&z, &mut gradient);
+    let most = left.map(|s| s * LEFT * LEFT);
+    // gradients as small as the image may be, and a tenth of that, so that rounding leaves room
+    let mut goal = slopes(&gradient, sizes).map(|s| 0.01 * s * LEFT * LEFT);
+    let mut image = vec![[0.0; LANES]; z.len()];
+    let (mut steps, enough) = (0, STEPS.min(ENTRIES / design.entries().max(1)));
+    for _ in 0..ROUNDS {
+        let mut slope = slopes(&gradient, sizes);
+        let mut direction = gradient.clone();
+        along(&mut direction, [0.0; LANES], &gradient, sizes);
+        while steps < enough && slope.iter().zip(&goal).any(|(s, goal)| s > goal) {
+            if stop.asked() {
+                return Err(CUT_SHORT.into());
+            }
+            let back = divided(slope, design.normal(&direction, &mut image)).map(|l| -l);
+            add(&mut z, back, &direction);
+            add(&mut gradient, back, &image);
+            steps += 1;
+            let next = slopes(&gradient, sizes);
+            along(&mut direction, divided(next, slope), &gradient, sizes);
+            slope = next;
         }
-        let mut place = vec![NONE; columns];
-        let (mut by_row, mut found) = (Lists::default(), 0u32);
-        for r in 0..rows.count {
-            for c in (rows.of)(r) {
-                if place[c] == NONE {
-                    place[c] = found;
-                    found += 1;
-                }
-                by_row.items.push(place[c]);
-            }
-            by_row.ends.push(u32::try_from(by_row.items.len()).ok()?);
+        drop(direction);
+        let left = design.normal(&z, &mut gradient);
+        if left.iter().zip(&most).all(|(l, most)| l <= most) {
+            return Ok(Some((z, steps)));
         }
-        let by_column = by_row.turned(found as usize);
-        let scale: Vec<f64> =
-            (0..by_column.len()).map(|c| 1.0 / (by_column.of(c).len() as f64).sqrt()).collect();
-        (rows.count + scale.len() <= MOST).then_some(Design { place, by_row, by_column, scale })
+        goal = goal.map(|g| 0.01 * g);
     }
-
-    /// What the rows make of vectors.
-    fn image(&self, z: &[Lanes]) -> Vec<Lanes> {
-        let one = |r: usize| {
-            let mut sums = [0.0; LANES];
-            for c in self.by_row.of(r) {
-                let scale = self.scale[*c as usize];
-                sums.iter_mut().zip(&z[*c as usize]).for_each(|(s, z)| *s += scale * z);
-            }
-            sums
-        };
-        (0..self.by_row.len()).into_par_iter().with_min_len(BLOCK).map(one).collect()
-    }
-
-    /// The combinations of rows with these factors.
-    fn back(&self, y: &[Lanes]) -> Vec<Lanes> {
-        let one = |c: usize| {
-            let mut sums = [0.0; LANES];
-            for r in self.by_column.of(c) {
-                sums.iter_mut().zip(&y[*r as usize]).for_each(|(s, y)| *s += y);
-            }
-            sums.map(|s| s * self.scale[c])
-        };
-        (0..self.by_column.len()).into_par_iter().with_min_len(BLOCK).map(one).collect()
-    }
-
-    /// Random vectors without their part in the space of rows, and the steps that took.
-    fn project(&self, stop: &Stop) -> Result<Option<(Vec<Lanes>, usize)>, String> {
-        let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6e75_6c6c);
-        let mut draw = || (stream.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
-        let mut z: Vec<Lanes> = (0..self.scale.len()).map(|_| [0.0; LANES].map(|_| draw())).collect();
-        let mut left = self.image(&z);
-        let most = squares(&left).map(|s| s * LEFT * LEFT);
-        let (mut steps, enough) = (0, STEPS.min(ENTRIES / self.by_row.items.len().max(1)));
-        for _ in 0..ROUNDS {
-            let mut along = self.back(&left);
-            let mut slope = squares(&along);
-            let mut direction = along.clone();
-            while steps < enough {
-                if stop.asked() {
-                    return Err(CUT_SHORT.into());
-                }
-                let image = self.image(&direction);
-                let length = divided(slope, squares(&image));
-                add(&mut z, length.map(|l| -l), &direction);
-                add(&mut left, length.map(|l| -l), &image);
-                steps += 1;
-                // a tenth of what is asked for, so that rounding leaves room
-                if squares(&left).iter().zip(&most).all(|(l, most)| *l <= 0.01 * most) {
-                    break;
-                }
-                along = self.back(&left);
-                let next = squares(&along);
-                let share = divided(next, slope);
-                slope = next;
-                direction.par_iter_mut().zip(&along).with_min_len(BLOCK).for_each(|(d, a)| {
-                    d.iter_mut().zip(a).zip(&share).for_each(|((d, a), s)| *d = a + s * *d);
-                });
-            }
-            left = self.image(&z);
-            if squares(&left).iter().zip(&most).all(|(l, most)| l <= most) {
-                return Ok(Some((z, steps)));
-            }
-        }
-        Ok(None)
-    }
+    Ok(None)
 }
 
-/// Lists of numbers one after another.
-#[derive(Default)]
-struct Lists {
-    items: Vec<u32>,
-    ends: Vec<u32>,
-}
-
-impl Lists {
-    fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    fn of(&self, k: usize) -> &[u32] {
-        let start = if k == 0 { 0 } else { self.ends[k - 1] };
-        &self.items[start as usize..self.ends[k] as usize]
-    }
-
-    /// For every number below `numbers`, the lists that have it.
-    fn turned(&self, numbers: usize) -> Lists {
-        let mut ends = vec![0u32; numbers];
-        self.items.iter().for_each(|n| ends[*n as usize] += 1);
-        let mut start = 0;
-        for end in &mut ends {
-            start += std::mem::replace(end, start);
-        }
-        let mut items = vec![0; self.items.len()];
-        for k in 0..self.len() {
-            for n in self.of(k) {
-                let at = &mut ends[*n as usize];
-                items[*at as usize] = u32::try_from(k).unwrap_or(NONE);
-                *at += 1;
-            }
-        }
-        Lists { items, ends }
-    }
-}
-
-/// The sum of squares of each vector.
-fn squares(a: &[Lanes]) -> Lanes {
-    let block = |a: &[Lanes]| {
+/// The squares of gradients in the metric of the preconditioner, of each vector.
+fn slopes(gradient: &[Lanes], sizes: &[f64]) -> Lanes {
+    let block = |(gradient, sizes): (&[Lanes], &[f64])| {
         let mut sums = [0.0; LANES];
-        a.iter().for_each(|a| sums.iter_mut().zip(a).for_each(|(s, a)| *s += a * a));
+        for (g, size) in gradient.iter().zip(sizes) {
+            sums.iter_mut().zip(g).for_each(|(s, g)| *s += (g * size) * (g * size));
+        }
         sums
     };
-    let parts: Vec<Lanes> = a.par_chunks(BLOCK).map(block).collect();
+    let parts: Vec<Lanes> = gradient.par_chunks(BLOCK).zip(sizes.par_chunks(BLOCK)).map(block).collect();
     let mut total = [0.0; LANES];
     parts.iter().for_each(|p| total.iter_mut().zip(p).for_each(|(t, p)| *t += p));
     total
+}
+
+/// The next direction: the gradient times the preconditioner and a share of the last one.
+fn along(direction: &mut [Lanes], share: Lanes, gradient: &[Lanes], sizes: &[f64]) {
+    let next = |((d, g), size): ((&mut Lanes, &Lanes), &f64)| {
+        let scale = size * size;
+        d.iter_mut().zip(g).zip(&share).for_each(|((d, g), s)| *d = scale * g + s * *d);
+    };
+    direction.par_iter_mut().zip(gradient).zip(sizes).with_min_len(BLOCK).for_each(next);
 }
 
 /// Quotients, 0 where there is nothing left to divide by.

@@ -89,15 +89,18 @@ impl Span {
         let peeled = Peeled::of(seen, columns);
         let left = |r: usize| (seen.of)(peeled.number(r));
         let left = Listed { count: peeled.count(seen.count), of: &left };
-        let mut short = short.filter(|_| every.count > 0);
-        let mut projected = None;
-        let eliminated = eliminate(left, columns, stop, &mut |work| {
-            if short.take_if(|short| work >= *short).is_some() {
-                projected = project(left, columns, every, stop)?;
+        // what has been eliminated is given back before the projection, which is likely to take its place
+        let mut found = None;
+        if let Some(short) = short.filter(|_| every.count > 0) {
+            found = eliminate(left, columns, stop, &|work| work >= short)?;
+            if found.is_none() {
+                found = project(left, columns, every, stop)?;
             }
-            Ok(projected.is_some())
-        })?;
-        let mut span = eliminated.or(projected).ok_or(CUT_SHORT)?;
+        }
+        let mut span = match found {
+            Some(span) => span,
+            None => eliminate(left, columns, stop, &|_| false)?.ok_or(CUT_SHORT)?,
+        };
         span.vectors.iter_mut().for_each(|v| peeled.complete(seen, v));
         span.rank += peeled.rank();
         Ok(span)
@@ -115,7 +118,7 @@ fn eliminate(
     rows: Listed,
     columns: usize,
     stop: &Stop,
-    leave: &mut dyn FnMut(u64) -> Result<bool, String>,
+    leave: &dyn Fn(u64) -> bool,
 ) -> Result<Option<Span>, String> {
     let mut echelon = Echelon::new(columns, stop);
     // rows that bring a column nobody has seen need no test, and no elimination either when they are led by it:
@@ -143,7 +146,7 @@ fn eliminate(
     });
     let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
     loop {
-        if leave(echelon.clear().unwrap_or(u64::MAX))? {
+        if leave(echelon.clear().unwrap_or(u64::MAX)) {
             return Ok(None);
         }
         echelon.pack()?;
@@ -151,18 +154,26 @@ fn eliminate(
             let v = echelon.null(&mut stream);
             label.iter().map(|l| v[*l]).collect::<Vec<_>>()
         });
-        let outside = |r: usize| vectors.iter().any(|v| !vanishes(v, &(rows.of)(r)));
+        let outside = |r: usize| {
+            let row = (rows.of)(r);
+            vectors.iter().any(|v| !vanishes(v, &row))
+        };
         let outside = share::pieces(rows.count >= MANY, rows.count, outside);
         let wrong: Vec<usize> = (0..rows.count).filter(|r| outside[*r]).collect();
         if wrong.is_empty() {
             let effort = Effort { eliminated: echelon.work(), steps: None };
             return Ok(Some(Span { vectors, rank: echelon.rank(), effort }));
         }
+        // most of the rank that is missing is found row by row, each of them as long as there are columns
+        let missing = wrong.len().min(columns - echelon.rank()) as u64;
+        if leave(echelon.work() + missing * columns as u64) {
+            return Ok(None);
+        }
         // spread over all of them, so that most of a batch is independent
         let step = wrong.len().div_ceil(512);
         for r in wrong.iter().step_by(step) {
             echelon.insert((rows.of)(*r).iter().map(|c| label[*c]))?;
-            if leave(echelon.work())? {
+            if leave(echelon.work()) {
                 return Ok(None);
             }
         }
@@ -185,7 +196,7 @@ fn project(rows: Listed, columns: usize, every: Listed, stop: &Stop) -> Result<O
         None => (rows.of)(r - every.count),
     };
     let wider = Listed { count: every.count + rows.count, of: &of };
-    let Some(mut span) = eliminate(wider, columns, stop, &mut |work| Ok(work > CONFIRMED))? else {
+    let Some(mut span) = eliminate(wider, columns, stop, &|work| work > CONFIRMED)? else {
         return Ok(None);
     };
     span.effort.steps = Some(projected.steps);
