@@ -24,6 +24,7 @@
 
 mod design;
 mod echelon;
+mod lead;
 mod peel;
 mod project;
 mod span;

@@ -5,6 +5,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 
 use super::echelon::{Echelon, vanishes};
+use super::lead::Leads;
 use super::peel::Peeled;
 use super::project::{Projected, Side};
 use super::{CUT_SHORT, MANY};
@@ -89,17 +90,18 @@ impl Span {
         let peeled = Peeled::of(seen, columns);
         let left = |r: usize| (seen.of)(peeled.number(r));
         let left = Listed { count: peeled.count(seen.count), of: &left };
+        let leads = || Leads::by_setting_aside(left, columns, stop);
         // what has been eliminated is given back before the projection, which is likely to take its place
         let mut found = None;
         if let Some(short) = short.filter(|_| every.count > 0) {
-            found = eliminate(left, columns, stop, &|work| work >= short)?;
+            found = eliminate(left, leads()?, stop, &|work| work >= short)?;
             if found.is_none() {
                 found = project(left, columns, every, stop)?;
             }
         }
         let mut span = match found {
             Some(span) => span,
-            None => eliminate(left, columns, stop, &|_| false)?.ok_or(CUT_SHORT)?,
+            None => eliminate(left, leads()?, stop, &|_| false)?.ok_or(CUT_SHORT)?,
         };
         span.vectors.iter_mut().for_each(|v| peeled.complete(seen, v));
         span.rank += peeled.rank();
@@ -112,38 +114,20 @@ impl Span {
     }
 }
 
-/// The space of rows by elimination; none when `leave`, told of the work done and about to be done, says to leave
+/// The space of rows by elimination, beginning with those that lead; none when `leave`, told of the work done and about to be done, says to leave
 /// off.
 fn eliminate(
     rows: Listed,
-    columns: usize,
+    leads: Leads,
     stop: &Stop,
     leave: &dyn Fn(u64) -> bool,
 ) -> Result<Option<Span>, String> {
+    let columns = leads.label.len();
     let mut echelon = Echelon::new(columns, stop);
-    // rows that bring a column nobody has seen need no test, and no elimination either when they are led by it:
-    // columns are eliminated in the order opposite to that in which they are seen
-    let (mut label, mut next) = (vec![usize::MAX; columns], columns);
-    for r in 0..rows.count {
-        let row = (rows.of)(r);
-        let before = next;
-        for c in &row {
-            if label[*c] == usize::MAX {
-                next -= 1;
-                label[*c] = next;
-            }
-        }
-        if next < before {
-            echelon.insert(row.iter().map(|c| label[*c]))?;
-            if next == 0 {
-                break;
-            }
-        }
+    let Leads { label, rows: first } = leads;
+    for r in first {
+        echelon.insert((rows.of)(r).iter().map(|c| label[*c]))?;
     }
-    label.iter_mut().filter(|l| **l == usize::MAX).for_each(|l| {
-        next -= 1;
-        *l = next;
-    });
     let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
     loop {
         if leave(echelon.clear().unwrap_or(u64::MAX)) {
@@ -196,7 +180,8 @@ fn project(rows: Listed, columns: usize, every: Listed, stop: &Stop) -> Result<O
         None => (rows.of)(r - every.count),
     };
     let wider = Listed { count: every.count + rows.count, of: &of };
-    let Some(mut span) = eliminate(wider, columns, stop, &|work| work > CONFIRMED)? else {
+    let Some(mut span) = eliminate(wider, Leads::in_order(wider, columns), stop, &|work| work > CONFIRMED)?
+    else {
         return Ok(None);
     };
     span.effort.steps = Some(projected.steps);
