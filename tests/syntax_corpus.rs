@@ -175,3 +175,18 @@ fn nesting_is_read_once_at_every_depth() {
     let loops = format!("model m {{ {} [a b] x = {} }}", "for i in 1..2 { ".repeat(DEPTH), "}".repeat(DEPTH));
     assert!(!parse(Default::default(), &loops).1.is_empty());
 }
+
+#[test]
+fn items_on_one_line_can_be_taken_apart() {
+    let text = "model m { [a b] forbid a == b prior 5% toward body(1) }\nfit m to x show m.kl\n";
+    let (_, diagnostics) = parse(SourceId::default(), text);
+    assert_eq!(diagnostics.len(), 2);
+    let mut apart = text.to_string();
+    for d in diagnostics.iter().rev() {
+        for (span, new) in &d.fix.as_ref().expect("a fix").edits {
+            apart.replace_range(span.start..span.end, new);
+        }
+    }
+    assert_eq!(apart, "model m { [a b] forbid a == b; prior 5% toward body(1) }\nfit m to x; show m.kl\n");
+    assert!(parse(SourceId::default(), &apart).1.is_empty());
+}

@@ -84,6 +84,9 @@ pub(super) fn explain(
     if let Some(diagnostic) = decimal_point(source, matter, start, position) {
         return diagnostic;
     }
+    if let Some(diagnostic) = two_on_a_line(rule, matter, position, span, expected) {
+        return diagnostic;
+    }
     let mut wanted: Vec<&str> = expected.iter().filter_map(|r| describe(*r)).collect();
     wanted.dedup();
     let mut seen = std::collections::BTreeSet::new();
@@ -203,14 +206,43 @@ fn decimal_point(source: SourceId, matter: &str, start: usize, position: usize) 
     point(position, position + 1 + count, "this number begins with a point", format!("0.{digits}"))
 }
 
+/// Explains a second statement, item or line of a test behind a first that could have ended there.
+fn two_on_a_line(
+    rule: Rule,
+    matter: &str,
+    position: usize,
+    span: Span,
+    expected: &[Rule],
+) -> Option<Diagnostic> {
+    let (what, words) = lines_of(rule)?;
+    let found = token_at(matter.get(position..)?);
+    if !expected.contains(&Rule::EOI) || !words.contains(&found) {
+        return None;
+    }
+    let before = matter.get(..position)?.trim_end();
+    let end = span.start - (position - before.len());
+    let separate = format!("write `;` before `{found}`");
+    Some(
+        Diagnostic::new(Code::MBA001, format!("unexpected `{found}`"))
+            .at(span, format!("begins another {what}"))
+            .help(format!("{separate}, or put it on a line of its own"))
+            .replace(Span::new(span.source, end, end), ";", separate),
+    )
+}
+
+/// What stands on lines of its own where a rule reads one of them, and the words it begins with.
+fn lines_of(rule: Rule) -> Option<(&'static str, &'static [&'static str])> {
+    match rule {
+        Rule::only_statement => Some(("statement", STATEMENTS)),
+        Rule::only_model_line => Some(("item of a model", ITEMS)),
+        Rule::only_test_line => Some(("line of a test", TEST_LINES)),
+        _ => None,
+    }
+}
+
 /// Explains a statement, item or line whose first word begins none.
 fn unknown_beginning(rule: Rule, matter: &str, position: usize, start: Span) -> Option<Diagnostic> {
-    let (what, words) = match rule {
-        Rule::only_statement => ("statement", STATEMENTS),
-        Rule::only_model_line => ("item of a model", ITEMS),
-        Rule::only_test_line => ("line of a test", TEST_LINES),
-        _ => return None,
-    };
+    let (what, words) = lines_of(rule)?;
     let found = token_at(matter);
     let rest = matter.get(found.len()..).unwrap_or("");
     // a name that touches a bracket is a family, and what is wrong is further on
@@ -286,6 +318,10 @@ fn hint(matter: &str, position: usize, found: &str, expected: &[Rule]) -> Option
     }
     if found == "(" && before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
         return Some("an argument list touches the name it belongs to: `f(x)`".into());
+    }
+    let first = token_at(before);
+    if found == "[" && expected.contains(&Rule::EOI) && ITEMS.contains(&first) {
+        return Some(format!("`{first}` ends its line: put the interaction before it, or behind a `;`"));
     }
     if found == "[" && before.contains('=') {
         return Some("a potential ends its line: put the next interaction on a line of its own".into());
