@@ -882,6 +882,45 @@ fn smoothness_leaves_the_subsets_alone_and_ends_in_them() {
     }
 }
 
+/// Where the penalty is far above the data, rounding of what it adds must not hide where the optimum is.
+#[test]
+fn smoothness_is_as_precise_as_the_data_are_small() {
+    let text = |scale: f64, strength: f64| {
+        let cell = |k: usize| if k == 6 { "missing".into() } else { format!("{}", det(&[5, 4])[k] * scale) };
+        let row = |i: usize| (0..4).map(|j| cell(4 * i + j)).collect::<Vec<String>>().join(", ");
+        let rows: Vec<String> = (0..5).map(|i| format!("[{}]", row(i))).collect();
+        format!(
+            "mode a: 5 ordered; mode b: 4 cyclic; mode c: 2
+             data x[a, b] = [{}]
+             data y[a, c] = [[{scale}, {scale}], [{scale}, 0], [{scale}, {scale}], [0, {scale}], [{scale}, {scale}]]
+             model m {{ [a b]; smooth [a b] along a strength {strength}; smooth [a b] along b strength {strength} }}
+             model n {{ [a b]; [c]; smooth [a b] along a strength {strength} }}
+             fit m to x\nfit n to x, y as j
+             show m.fitted, m.kl, m.status, m.certificate.optimality_gap, m.certificate.marginal_gap,
+                j.of(x).fitted, j.status, j.certificate.optimality_gap",
+            rows.join(", ")
+        )
+    };
+    for strength in [1e-3, 1.0, 1e3, 1e5, 1e6, 1e8] {
+        let mut first: Option<(Vec<f64>, Vec<f64>)> = None;
+        for scale in [1.0, 1e-8, 1e-5, 1e-3, 1e4, 1e8] {
+            let (_, r) = healthy(&text(scale, strength * scale), &Files::default());
+            let case = format!("strength {strength:e}, scale {scale:e}: {}", r.text);
+            for name in ["m", "j"] {
+                assert_eq!(r.value(&format!("{name}.status")), "converged", "{case}");
+                assert!(r.number(&format!("{name}.certificate.optimality_gap")) < 1e-8, "{case}");
+            }
+            assert!(r.number("m.certificate.marginal_gap") <= 1e-9, "{case}");
+            let on = |label: &str| r.numbers(label).iter().map(|x| x / scale).collect::<Vec<f64>>();
+            let found = (on("m.fitted"), on("j.of(x).fitted"));
+            let (m, j) = first.get_or_insert(found.clone());
+            for (own, other) in found.0.iter().zip(m.iter()).chain(found.1.iter().zip(j.iter())) {
+                close(*own, *other, 1e-7, &case);
+            }
+        }
+    }
+}
+
 #[test]
 fn smoothness_bridges_what_was_not_observed() {
     let (_, r) = healthy(

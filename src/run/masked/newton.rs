@@ -8,6 +8,11 @@
 //! so R and u are feasible in the dual problem (Rockafellar 1970, §31), and if R is nowhere negative
 //!
 //! > F(λ) − F* ≤ Σ R ln(R / wQ) − R + wQ + ½ Σ s |B d|².
+//!
+//! **Differences are kept beside the parameters.** Where s is far above t the best Bλ is about t/s, and less than the
+//! rounding of λ, so that s BᵀBλ, taken from λ, would be rounding on the scale of s. What is summed up with the
+//! steps is u = Bλ, which is as precise as it is small: it belongs to parameters that differ from λ by rounding,
+//! and ∇F is right on the scale of t. Multiplying t and s by one number changes nothing.
 
 use super::rows::{Rows, Tables};
 use crate::model::table::strides;
@@ -166,6 +171,20 @@ pub fn gone(tables: &Tables, rows: &impl Design, penalties: &[Penalty]) -> Vec<b
     (0..tables.parameters).map(|p| mass[p] <= 0.0 && present[p] > 0.0 && !held[p]).collect()
 }
 
+/// B λ, one list for each penalty.
+type Differences = Vec<Vec<f64>>;
+
+/// Parameters, and what is known there.
+struct Point {
+    parameters: Vec<f64>,
+    /// B λ.
+    u: Differences,
+    /// wQ of every row.
+    q: Vec<f64>,
+    /// F.
+    value: f64,
+}
+
 struct Problem<'a, D> {
     tables: &'a Tables,
     rows: &'a D,
@@ -183,23 +202,33 @@ impl<D: Design> Problem<'_, D> {
         self.tables.blocks[block].place.iter().map(|p| parameters[*p as usize]).collect()
     }
 
-    /// ½ Σ s |B λ|².
-    fn roughness(&self, parameters: &[f64]) -> f64 {
-        let one = |p: &Penalty| {
-            let u = p.differences(&self.tables.blocks[p.block].shape, &self.table(p.block, parameters));
-            0.5 * p.strength * dot(&u, &u)
-        };
-        self.penalties.iter().map(one).sum()
+    /// B λ of every penalty.
+    fn differences(&self, parameters: &[f64]) -> Differences {
+        let one =
+            |p: &Penalty| p.differences(&self.tables.blocks[p.block].shape, &self.table(p.block, parameters));
+        self.penalties.iter().map(one).collect()
     }
 
-    /// Adds Σ s BᵀB λ.
-    fn add_rough(&self, parameters: &[f64], onto: &mut [f64]) {
-        for p in self.penalties {
+    /// ½ Σ s |u|².
+    fn roughness(&self, u: &Differences) -> f64 {
+        self.penalties.iter().zip(u).map(|(p, u)| 0.5 * p.strength * dot(u, u)).sum()
+    }
+
+    /// Adds Σ s Bᵀ u.
+    fn add_rough(&self, u: &Differences, onto: &mut [f64]) {
+        for (p, u) in self.penalties.iter().zip(u) {
             let block = &self.tables.blocks[p.block];
-            let u = p.differences(&block.shape, &self.table(p.block, parameters));
-            let back = p.adjoint(&block.shape, &u);
+            let back = p.adjoint(&block.shape, u);
             block.place.iter().zip(back).for_each(|(at, b)| onto[*at as usize] += p.strength * b);
         }
+    }
+
+    /// Everything at these parameters, which have these differences.
+    fn point(&mut self, parameters: Vec<f64>, u: Differences) -> Point {
+        let q = self.model(&parameters);
+        let mass: Compensated = q.iter().copied().collect();
+        let value = mass.value() - dot(&self.target, &parameters) + self.roughness(&u);
+        Point { parameters, u, q, value }
     }
 
     /// wQ of every row.
@@ -208,16 +237,11 @@ impl<D: Design> Problem<'_, D> {
         self.rows.exposed(self.rows.spread(parameters))
     }
 
-    fn objective(&self, parameters: &[f64], q: &[f64]) -> f64 {
-        let mass: Compensated = q.iter().copied().collect();
-        mass.value() - dot(&self.target, parameters) + self.roughness(parameters)
-    }
-
-    fn gradient(&mut self, parameters: &[f64], q: &[f64]) -> Vec<f64> {
+    fn gradient(&mut self, at: &Point) -> Vec<f64> {
         self.passes += 1;
-        let mut g = self.rows.gather(self.target.len(), |r| q[r]);
+        let mut g = self.rows.gather(self.target.len(), |r| at.q[r]);
         g.iter_mut().zip(&self.target).for_each(|(g, t)| *g -= t);
-        self.add_rough(parameters, &mut g);
+        self.add_rough(&at.u, &mut g);
         g
     }
 
@@ -225,7 +249,7 @@ impl<D: Design> Problem<'_, D> {
         self.passes += 2;
         let along = self.rows.spread(v);
         let mut h = self.rows.gather(self.target.len(), |r| q[r] * along[r]);
-        self.add_rough(v, &mut h);
+        self.add_rough(&self.differences(v), &mut h);
         h
     }
 
@@ -246,8 +270,10 @@ impl<D: Design> Problem<'_, D> {
         let inverse: Vec<f64> =
             self.diagonal(q).iter().map(|d| if *d > 0.0 { 1.0 / d } else { 0.0 }).collect();
         let right: Vec<f64> = g.iter().map(|g| -g).collect();
-        // below this a residual is rounding, part of it where H is singular: to go on would only spread it
-        let floor = (64.0 * f64::EPSILON).powi(2) * self.target.iter().sum::<f64>();
+        // below this a residual is rounding of what is to be matched, part of it where H is singular: to go on would
+        // only spread it
+        let sizes: f64 = self.target.iter().zip(&inverse).map(|(t, i)| t * t * i).sum();
+        let floor = (64.0 * f64::EPSILON).powi(2) * sizes;
         let equations =
             Equations { right: &right, inverse: &inverse, accuracy, floor, worthless, met, most: MOST };
         equations.solve(|direction| (self.curvature(q, direction), 0.0))
@@ -289,20 +315,20 @@ pub fn minimise_from<D: Design>(
 
 fn descend<D: Design>(
     mut problem: Problem<D>,
-    mut parameters: Vec<f64>,
+    parameters: Vec<f64>,
     scale: &[f64],
     sweeps: usize,
     control: &Control,
     observer: &mut dyn Observer,
 ) -> Optimum {
-    let mut q = problem.model(&parameters);
-    let mut value = problem.objective(&parameters, &q);
+    let u = problem.differences(&parameters);
+    let mut at = problem.point(parameters, u);
     // F is a difference of sums of about this size
     let mass = problem.target.iter().sum::<f64>();
     let (mut steps, mut interrupted) = (sweeps, false);
     let rare: Vec<f64> = problem.target.iter().map(|t| if *t > 0.0 { *t } else { f64::INFINITY }).collect();
     let mut flattest = f64::INFINITY;
-    let mut gradient = problem.gradient(&parameters, &q);
+    let mut gradient = problem.gradient(&at);
     let gap_of = |g: &[f64]| g.iter().zip(scale).fold(0.0f64, |m, (g, s)| m.max(g.abs() / s));
     let mut gap = gap_of(&gradient);
     // a gap that is small beside the largest cell of a table can be large beside a cell that only a prior tells about
@@ -317,24 +343,24 @@ fn descend<D: Design>(
         let sweep = Sweep::alone(steps, gap, control);
         interrupted = observer.sweep(&sweep) == Flow::Interrupt;
         let accuracy = (0.1f64).min(gap.sqrt()).max(1e-6);
-        let found = problem.solve(&q, &gradient, accuracy, (0.0, 0.0));
+        let found = problem.solve(&at.q, &gradient, accuracy, (0.0, 0.0));
         flattest = flattest.min(found.smallest);
-        let d = found.d;
-        let slope = dot(&gradient, &d);
+        let (d, along) = (&found.d, problem.differences(&found.d));
+        let slope = dot(&gradient, d);
         let mut step = 1.0;
         let mut moved = false;
         for _ in 0..60 {
-            let next: Vec<f64> = parameters.iter().zip(&d).map(|(p, d)| p + step * d).collect();
-            let fitted = problem.model(&next);
-            let there = problem.objective(&next, &fitted);
+            let further = |from: &[f64], d: &[f64]| from.iter().zip(d).map(|(p, d)| p + step * d).collect();
+            let u = at.u.iter().zip(&along).map(|(u, d)| further(u, d)).collect();
+            let next = problem.point(further(&at.parameters, d), u);
             // at the resolution of doubles F no longer tells, in either direction; the gradient does
-            let flat = (there - value).abs() <= 8.0 * f64::EPSILON * (value.abs() + mass);
+            let flat = (next.value - at.value).abs() <= 8.0 * f64::EPSILON * (at.value.abs() + mass);
             let lower = match flat {
-                true => gap_of(&problem.gradient(&next, &fitted)) < gap,
-                false => there <= value + 1e-4 * step * slope,
+                true => gap_of(&problem.gradient(&next)) < gap,
+                false => next.value <= at.value + 1e-4 * step * slope,
             };
             if lower {
-                (parameters, q, value, moved) = (next, fitted, there, true);
+                (at, moved) = (next, true);
                 break;
             }
             step *= 0.5;
@@ -342,13 +368,22 @@ fn descend<D: Design>(
         if !moved {
             break;
         }
-        gradient = problem.gradient(&parameters, &q);
+        gradient = problem.gradient(&at);
         gap = gap_of(&gradient);
     }
     let stopped = gap > control.tolerance;
     let flattest = if flattest.is_finite() { flattest } else { 0.0 };
-    let (bound, direction) = bound(&mut problem, &parameters, &q, &gradient, flattest);
-    Optimum { parameters, gap, bound, direction, steps, stopped, interrupted, passes: problem.passes }
+    let (bound, direction) = bound(&mut problem, &at, &gradient, flattest);
+    Optimum {
+        parameters: at.parameters,
+        gap,
+        bound,
+        direction,
+        steps,
+        stopped,
+        interrupted,
+        passes: problem.passes,
+    }
 }
 
 /// Tables of one, and then one sweep of proportional fitting in which no table moves far.
@@ -374,11 +409,11 @@ fn start(problem: &mut Problem<Rows>) -> Vec<f64> {
 /// size times how far the parameters are from the best ones, for which their own spread stands. And d.
 fn bound<D: Design>(
     problem: &mut Problem<D>,
-    parameters: &[f64],
-    q: &[f64],
+    at: &Point,
     gradient: &[f64],
     met: f64,
 ) -> (Result<f64, String>, Vec<f64>) {
+    let Point { parameters, q, .. } = at;
     let scale: f64 = problem.target.iter().sum();
     let (low, high) = parameters
         .iter()
@@ -404,7 +439,12 @@ fn bound<D: Design>(
         };
         total.add(q * part);
     }
-    (Ok(total.value() + problem.roughness(&found.d) + missed + f64::EPSILON * scale), found.d)
+    // what stands for Bλ in the Newton equations differs from it by rounding, which the bound has to bear
+    let mut apart = problem.differences(&found.d);
+    for (apart, (kept, own)) in apart.iter_mut().zip(at.u.iter().zip(problem.differences(parameters))) {
+        apart.iter_mut().zip(kept.iter().zip(own)).for_each(|(d, (kept, own))| *d += kept - own);
+    }
+    (Ok(total.value() + problem.roughness(&apart) + missed + f64::EPSILON * scale), found.d)
 }
 
 /// Change of a row, or difference that is not smooth, along a direction that leaves it alone.
@@ -440,7 +480,7 @@ pub fn leaving(
         let along: Vec<f64> = direction.iter().zip(&found.d).map(|(d, f)| d - f).collect();
         let changes = rows.spread(&along);
         let mut stay = changes.iter().zip(&down).filter(|(_, down)| !**down).map(|(c, _)| c.abs());
-        if stay.any(|c| c > NONE) || problem.roughness(&along) > NONE * NONE {
+        if stay.any(|c| c > NONE) || problem.roughness(&problem.differences(&along)) > NONE * NONE {
             return None;
         }
         let up = |(c, down): (&f64, &bool)| *down && *c > NONE;
