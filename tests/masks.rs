@@ -682,6 +682,61 @@ fn a_wish_to_stop_is_heard_while_the_mask_is_analysed() {
     assert!(early < whole / 2 && whole > 200, "{early} of {whole}");
 }
 
+/// Whatever the fit is at when the wish is made, it is told as interrupted, or as if there had been none.
+#[test]
+fn a_fit_whose_mask_was_not_settled_was_interrupted() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let shape = [7, 7, 7];
+    let observed: Vec<bool> = (0..343u64).map(|k| (k * 7919 + k * k * 31) % 100 < 30).collect();
+    // zeros, so that what the others determine is asked for again
+    let x = (0..343u64).map(|k| if k * k % 5 == 1 { 0.0 } else { (1 + k * 13 % 11) as f64 }).collect();
+    let mut files = files(&[("x.npy", &shape, x)]);
+    let seen = ndarray::ArrayD::from_shape_vec(shape.to_vec(), observed).expect("a cube");
+    files.there.insert("seen.npy".into(), npy(&seen));
+    let y = "data y[a, b] = [[3, 1, 4, 1, 5, 9, 2], [9, 2, 6, 5, 3, 5, 8], [5, 8, 9, 7, 9, 3, 2],
+        [3, 8, 4, 6, 2, 6, 4], [3, 3, 8, 3, 2, 7, 9], [5, 0, 2, 8, 8, 4, 1], [9, 7, 1, 6, 9, 3, 9]]";
+    for (model, to) in [
+        ("body(2)", "x"),
+        ("body(2); smooth [a b] along a strength 3", "x"),
+        ("body(2); smooth [a b] along a strength 3; smooth [a b] along b strength 2; tie [a c] ~ [b c]", "x"),
+        ("body(2); prior 1% toward body(1)", "x"),
+        ("body(2); tie [a c] ~ [b c]", "x"),
+        ("[a b] [b c] [a c]", "x, y"),
+    ] {
+        let text = format!(
+            "mode a: 7 ordered; mode b: 7 ordered; mode c: 7
+             data x[a, b, c] from \"x.npy\" observed from \"seen.npy\"[a, b, c]
+             {}
+             model m {{ {model} }}
+             fit m to {to}",
+            y.replace('\n', "")
+        );
+        let asks_of = |most: usize| {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let counter = Arc::clone(&asked);
+            let stop = Stop::default().or_when(move || counter.fetch_add(1, Ordering::Relaxed) >= most);
+            let (mut session, found) =
+                Session::load("t.mba", &text, Options { stop, ..Options::default() }, &files);
+            assert!(!found.iter().any(|d| d.is_error()), "{found:?}");
+            let mut r = Recorder::default();
+            session.run(&files, &mut r);
+            (asked.load(Ordering::Relaxed), r)
+        };
+        let (all, whole) = asks_of(usize::MAX);
+        assert!(!whole.text.contains("cut short") && !whole.codes.contains(&"MBA511"), "{}", whole.text);
+        let early = (0..24).map(|k| 1 + all * k / 24);
+        let late = (1..24).filter_map(|k| all.checked_sub(k));
+        for most in early.chain(late) {
+            let (_, r) = asks_of(most);
+            let heard = r.codes.contains(&"MBA511") || r.codes.contains(&"MBA530");
+            assert!(!r.codes.contains(&"MBA510"), "{model}, after {most} of {all}: {}", r.text);
+            assert!(heard || !r.text.contains("cut short"), "{model}, after {most} of {all}: {}", r.text);
+            assert!(heard || r.text == whole.text, "{model}, after {most} of {all}: {}", r.text);
+        }
+    }
+}
+
 #[test]
 fn a_family_to_lean_to_has_the_impossible_cells_of_the_model() {
     let program = |prior: &str| {

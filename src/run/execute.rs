@@ -124,7 +124,7 @@ fn restricted(
         }
     }
     let zero_marginals = domain.seen_zeros(&statistics);
-    let status = status(&machine, !zero_marginals.is_empty());
+    let ended = status(&machine, !zero_marginals.is_empty());
     let (iterations, certificate) = (machine.sweeps, machine.certificate.clone());
     let (total, kl, data_entropy) = (machine.total, machine.kl, -machine.negative_entropy);
     let counters = machine.counters;
@@ -133,6 +133,7 @@ fn restricted(
     if tensor.mask.is_some() && has_zeros(tensor, &domain) {
         domain.at_boundary(model, &restricted, &stop);
     }
+    let status = if domain.cut_short() { Status::Interrupted } else { ended };
     let (distribution, growth) =
         if tensor.mask.is_some() { masked::extend(model, &restricted, &domain)? } else { (restricted, 1.0) };
     Ok(Fit {

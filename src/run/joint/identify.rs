@@ -145,13 +145,15 @@ pub(super) fn at_boundary(
         return;
     }
     let every = problem.rows(problem.layout, true);
-    let Ok(span) = span(&kept, Some(&every), problem.layout, &problem.stop) else { return };
+    let span = span(&kept, Some(&every), problem.layout, &problem.stop);
+    unsettled(span.as_ref().map(|_| ()).map_err(String::clone), domains);
     for (domain, rows) in domains.iter_mut().zip(&every.groups) {
         let mut determined = domain.determined.to_vec();
         for (r, k) in rows.cells.iter().enumerate() {
             let own = columns(rows, r);
             let zero = || own.iter().any(|p| gone[*p]);
-            determined[*k] = determined[*k] && (span.holds(&own) || zero());
+            let held = span.as_ref().is_ok_and(|span| span.holds(&own));
+            determined[*k] = determined[*k] && (held || zero());
         }
         domain.determined = determined.into();
     }

@@ -211,7 +211,8 @@ pub fn execute(
     }
     let zero_marginals = zeros(tables, &gone);
     let boundary = !zero_marginals.is_empty();
-    let status = Status::ended(solution.interrupted, solution.stopped, boundary, Status::Converged);
+    let interrupted = solution.interrupted || domains.iter().any(Domain::cut_short);
+    let status = Status::ended(interrupted, solution.stopped, boundary, Status::Converged);
     let total: f64 = parts.iter().map(|p| p.weight * p.tensor.total).sum();
     let certificate = solution.certificate(total);
     let passes = solution.passes as f64;

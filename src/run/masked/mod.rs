@@ -326,12 +326,21 @@ impl Domain {
         if kept == *self.observed {
             return;
         }
-        if let Ok(Identified { determined: Some(found), .. }) =
-            identify(&model.free_scopes(), &self.sizes, &self.modes, &kept, stop)
-        {
-            let both = self.determined.to_vec().into_iter().zip(found.iter().zip(&zero));
-            self.determined = both.map(|(d, (f, z))| d && (*f || *z)).collect();
-        }
+        let found = match identify(&model.free_scopes(), &self.sizes, &self.modes, &kept, stop) {
+            Ok(Identified { determined: None, .. }) => return,
+            Ok(Identified { determined: Some(found), .. }) => found,
+            Err(reason) => {
+                self.unsettled = Some(reason);
+                vec![false; kept.len()]
+            }
+        };
+        let both = self.determined.to_vec().into_iter().zip(found.into_iter().zip(zero));
+        self.determined = both.map(|(d, (f, z))| d && (f || z)).collect();
+    }
+
+    /// Whether somebody who wished to stop is why it is not known what the observed cells determine.
+    pub(super) fn cut_short(&self) -> bool {
+        self.unsettled.as_deref() == Some(identify::CUT_SHORT)
     }
 }
 

@@ -239,7 +239,7 @@ pub fn execute(
         false => Status::Converged,
     };
     let boundary = !missed && !zero_marginals.is_empty();
-    let status = Status::ended(ending.interrupted, ending.stopped, boundary, status);
+    let status = Status::ended(ending.interrupted || domain.cut_short(), ending.stopped, boundary, status);
     // what is planned for a turn is two products, of which Newton steps and the bound take some too
     let turns = 0.5 * work.products as f64;
     let price = schedule.work(turns);

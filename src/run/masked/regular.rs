@@ -99,7 +99,6 @@ pub fn execute(
     let leaves = || leaving((&tables, &rows, &penalties), &found.direction);
     let down = if found.interrupted { None } else { leaves() };
     let boundary = !zero_marginals.is_empty() || down.is_some();
-    let status = Status::ended(found.interrupted, found.stopped, boundary, Status::Converged);
     let (optimality_gap, reason) = match found.bound {
         Ok(bound) => (Some(bound / total), None),
         Err(_) if down.is_some() && !found.stopped => {
@@ -110,6 +109,8 @@ pub fn execute(
     if tensor.mask.is_some() && (rows.len() < all || down.is_some()) {
         at_boundary(&mut domain, down.as_deref(), (model, &tables), (&rows, &gone), &stop);
     }
+    let interrupted = found.interrupted || domain.cut_short();
+    let status = Status::ended(interrupted, found.stopped, boundary, Status::Converged);
     let passes = found.passes as f64;
     let cells = rows.len() as f64;
     let planned = schedule.steps.iter().find_map(|s| match &s.instruction {

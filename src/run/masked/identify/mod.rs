@@ -53,7 +53,7 @@ const CUBES: usize = 64;
 const SPREADS: usize = 128;
 
 /// Why it is not known what a mask determines when the search was cut short.
-const CUT_SHORT: &str = "the search for what the mask determines was cut short";
+pub(super) const CUT_SHORT: &str = "the search for what the mask determines was cut short";
 
 /// Rows from which asking where each of them lies is worth sharing.
 const MANY: usize = 1 << 14;
