@@ -272,3 +272,23 @@ fn what_is_understood_and_cannot_be_done_yet_is_said() {
         assert!(ran.status == 3 && said, "{more}\n{ran:?}");
     }
 }
+
+#[test]
+fn data_that_vanish_beside_the_total_are_not_called_absent() {
+    let room = Room::new();
+    let program = |a: &str, b: &str| {
+        format!(
+            "mode a: 3; mode b: 2\ndata x[a, b] = [[1e200, 2e200], [{a}, {b}], [1e199, 1]]\n\
+             model m {{ body(1) }}\nfit m to x\n"
+        )
+    };
+    let there = room.run(&program("1e-150", "3e-150"), &[]).ends_with(0);
+    there.says(&[
+        "MBA512",
+        "in `[a]` at a = 1 add up to 4e-150, of a total of 3.1e200",
+        "1e-308 of the total",
+    ]);
+    room.run(&program("0", "0"), &[]).ends_with(0).says(&["MBA512", "no data in `[a]` at a = 1"]);
+    let held = room.run(&program("1e-90", "3e-90"), &[]).ends_with(0);
+    assert!(!held.err.contains("MBA512"), "{held:?}");
+}

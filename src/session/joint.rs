@@ -647,6 +647,6 @@ fn after(result: &JointResult, kept: Option<&str>) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> =
         told::ended(&result.name, result.span, ended, kept).into_iter().collect();
     found.extend(result.parts.iter().filter_map(told::open_cells));
-    found.extend(told::zero_cells((&result.name, result.span), &joint.model, &joint.zero_marginals));
+    found.extend(told::zero_cells((&result.name, result.span), &joint.model, &joint.zero_marginals, None));
     found
 }

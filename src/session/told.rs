@@ -1,6 +1,8 @@
 //! What is worth saying once a fit has ended.
 
-use crate::model::EnergyModel;
+use crate::data::Tensor;
+use crate::model::{EnergyModel, Scope};
+use crate::report::number;
 use crate::report::results::{self, FitResult};
 use crate::run::{self, Status};
 use crate::text::{Code, Diagnostic, Span, suggest};
@@ -45,7 +47,12 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
                 .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough"),
         );
     }
-    diagnostics.extend(zero_cells((&result.name, result.span), &fit.model, &fit.zero_marginals));
+    diagnostics.extend(zero_cells(
+        (&result.name, result.span),
+        &fit.model,
+        &fit.zero_marginals,
+        Some(&result.tensor),
+    ));
     diagnostics
 }
 
@@ -145,33 +152,57 @@ pub(super) fn open_cells(result: &FitResult) -> Option<Diagnostic> {
     Some(report)
 }
 
-/// Cells of interactions without data.
+/// Cells of interactions without data, or with so little that it is nothing beside the total of the tensor.
 pub(super) fn zero_cells(
     (name, span): (&str, Span),
     model: &EnergyModel,
     zeros: &[run::ZeroMarginals],
+    tensor: Option<&Tensor>,
 ) -> Option<Diagnostic> {
     let zero = zeros.first()?;
-    let levels: Vec<String> = zero
-        .cells
-        .first()
-        .map(|cell| {
-            let named = zero.scope.iter().zip(cell);
-            named
-                .map(|(m, level)| format!("{} = {}", model.modes[m].name, model.modes[m].label(*level)))
-                .collect()
-        })
-        .unwrap_or_default();
+    let levels = |scope: &Scope, cell: &[usize]| {
+        let named = scope.iter().zip(cell);
+        let named =
+            named.map(|(m, level)| format!("{} = {}", model.modes[m].name, model.modes[m].label(*level)));
+        format!("in `{}` at {}", model.bracket(scope), named.collect::<Vec<_>>().join(", "))
+    };
     let count: usize = zeros.iter().map(|z| z.count).sum();
     let cells =
         if count == 1 { "a marginal cell is".to_string() } else { format!("{count} marginal cells are") };
+    let report =
+        Diagnostic::new(Code::MBA512, format!("{cells} zero: the optimum of `{name}` lies on the boundary"));
+    if let Some((tensor, (scope, cell, sum))) = tensor.and_then(|t| Some((t, vanished(t, zeros)?))) {
+        let (sum, total) = (number::number(sum), number::number(tensor.total));
+        return Some(
+            report
+                .at(span, format!("the data {} add up to {sum}, of a total of {total}", levels(scope, cell)))
+                .note("less than 1e-308 of the total is less than a double can hold, and counts as zero")
+                .help("fit the smallest and the largest cells apart, by `missing where value < …`"),
+        );
+    }
+    let first = zero.cells.first().map(Vec::as_slice).unwrap_or_default();
     Some(
-        Diagnostic::new(
-            Code::MBA512,
-            format!("{cells} zero: the optimum of `{}` lies on the boundary", name),
-        )
-        .at(span, format!("no data in `{}` at {}", model.bracket(&zero.scope), levels.join(", ")))
-        .note("some parameters are infinite; the fitted values are right")
-        .help("see `zero_marginals`, and `df_adjusted` for degrees of freedom that discount them"),
+        report
+            .at(span, format!("no data {}", levels(&zero.scope, first)))
+            .note("some parameters are infinite; the fitted values are right")
+            .help("see `zero_marginals`, and `df_adjusted` for degrees of freedom that discount them"),
     )
+}
+
+/// The first of these cells that has data all the same, and how much.
+fn vanished<'a>(tensor: &Tensor, zeros: &'a [run::ZeroMarginals]) -> Option<(&'a Scope, &'a [usize], f64)> {
+    let mut cells: Vec<(&Scope, &[usize], f64)> = Vec::new();
+    for zero in zeros {
+        cells.extend(zero.cells.iter().map(|cell| (&zero.scope, cell.as_slice(), 0.0)));
+    }
+    tensor.each_cell(|at, x| {
+        // what is larger is no zero of any marginal
+        if x > 0.0 && x / tensor.total < f64::MIN_POSITIVE {
+            for (scope, cell, sum) in &mut cells {
+                let own = scope.iter().zip(*cell).all(|(m, level)| at[m] == *level);
+                *sum += if own { x } else { 0.0 };
+            }
+        }
+    });
+    cells.into_iter().find(|(.., sum)| *sum > 0.0)
 }
