@@ -292,3 +292,22 @@ fn data_that_vanish_beside_the_total_are_not_called_absent() {
     let held = room.run(&program("1e-90", "3e-90"), &[]).ends_with(0);
     assert!(!held.err.contains("MBA512"), "{held:?}");
 }
+
+#[test]
+fn a_plan_for_machines_tells_its_diagnostics_to_machines() {
+    let room = Room::new();
+    room.file("t.mba", "mode a: 2, b: 2\ndata x[a, b] = [[1, 2], [3, 4]]\nmodel m { body(7) }\nfit m to x\n");
+    for format in ["jsonl", "json"] {
+        let [run, plan] =
+            ["run", "plan"].map(|verb| room.mba(&[verb, "t.mba", "--format", format]).ends_with(3));
+        assert!(run.out.contains("MBA303") && run.err.is_empty(), "{run:?}");
+        assert_eq!((plan.out, plan.err), (run.out, run.err), "{format}");
+    }
+    // a warning stands before the plans
+    room.file("t.mba", "mode a: 2, b: 2\ndata x[a, b] = [[1, 2], [3, 4]]\nmodel m { [a b] }\nfit m to x\n");
+    let objects = room.mba(&["plan", "t.mba", "--format", "jsonl"]).ends_with(0).objects();
+    assert_eq!(objects[0]["diagnostic"]["code"], "MBA322", "{objects:?}");
+    assert_eq!((&objects[1]["fit"], objects.len()), (&Json::from("m"), 2), "{objects:?}");
+    let tree = room.mba(&["plan", "t.mba"]).ends_with(0).says(&["MBA322"]);
+    assert!(!tree.out.contains("MBA322"), "{tree:?}");
+}

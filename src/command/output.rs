@@ -149,7 +149,8 @@ impl Printer {
         self.output.flush();
     }
 
-    fn object(&mut self, object: Json) {
+    /// Prints an object, where the format is one of objects.
+    pub fn object(&mut self, object: Json) {
         match self.format {
             Format::Json => self.collected.push(object),
             _ => {

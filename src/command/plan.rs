@@ -1,11 +1,15 @@
 //! `mba plan`.
 
+use std::sync::Arc;
+
 use clap::{Args, ValueEnum};
 use num_bigint::BigUint;
 
 use super::host::FileHost;
-use super::options::Reading;
-use super::output::{complain, report};
+use super::options::{Format, Reading};
+use super::output::{Printer, complain, report};
+use crate::plan::Schedule;
+use crate::plan::summation::Summation;
 use crate::report::{self, Value};
 use crate::session::{Outcome, PlannedFit, Session};
 use crate::text::suggest;
@@ -22,6 +26,17 @@ enum Form {
     Jsonl,
     /// Graphviz
     Dot,
+}
+
+impl Form {
+    /// The format of objects, where it is one.
+    fn machine(self) -> Option<Format> {
+        match self {
+            Form::Json => Some(Format::Json),
+            Form::Jsonl => Some(Format::Jsonl),
+            Form::Tree | Form::Dot => None,
+        }
+    }
 }
 
 /// Arguments of `mba plan`.
@@ -45,7 +60,16 @@ pub fn run(arguments: &Arguments) -> u8 {
     };
     let host = FileHost::new();
     let (session, diagnostics) = Session::load(&path, &text, arguments.reading.session(), &host);
-    report(&diagnostics, &session.sources, arguments.reading.complaints());
+    let complaints = arguments.reading.complaints();
+    // where standard output is for machines, diagnostics are objects among the others, as those of a run are
+    let printer = arguments.format.machine().map(|format| {
+        let mut printer = Printer::new(arguments.reading.output(), format, complaints);
+        printer.diagnostics(&diagnostics, &session.sources);
+        printer
+    });
+    if printer.is_none() {
+        report(&diagnostics, &session.sources, complaints);
+    }
     let mut outcome = Outcome::default();
     diagnostics.iter().for_each(|d| outcome.count(d));
     let wanted = |name: &str| arguments.fit.as_deref().is_none_or(|f| f == name);
@@ -59,11 +83,20 @@ pub fn run(arguments: &Arguments) -> u8 {
     if let (Some(fit), true) = (&arguments.fit, plans.is_empty()) {
         let names: Vec<&str> = session.planned.iter().map(|p| p.name.as_str()).collect();
         complain(&format!("there is no fit `{fit}` to plan; the fits are {}", suggest::list(&names)));
+        if let Some(printer) = printer {
+            printer.finish();
+        }
         return if outcome.is_ok() { 2 } else { outcome.status() };
+    }
+    if let Some(mut printer) = printer {
+        objects(&session, &plans, &sums).into_iter().for_each(|object| printer.object(object));
+        printer.finish();
+        return outcome.status();
     }
     let mut output = arguments.reading.output();
     match arguments.format {
-        Form::Tree => {
+        Form::Dot => plans.iter().for_each(|(_, schedule)| output.print(&schedule.dot())),
+        _ => {
             for (position, (planned, schedule)) in plans.iter().enumerate() {
                 if position > 0 {
                     output.print("\n");
@@ -84,31 +117,30 @@ pub fn run(arguments: &Arguments) -> u8 {
                 list.iter().for_each(|sum| output.print(&sum.tree()));
             }
         }
-        Form::Json | Form::Jsonl => {
-            let objects = plans.iter().map(|(planned, schedule)| {
-                let mut object = serde_json::json!({ "fit": planned.name, "data": planned.tensor, "plan": schedule.json() });
-                let missing = missing(&session, planned);
-                if !missing.is_empty() {
-                    let counts = missing.into_iter().map(|(name, n)| (name.to_string(), Value::Count(n)));
-                    object["missing"] = report::json::value(&Value::Record(counts.collect()));
-                }
-                object
-            });
-            let sums = sums.iter().flat_map(|(title, list)| {
-                list.iter().map(move |sum| serde_json::json!({ "sum": title, "plan": sum.json() }))
-            });
-            let objects = objects.chain(sums);
-            if arguments.format == Form::Jsonl {
-                objects.for_each(|object| output.print(&format!("{object}\n")));
-            } else {
-                let list: Vec<_> = objects.collect();
-                output.print(&serde_json::to_string_pretty(&list).unwrap_or_default());
-                output.print("\n");
-            }
-        }
-        Form::Dot => plans.iter().for_each(|(_, schedule)| output.print(&schedule.dot())),
     }
     outcome.status()
+}
+
+/// Every plan as an object.
+fn objects(
+    session: &Session,
+    plans: &[(&PlannedFit, &Arc<Schedule>)],
+    sums: &[(String, Vec<Summation>)],
+) -> Vec<serde_json::Value> {
+    let plans = plans.iter().map(|(planned, schedule)| {
+        let mut object =
+            serde_json::json!({ "fit": planned.name, "data": planned.tensor, "plan": schedule.json() });
+        let missing = missing(session, planned);
+        if !missing.is_empty() {
+            let counts = missing.into_iter().map(|(name, n)| (name.to_string(), Value::Count(n)));
+            object["missing"] = report::json::value(&Value::Record(counts.collect()));
+        }
+        object
+    });
+    let sums = sums.iter().flat_map(|(title, list)| {
+        list.iter().map(move |sum| serde_json::json!({ "sum": title, "plan": sum.json() }))
+    });
+    plans.chain(sums).collect()
 }
 
 /// How many cells of each tensor are missing, where that is known before they are read and some are.
