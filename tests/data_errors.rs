@@ -166,12 +166,16 @@ fn lists_of_cells() {
         .and("bad.npy", npy(&arr1(&[1.0, -2.0, 3.0, f64::NAN])))
         .and("ok.npy", npy(&arr2(&[[0u8, 1], [2, 3], [1, 1], [0, 0]])))
         .and("short.npy", npy(&arr1(&[1.0])))
+        .and("large.npy", npy(&arr2(&[[0u64, 1], [2, (1 << 63) + 5], [1, 1], [0, 0]])))
+        .and("odd.npy", npy(&arr2(&[[0i64, 1], [-(1 << 53) - 1, 0], [1, 1], [0, 0]])))
         .and("f.npy", npy(&coords.mapv(|x| x as f64)))
         .and("t.npy", npy(&Array2::<i32>::zeros((2, 9))))
         .and("cube.npy", npy(&Array3::<i32>::zeros((2, 2, 2))))
         .and("none.npy", npy(&Array2::<i32>::zeros((0, 2))))
         .and("nothing.npy", npy(&Array1::<i32>::zeros(0)));
     case("coordinate", failure(&pair("c.npy", "v.npy", &["a", "b"]).size(0, 5), &files));
+    case("large coordinate", failure(&pair("large.npy", "v.npy", &["a", "b"]).size(1, 5), &files));
+    case("odd coordinate", failure(&pair("odd.npy", "v.npy", &["a", "b"]).size(0, 5), &files));
     case("values", failure(&pair("ok.npy", "bad.npy", &["a", "b"]), &files));
     case("lengths", failure(&pair("c.npy", "short.npy", &["a", "b"]), &files));
     case("floats", failure(&pair("f.npy", "v.npy", &["a", "b"]), &files));

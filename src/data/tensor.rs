@@ -123,6 +123,9 @@ pub trait Element: Copy + Send + Sync + 'static {
     /// The number as an index; `u32::MAX`, which no mode reaches, when it is none.
     fn index(self) -> u32;
 
+    /// The whole number it is, without its fraction, exactly for every whole number type.
+    fn whole(self) -> i128;
+
     /// The numbers as they are, when they are doubles already.
     fn doubles(_: &[Self]) -> Option<&[f64]> {
         None
@@ -135,6 +138,8 @@ macro_rules! elements {
         fn to_f64(self) -> f64 { self as f64 }
         #[inline]
         fn index(self) -> u32 { u32::try_from(self).unwrap_or(u32::MAX) }
+        #[inline]
+        fn whole(self) -> i128 { i128::from(self) }
     })* };
 }
 elements!(i8 i16 i32 i64 u8 u16 u32 u64);
@@ -155,6 +160,11 @@ impl Element for f32 {
     fn index(self) -> u32 {
         whole_index(f64::from(self))
     }
+
+    #[inline]
+    fn whole(self) -> i128 {
+        self as i128
+    }
 }
 
 impl Element for f64 {
@@ -166,6 +176,11 @@ impl Element for f64 {
     #[inline]
     fn index(self) -> u32 {
         whole_index(self)
+    }
+
+    #[inline]
+    fn whole(self) -> i128 {
+        self as i128
     }
 
     fn doubles(values: &[Self]) -> Option<&[f64]> {
@@ -182,6 +197,11 @@ impl Element for bool {
     #[inline]
     fn index(self) -> u32 {
         u32::from(self)
+    }
+
+    #[inline]
+    fn whole(self) -> i128 {
+        i128::from(self)
     }
 }
 

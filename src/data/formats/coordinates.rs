@@ -157,13 +157,13 @@ impl Pair {
     }
 
     /// The largest coordinate of each mode.
-    fn largest(&self) -> Vec<i64> {
+    fn largest(&self) -> Vec<i128> {
         let modes = self.coords.shape.get(1).copied().unwrap_or(1).max(1);
         with_values!(&self.coords.values(), all => {
-            let mut largest = vec![i64::MIN; modes];
+            let mut largest = vec![i128::MIN; modes];
             visit_rows(all, &self.coords, modes, |_, row| {
                 for (most, i) in largest.iter_mut().zip(row) {
-                    *most = (*most).max(whole(*i));
+                    *most = (*most).max(i.whole());
                 }
             });
             largest
@@ -182,12 +182,6 @@ fn doubles(values: Values) -> Buffer<f64> {
 fn shape_of(shape: &[usize]) -> String {
     let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
     if sizes.is_empty() { "a single number".into() } else { format!("an array of {}", sizes.join(" × ")) }
-}
-
-/// A coordinate as a signed number; numbers that are too large for one stay too large for any mode.
-#[inline]
-fn whole<T: Element>(x: T) -> i64 {
-    x.to_f64() as i64
 }
 
 /// Calls `each` with every row of an `n × modes` array, whatever its layout.
@@ -214,7 +208,7 @@ fn visit_rows<T: Element>(all: &[T], array: &Array, modes: usize, mut each: impl
 #[derive(Default)]
 struct Wrong {
     /// Row, mode and coordinate.
-    out_of_range: Option<(usize, usize, i64)>,
+    out_of_range: Option<(usize, usize, i128)>,
     others_out: usize,
     /// Row, cell and value.
     forbidden: Option<(usize, String, f64)>,
@@ -239,8 +233,8 @@ impl Pending for Pair {
         with_values!(&self.coords.values(), all => visit_rows(all, &self.coords, sizes.len(), |n, row| {
             let mut outside = None;
             for (mode, ((x, size), i)) in row.iter().zip(&sizes).zip(&mut index).enumerate() {
-                let x = whole(*x);
-                if x < 0 || x >= *size as i64 {
+                let x = x.whole();
+                if x < 0 || x >= *size as i128 {
                     outside = outside.or(Some((n, mode, x)));
                 }
                 *i = x as u32;
@@ -331,7 +325,7 @@ impl Pair {
                 report = report
                     .note(format!("{} {verb} out of range too", others(wrong.others_out, "row", "rows")));
             }
-            problems.push(report.help(if x == size as i64 && size > 0 {
+            problems.push(report.help(if x == size as i128 && size > 0 {
                 "coordinates count from 0: subtract 1 if these count from 1"
             } else {
                 "correct the coordinates, or declare the mode with more levels"
