@@ -311,3 +311,22 @@ fn a_plan_for_machines_tells_its_diagnostics_to_machines() {
     let tree = room.mba(&["plan", "t.mba"]).ends_with(0).says(&["MBA322"]);
     assert!(!tree.out.contains("MBA322"), "{tree:?}");
 }
+
+#[test]
+fn weights_far_from_one_are_written_with_a_power_of_ten() {
+    let room = Room::new();
+    let program = |weight: &str| {
+        format!(
+            "mode a: 2, b: 2\ndata x[a, b] = [[1, 2], [3, 4]]\ndata y[a, b] = [[1, 2], [3, 5]]\n\
+             model m {{ body(1) }}\nfit m to x, y weight {weight}\n"
+        )
+    };
+    for (weight, shown) in
+        [("1e300", "1e300"), ("1e-9", "1e-9"), ("2.5", "2.5"), ("1e20", "100000000000000000000")]
+    {
+        let ran = room.run(&program(weight), &[]).ends_with(0);
+        assert!(ran.out.contains(&format!("y weight {shown}:")), "{ran:?}");
+        let plan = room.mba(&["plan", "t.mba"]).ends_with(0);
+        assert!(plan.out.contains(&format!(", weight {shown}:")), "{plan:?}");
+    }
+}

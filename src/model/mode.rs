@@ -45,9 +45,14 @@ impl Hash for Level {
     }
 }
 
-/// A number as a level is labelled: whole numbers without a decimal point.
+/// A number as a level is labelled: whole numbers without a decimal point, and with a power of ten what would be
+/// mostly zeros.
 pub fn number_label(x: f64) -> String {
-    if x == x.trunc() && x.abs() < 1e15 { format!("{}", x as i64) } else { format!("{x}") }
+    match x.abs() {
+        size if size < 1e15 && x == x.trunc() => format!("{}", x as i64),
+        1e-6..1e21 => format!("{x}"),
+        _ => format!("{x:e}"),
+    }
 }
 
 /// How the levels of a mode relate to each other.

@@ -12,6 +12,7 @@ use super::lean::{self, Lean, Leaning};
 use super::{Bound, Event, Host, Origin, PlannedFit, Session, told};
 use crate::data::Tensor;
 use crate::model::declarations::ModelEntry;
+use crate::model::mode::number_label;
 use crate::model::{EnergyModel, Levels, Potential, Scope, constant, elaborate, lint};
 use crate::plan::joint::{self as plan, Layout, Member};
 use crate::plan::{Options, Schedule, method};
@@ -79,7 +80,7 @@ pub(super) fn weight(written: Option<&Expr>, session: &Session) -> Result<f64, D
     if weight > 0.0 && weight.is_finite() {
         return Ok(weight);
     }
-    let found = crate::model::mode::number_label(weight);
+    let found = number_label(weight);
     Err(Diagnostic::new(Code::MBA376, format!("a tensor cannot have the weight {found}"))
         .at(written.span, "must be positive and finite")
         .help("leave out a tensor that is not to count"))
@@ -169,7 +170,7 @@ impl Session {
                 continue;
             }
             shown.push(match written {
-                Some(_) => format!("{} weight {weight}", ident.name),
+                Some(_) => format!("{} weight {}", ident.name, number_label(weight)),
                 None => ident.name.clone(),
             });
             let bound = self.bound.get(&ident.name);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::human::{bytes, count};
 use crate::model::Scope;
+use crate::model::mode::number_label;
 use crate::plan::cost::DENSE;
 use crate::plan::cost::Filtered;
 use crate::plan::draft::Atom;
@@ -168,7 +169,7 @@ impl Schedule {
             let (modes, cells) = (draft.bracket(&part.modes), count(part.cells));
             write!(out, "├─ {} over {modes}, {cells} cells", part.name)?;
             if part.weight != 1.0 {
-                write!(out, ", weight {}", part.weight)?;
+                write!(out, ", weight {}", number_label(part.weight))?;
             }
             match part.tables.is_empty() {
                 true => writeln!(out, ": a level")?,

@@ -24,6 +24,7 @@ use super::distribution::Distribution;
 use super::fit::ZeroMarginals;
 use super::projection::Projection;
 use crate::data::Mask;
+use crate::model::mode::number_label;
 use crate::model::table::cell_at;
 use crate::model::{EnergyModel, Interaction, Potential, Scope, Support, Table};
 use crate::plan::Options;
@@ -403,7 +404,7 @@ pub fn contradiction(model: &EnergyModel, tensor: &crate::data::Tensor) -> Resul
             Code::MBA560,
             format!("`{}` forbids {}, where `{}` has data", model.name, levels.join(", "), tensor.name),
         )
-        .at(forbidden.span, format!("the data add up to {} there", mass * found.total));
+        .at(forbidden.span, format!("the data add up to {} there", number_label(mass * found.total)));
         if more > 0 {
             let s = if more == 1 { "one more cell".into() } else { format!("{more} more cells") };
             report = report.note(format!("{s} of `{}` as well", model.bracket(&forbidden.scope)));
