@@ -195,7 +195,7 @@ fn unusual_and_right() {
     .ends_with(0);
     // nothing at all
     for program in ["", "\n\n", "# only\n", "## doc\n", ";;;"] {
-        let ran = room.run(program, &[]).ends_with(0);
+        let ran = room.run(program, &["--allow", "MBA539"]).ends_with(0);
         assert!(ran.out.is_empty() && ran.err.is_empty(), "{program:?}: {ran:?}");
     }
 }
@@ -274,26 +274,6 @@ fn what_is_understood_and_cannot_be_done_yet_is_said() {
 }
 
 #[test]
-fn data_that_vanish_beside_the_total_are_not_called_absent() {
-    let room = Room::new();
-    let program = |a: &str, b: &str| {
-        format!(
-            "mode a: 3; mode b: 2\ndata x[a, b] = [[1e200, 2e200], [{a}, {b}], [1e199, 1]]\n\
-             model m {{ body(1) }}\nfit m to x\n"
-        )
-    };
-    let there = room.run(&program("1e-150", "3e-150"), &[]).ends_with(0);
-    there.says(&[
-        "MBA512",
-        "in `[a]` at a = 1 add up to 4e-150, of a total of 3.1e200",
-        "1e-308 of the total",
-    ]);
-    room.run(&program("0", "0"), &[]).ends_with(0).says(&["MBA512", "no data in `[a]` at a = 1"]);
-    let held = room.run(&program("1e-90", "3e-90"), &[]).ends_with(0);
-    assert!(!held.err.contains("MBA512"), "{held:?}");
-}
-
-#[test]
 fn a_plan_for_machines_tells_its_diagnostics_to_machines() {
     let room = Room::new();
     room.file("t.mba", "mode a: 2, b: 2\ndata x[a, b] = [[1, 2], [3, 4]]\nmodel m { body(7) }\nfit m to x\n");
@@ -313,6 +293,23 @@ fn a_plan_for_machines_tells_its_diagnostics_to_machines() {
 }
 
 #[test]
+fn a_program_that_asks_for_nothing_is_told_so() {
+    let room = Room::new();
+    for (program, words) in
+        [("", "is empty"), ("# nothing\n\n", "is empty"), ("param p = 2\n", "only declares")]
+    {
+        let ran = room.run(program, &[]).ends_with(0).says(&["note[MBA539]", words]);
+        assert!(ran.out.is_empty(), "{ran:?}");
+        let objects = room.run(program, &["--format", "jsonl"]).ends_with(0).objects();
+        assert_eq!(objects[0]["diagnostic"]["code"], "MBA539", "{objects:?}");
+        let allowed = room.run(program, &["--allow", "MBA539"]).ends_with(0);
+        assert!(!allowed.err.contains("MBA539"), "{allowed:?}");
+        room.run(program, &["--deny", "MBA539"]).ends_with(1);
+    }
+    assert!(!room.run("show 1 + 1\n", &[]).ends_with(0).err.contains("MBA539"));
+}
+
+#[test]
 fn weights_far_from_one_are_written_with_a_power_of_ten() {
     let room = Room::new();
     let program = |weight: &str| {
@@ -329,4 +326,24 @@ fn weights_far_from_one_are_written_with_a_power_of_ten() {
         let plan = room.mba(&["plan", "t.mba"]).ends_with(0);
         assert!(plan.out.contains(&format!(", weight {shown}:")), "{plan:?}");
     }
+}
+
+#[test]
+fn data_that_vanish_beside_the_total_are_not_called_absent() {
+    let room = Room::new();
+    let program = |a: &str, b: &str| {
+        format!(
+            "mode a: 3; mode b: 2\ndata x[a, b] = [[1e200, 2e200], [{a}, {b}], [1e199, 1]]\n\
+             model m {{ body(1) }}\nfit m to x\n"
+        )
+    };
+    let there = room.run(&program("1e-150", "3e-150"), &[]).ends_with(0);
+    there.says(&[
+        "MBA512",
+        "in `[a]` at a = 1 add up to 4e-150, of a total of 3.1e200",
+        "1e-308 of the total",
+    ]);
+    room.run(&program("0", "0"), &[]).ends_with(0).says(&["MBA512", "no data in `[a]` at a = 1"]);
+    let held = room.run(&program("1e-90", "3e-90"), &[]).ends_with(0);
+    assert!(!held.err.contains("MBA512"), "{held:?}");
 }

@@ -57,6 +57,7 @@ const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ("MBA536", "needs a damaged file"),
     ("MBA537", "needs a run that is asked to end"),
     ("MBA538", "needs a run that is asked to end"),
+    ("MBA539", "is about the command line"),
     ("MBA542", "needs a run that is asked to end"),
     ("MBA511", "needs a run that is asked to end"),
     ("MBA604", "needs a snapshot file that differs"),

@@ -69,6 +69,10 @@ pub fn run(arguments: &Arguments) -> u8 {
     printer.diagnostics(&diagnostics, &session.sources);
     let mut checked = Outcome::default();
     diagnostics.iter().for_each(|d| checked.count(d));
+    if let Some(nothing) = checked.is_ok().then(|| session.idle()).flatten() {
+        printer.diagnostics(std::slice::from_ref(&nothing), &session.sources);
+        checked.count(&nothing);
+    }
     let outcome = if checked.is_ok() {
         // threads make a small fit dearer; where they are needed after all, they are made then
         let shares = session.planned.iter().any(PlannedFit::shares);

@@ -158,6 +158,23 @@ impl Session {
         }
     }
 
+    /// What is said of a program none of whose statements does anything when it is run.
+    pub fn idle(&self) -> Option<Diagnostic> {
+        let declares = |kind: &StatementKind| {
+            use StatementKind::{Data, Mode, Model, Param, Use};
+            matches!(kind, Mode(_) | Param(_) | Data(_) | Use(_) | Model(_))
+        };
+        if !self.main().iter().all(|s| declares(&s.kind)) {
+            return None;
+        }
+        let message = match self.main() {
+            [] => "the program is empty: there is nothing to run",
+            _ => "the program only declares: there is nothing to run",
+        };
+        let report = Diagnostic::new(Code::MBA539, message);
+        self.level(report.help("add what is to be done, such as a `fit` and a `show`, or use `mba check`"))
+    }
+
     /// Whether the run was asked to end before a statement that takes long; what is left out is told once.
     fn ended(&self, position: usize, run: &mut Run) -> bool {
         if !run.ended && self.options.stop.asked() {

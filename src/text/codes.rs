@@ -184,6 +184,7 @@ codes! {
     MBA536 Error Program "saved fit cannot be read";
     MBA537 Error Outcome "estimate was interrupted";
     MBA538 Error Outcome "file was not read to its end";
+    MBA539 Note Outcome "nothing to run";
     // 6xx: tests
     MBA560 Error Outcome "data where the model forbids them";
     MBA562 Error Program "masks over too many modes together";
