@@ -5,6 +5,7 @@ mod arrays;
 mod program_support;
 
 use arrays::{npy, npy_of};
+use mba::report::results::Environment;
 use mba::run::Stop;
 use mba::session::{Options, Session};
 use program_support::{Files, Recorder, brute_force, run};
@@ -258,6 +259,129 @@ fn zeros_can_send_a_missing_cell_to_infinity() {
         &Files::default(),
     );
     assert!(r.numbers("apart.completed")[3].is_nan(), "{}", r.text);
+}
+
+#[test]
+fn what_another_zero_explains_leaves_a_cell_open() {
+    // that nobody came to the harbour at night says nothing of the harbour: nobody came anywhere at night
+    let (_, r) = healthy(
+        "mode station: {centre, park, harbour}, hour: {night, morning, noon}, day: 2
+         data x[station, hour] = [[0, 5, 7], [0, 6, 9], [0, missing, missing]]
+         data y[station, hour, day] = [[[0, 1], [5, 2], [7, 3]], [[0, 4], [6, 5], [9, 6]],
+             [[0, 0], [missing, 3], [missing, 4]]] 
+         model apart { body(1) }
+         model lean { [station hour]; prior 20% toward apart }
+         fit apart to x
+         fit apart to x by ipf as slowly
+         fit lean to x
+         fit apart to y as all
+         show apart.completed, apart.undetermined, slowly.completed, lean.completed, all.completed",
+        &Files::default(),
+    );
+    for name in ["apart", "slowly", "lean"] {
+        let cells = r.numbers(&format!("{name}.completed"));
+        assert_eq!((cells[0], cells[3], cells[6]), (0.0, 0.0, 0.0), "{name}: {cells:?}");
+        assert!(cells[7].is_nan() && cells[8].is_nan(), "{name}: {cells:?}");
+    }
+    assert!(r.numbers("all.completed").iter().all(|x| x.is_finite()), "{}", r.text);
+
+    // three of the five have limits of every size, the last one has the limit 0
+    let (_, r) = healthy(
+        "mode a: 2, b: 2, c: 2
+         data x[a, b, c] = [[[1, missing], [missing, 0]], [[0, 0], [missing, missing]]]
+         model apart { body(1) }
+         fit apart to x
+         show apart.completed",
+        &Files::default(),
+    );
+    let open: Vec<bool> = r.numbers("apart.completed").iter().map(|x| x.is_nan()).collect();
+    assert_eq!(open, [false, true, true, false, false, false, true, false], "{}", r.text);
+}
+
+#[test]
+fn cells_that_vanish_with_others_are_known_to() {
+    // both margins of the first are zero; that of the second says that it vanishes with the cell beside it
+    let (_, r) = healthy(
+        "mode a: 3, b: 3, i: 2, j: 3
+         data x[a, b] = [[missing, 0, 0], [0, 1, 2], [0, 3, 4]]
+         data y[i, j] = [[missing, 0, 1], [2, 1, missing]]
+         model apart { body(1) }
+         fit apart to x
+         fit apart to y as other
+         show apart.completed, other.completed",
+        &Files::default(),
+    );
+    assert_eq!(r.numbers("apart.completed")[0], 0.0, "{}", r.text);
+    let other = r.numbers("other.completed");
+    assert!(other[0] < 1e-8 && other[5].is_nan(), "{}", r.text);
+}
+
+#[test]
+fn which_cells_have_a_limit_does_not_depend_on_the_tolerance() {
+    for (tolerance, by) in
+        [(1e-3, ""), (1e-5, ""), (1e-7, ""), (1e-12, ""), (1e-3, "by ipf"), (1e-6, "by ipf")]
+    {
+        let program = format!(
+            "mode a: 2, b: 2, c: 3
+             data x[a, b] = [[1, missing], [0, 2]]
+             data y[a, b, c] = [[[1, 2, 3], [missing, missing, missing]], [[0, 1e-4, 1], [2, 4, 8]]]
+             model apart {{ body(1) }}
+             fit apart to x {by} as one {{ tolerance {tolerance} }}
+             fit apart to y {by} as two {{ tolerance {tolerance} }}
+             show one.completed, two.completed"
+        );
+        // the second cell is left, by proportional fitting, long before its limit
+        let (_, r) = healthy(&program, &Files::default());
+        assert!(r.numbers("one.completed")[1].is_nan(), "{tolerance} {by}: {}", r.text);
+        let all = r.numbers("two.completed");
+        assert!(all.iter().all(|x| x.is_finite()), "{tolerance} {by}: {}", r.text);
+    }
+}
+
+#[test]
+fn what_leans_to_a_model_on_the_boundary_leans_to_its_limit() {
+    // what tends to zero there is zero, and what tends to infinity says nothing
+    let (_, r) = healthy(
+        "mode a: 2, b: 2
+         data x[a, b] = [[1, missing], [0, 2]]
+         model plain { body(1) }
+         model full { [a b]; prior 50% toward plain }
+         model same { body(1); prior 50% toward plain }
+         fit full to x
+         fit same to x
+         show full.fitted, same.fitted, same.completed",
+        &Files::default(),
+    );
+    let full = r.numbers("full.fitted");
+    assert!(full[1].is_nan() && full[2] == 0.0, "{}", r.text);
+    close(full[3], 2.0, 1e-9, "with data and pseudo-data that agree");
+    let same = r.numbers("same.completed");
+    assert!(same[1].is_nan(), "{}", r.text);
+    assert!(r.numbers("same.fitted")[2] < 1e-8, "{}", r.text);
+}
+
+#[test]
+fn a_bound_does_not_forget_that_pseudo_data_are_fitted() {
+    // at a loose tolerance the model that is leaned to is fitted as closely as ever, so that the bound stays one
+    let program = |tolerance: f64| {
+        format!(
+            "mode a: 3, b: 3, c: 3
+             data x[a, b, c] = [[[3, 1, 4], [1, 5, 9], [2, 6, 5]], [[3, 5, 8], [9, 7, 9], [3, 2, 3]],
+                 [[8, 4, 6], [2, 6, 4], [3, 3, 8]]]
+             model pairs {{ body(2) }}
+             model full {{ [a b c]; prior 400 toward pairs }}
+             fit full to x {{ tolerance {tolerance} }}
+             show full.kl"
+        )
+    };
+    let found = |tolerance: f64| {
+        let (session, _) = healthy(&program(tolerance), &Files::default());
+        session.fit("full").expect("a fit").fit
+    };
+    let (exact, loose) = (found(1e-13), found(1e-2));
+    let bound = loose.certificate.optimality_gap.expect("a bound");
+    let away = (loose.kl - exact.kl).abs();
+    assert!(away <= bound + 1e-9, "{away} {bound}");
 }
 
 /// The table of mobility between five classes that is in every book on square tables.

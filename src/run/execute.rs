@@ -7,11 +7,13 @@ use super::control::{Control, Observer, Silent};
 use super::distribution::{Belief, Clique, Distribution};
 use super::fit::{Fit, Status, ZeroMarginals};
 use super::machine::Machine;
+use super::masked::face::Face;
 use super::masked::{self, Domain};
 use super::state::State;
 use crate::data::Tensor;
 use crate::model::table::cell_at;
 use crate::model::{EnergyModel, Potential, Scope, Support, Table};
+use crate::plan::rows::Tables;
 use crate::plan::schedule::{BufferId, Instruction, Joint};
 use crate::plan::{Options, Schedule, compile_fixed};
 use crate::text::{Code, Diagnostic};
@@ -130,10 +132,21 @@ fn restricted(
     let counters = machine.counters;
     let learned = machine.learned.take().map(Arc::new);
     let restricted = distribution(machine);
-    if tensor.mask.is_some() && has_zeros(tensor, &domain) {
-        domain.at_boundary(model, &restricted, &stop);
+    let mut status = ended;
+    if tensor.mask.is_some() && learned.is_none() && has_zeros(tensor, &domain) {
+        let tables = Tables::of(model);
+        let found = (&restricted, total, certificate.marginal_gap);
+        let face = Face::of(&domain, (model, &tables), tensor, found, control, &stop);
+        if let Some(face) = face {
+            face.settle(&mut domain, (model, &tables), &stop);
+            if face.hidden && status == Status::Converged {
+                status = Status::Boundary;
+            }
+        }
     }
-    let status = if domain.cut_short() { Status::Interrupted } else { ended };
+    if domain.cut_short() {
+        status = Status::Interrupted;
+    }
     let (distribution, growth) =
         if tensor.mask.is_some() { masked::extend(model, &restricted, &domain)? } else { (restricted, 1.0) };
     Ok(Fit {

@@ -31,7 +31,11 @@ pub struct Lean {
     span: Span,
 }
 
+/// The tolerance of models that are leaned to, unless a smaller one is asked for.
+const LEANED: f64 = 1e-9;
+
 /// What all fits on the way share.
+#[derive(Clone, Copy)]
 pub struct Work<'a> {
     /// How fits are to be made.
     pub control: &'a Control,
@@ -226,20 +230,23 @@ impl Lean {
     /// What the simpler model says of every cell, nan where it does not know; and which fits stopped on the way to
     /// it. What they had then is leaned to, as where one is interrupted.
     fn values(&self, tensor: &Tensor, work: &Work) -> Result<(Vec<f64>, Vec<Diagnostic>), Vec<Diagnostic>> {
+        // what pseudo-data are off by is in no certificate of the fit that leans to them
+        let control = Control { tolerance: work.control.tolerance.min(LEANED), ..*work.control };
+        let exact = Work { control: &control, ..*work };
         let mut observer = work.observer();
         let (fit, mut stopped) = match &self.prior {
             Some(prior) => {
-                let leaned = prior.fit(&self.model, tensor, work, &mut observer)?;
+                let leaned = prior.fit(&self.model, tensor, &exact, &mut observer)?;
                 (leaned.fit, leaned.notes.into_iter().filter(|d| d.code == Code::MBA510).collect())
             }
             None => {
                 let schedule = compile(&self.model, tensor, work)?;
-                (run::execute(&schedule, &self.model, tensor, work.control, &mut observer)?, Vec::new())
+                (run::execute(&schedule, &self.model, tensor, exact.control, &mut observer)?, Vec::new())
             }
         };
         let gap = fit.certificate.marginal_gap;
-        // or only what it leans to itself stopped
-        if fit.status == Status::Stopped && (stopped.is_empty() || gap > work.control.tolerance) {
+        // what only it leans to may have stopped, or it may have reached what was asked for
+        if fit.status == Status::Stopped && gap > work.control.tolerance {
             stopped.push(
                 Diagnostic::new(Code::MBA510, format!("`{}` stopped before its tolerance", self.model.name))
                     .at(self.span, format!("leaned to here: marginal gap {gap:.1e}"))
@@ -260,6 +267,7 @@ impl Lean {
         };
         let mut values = table.values;
         values.iter_mut().for_each(|q| *q *= fit.mass);
+        run::vanishing(&fit, tensor, exact.control, &work.stop).iter().for_each(|k| values[*k] = 0.0);
         if let Some(known) = fit.domain.as_ref().and_then(|d| d.cells()) {
             let open = values.iter_mut().zip(known).filter(|(_, k)| *k == Knowledge::Undetermined);
             open.for_each(|(x, _)| *x = f64::NAN);

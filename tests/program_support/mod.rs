@@ -86,7 +86,7 @@ impl Sink for Recorder {
                 assert!(
                     approximate
                         || matches!(result.fit.status, Status::Stopped | Status::Interrupted)
-                        || result.fit.certificate.marginal_gap <= 1e-9,
+                        || result.fit.certificate.marginal_gap <= result.control.tolerance,
                     "{}: {:?}",
                     result.name,
                     result.fit.certificate

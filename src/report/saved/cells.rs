@@ -58,7 +58,7 @@ fn truths(reader: &mut Reader, name: &Json, expected: &[usize]) -> Result<Vec<bo
 
 /// Which cells are observed, possible and determined.
 pub fn put_domain(writer: &mut Writer, prefix: &str, domain: &Domain, names: &Names) -> Result<Json, String> {
-    let Domain { modes, possible, observed, determined, unsettled, rank, sizes: _ } = domain;
+    let Domain { modes, possible, observed, determined, vanishing, unsettled, rank, sizes: _ } = domain;
     let shape = names.shape(modes);
     let (possible, determined) = (possible.to_vec(), determined.to_vec());
     let all: [(&str, &[bool]); 3] =
@@ -66,8 +66,13 @@ pub fn put_domain(writer: &mut Writer, prefix: &str, domain: &Domain, names: &Na
     for (name, values) in all {
         writer.array(&format!("{prefix}cells.{name}"), &shape, values)?;
     }
+    let wide: Vec<u64> = vanishing.iter().map(|k| *k as u64).collect();
+    if !wide.is_empty() {
+        writer.array(&format!("{prefix}cells.vanishing"), &[wide.len()], &wide)?;
+    }
     Ok(json!({
         "modes": names.put(modes),
+        "vanishing": wide.len(),
         "unsettled": unsettled,
         "rank": rank.as_ref().ok().map(BigUint::to_string),
         "no_rank_because": rank.as_ref().err(),
@@ -89,13 +94,23 @@ pub fn take_domain(
     let mut cells = |name: &str| truths(reader, &format!("{prefix}cells.{name}").into(), &shape);
     let (possible, observed) = (cells("possible")?.into(), cells("seen")?.into());
     let determined = cells("determined")?.into();
+    let vanishing = match json["vanishing"].as_u64() {
+        // files of older builds do not have it
+        None | Some(0) => Vec::new(),
+        Some(_) => {
+            let (_, wide) = reader.array::<u64>(&format!("{prefix}cells.vanishing"))?;
+            let cells = shape.iter().product();
+            let places = wide.iter().map(|k| usize::try_from(*k).ok().filter(|k| *k < cells));
+            places.collect::<Option<_>>().ok_or("its vanishing cells are not cells of its data")?
+        }
+    };
     let rank = match json["rank"].as_str() {
         Some(digits) => Ok(digits.parse().map_err(|_| format!("`{digits}` is not a rank"))?),
         None => Err(text(&json["no_rank_because"])?.to_string()),
     };
     let unsettled = json["unsettled"].as_str().map(str::to_string);
     let sizes = names.0.iter().map(Mode::size).collect();
-    Ok(Some(Arc::new(Domain { modes, possible, observed, determined, unsettled, rank, sizes })))
+    Ok(Some(Arc::new(Domain { modes, possible, observed, determined, vanishing, unsettled, rank, sizes })))
 }
 
 /// The cells that were kept from a fit, with their values.

@@ -7,6 +7,7 @@
 //! observed, as far as the observed ones determine them.
 
 pub mod bits;
+pub mod face;
 pub mod identify;
 pub mod newton;
 pub mod pattern;
@@ -43,7 +44,9 @@ pub struct Domain {
     pub observed: Arc<[bool]>,
     /// Whether the observed cells determine it.
     pub determined: Truth,
-    /// Why the two above are not known, and nothing that was not observed counts as determined.
+    /// Cells whose fitted values tend to zero on the boundary of the model, though the numbers are not zero yet.
+    pub vanishing: Vec<usize>,
+    /// Why what is determined and its dimension are not known, and nothing that was not observed counts as determined.
     pub unsettled: Option<String>,
     /// The dimension of the model on the observed cells, or why there is none to be had.
     pub rank: Result<BigUint, String>,
@@ -110,7 +113,16 @@ impl Domain {
         }
         let determined = Truth::from(Arc::clone(&observed));
         let rank = Err("it has not been looked for".into());
-        Ok(Self { modes, possible, observed, determined, unsettled: None, rank, sizes })
+        Ok(Self {
+            modes,
+            possible,
+            observed,
+            determined,
+            vanishing: Vec::new(),
+            unsettled: None,
+            rank,
+            sizes,
+        })
     }
 
     /// Settles what the observed cells determine of a class of tables, and its dimension on them.
@@ -301,42 +313,6 @@ impl Domain {
                 *level = 0;
             }
         }
-    }
-
-    /// Zeros in the data can send a missing cell to infinity, or leave it anywhere: where some observed cells tend
-    /// to zero, only what the others determine counts, and cells that are zero with a whole marginal.
-    pub(super) fn at_boundary(&mut self, model: &EnergyModel, fitted: &Distribution, stop: &Stop) {
-        if self.modes.len() < self.sizes.len() {
-            return;
-        }
-        let count = self.observed.iter().filter(|o| **o).count().max(1) as f64;
-        let mut cell = vec![0; self.sizes.len()];
-        let mut kept = self.observed.to_vec();
-        let mut zero = vec![false; kept.len()];
-        for k in 0..kept.len() {
-            let mut rest = k;
-            for (level, n) in cell.iter_mut().zip(&self.sizes).rev() {
-                *level = rest % n;
-                rest /= n;
-            }
-            let value = |t: &Table| super::distribution::value_at(t, &cell);
-            zero[k] = fitted.potentials.iter().any(|t| value(t) == f64::NEG_INFINITY);
-            // a probability that only rounding and the tolerance keep above zero
-            kept[k] = kept[k] && fitted.log_probability(&cell) > (1e-7 / count).ln();
-        }
-        if kept == *self.observed {
-            return;
-        }
-        let found = match identify(&model.free_scopes(), &self.sizes, &self.modes, &kept, stop) {
-            Ok(Identified { determined: None, .. }) => return,
-            Ok(Identified { determined: Some(found), .. }) => found,
-            Err(reason) => {
-                self.unsettled = Some(reason);
-                vec![false; kept.len()]
-            }
-        };
-        let both = self.determined.to_vec().into_iter().zip(found.into_iter().zip(zero));
-        self.determined = both.map(|(d, (f, z))| d && (f || z)).collect();
     }
 
     /// Whether somebody who wished to stop is why it is not known what the observed cells determine.

@@ -10,7 +10,9 @@
 
 use std::sync::Arc;
 
+use super::face::Face;
 use super::pattern::Pattern;
+use super::rows::Tables;
 use super::{Domain, regular};
 use crate::data::{Element, Storage, Tensor};
 use crate::model::{EnergyModel, Scope, Table};
@@ -231,7 +233,11 @@ pub fn execute(
     let distribution = regular::distribution(model, potentials.collect())?;
     let mass = found.total * distribution.log_mass.iter().sum::<f64>().exp();
     if !zero_marginals.is_empty() {
-        domain.at_boundary(model, &distribution, &stop);
+        let tables = Tables::of(model);
+        let face = Face::of(&domain, (model, &tables), tensor, (&distribution, mass, gap), control, &stop);
+        if let Some(face) = face {
+            face.settle(&mut domain, (model, &tables), &stop);
+        }
     }
     let status = match ending.formula {
         _ if missed => Status::Approximate,

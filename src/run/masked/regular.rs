@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::face::Face;
 use super::newton::{Penalty, gone, leaving, minimise};
 use super::rows::{Rows, Tables, base};
 use super::truth::Truth;
@@ -107,7 +108,7 @@ pub fn execute(
         Err(reason) => (None, Some(reason)),
     };
     if tensor.mask.is_some() && (rows.len() < all || down.is_some()) {
-        at_boundary(&mut domain, down.as_deref(), (model, &tables), (&rows, &gone), &stop);
+        face(&weight, &rows, down.as_deref()).settle(&mut domain, (model, &tables), &stop);
     }
     let interrupted = found.interrupted || domain.cut_short();
     let status = Status::ended(interrupted, found.stopped, boundary, Status::Converged);
@@ -141,6 +142,17 @@ pub fn execute(
         zero_marginals,
         domain: Some(Arc::new(domain)),
     })
+}
+
+/// The face of a fit to cells with `weight`, of which those in `rows` have no parameter that is gone and some may go
+/// `down`.
+fn face(weight: &[f64], rows: &Rows, down: Option<&[bool]>) -> Face {
+    let falls = |r: usize| down.is_some_and(|down| down[r]);
+    let (fallen, stay) = (0..rows.len()).partition::<Vec<usize>, _>(|r| falls(*r));
+    let cells = |list: Vec<usize>| -> Vec<usize> { list.into_iter().map(|r| rows.cells[r]).collect() };
+    let own = marked(&rows.cells, weight.len());
+    let gone = (0..weight.len()).filter(|k| weight[*k] > 0.0 && !own[*k]);
+    Face { vanish: gone.chain(cells(fallen)).collect(), stay: cells(stay), hidden: down.is_some() }
 }
 
 /// Every value of a tensor, row-major.
@@ -240,7 +252,7 @@ fn settle(domain: &mut Domain, model: &EnergyModel, tables: &Tables, rows: &Rows
 /// What smoothness leaves free, as generators over the modes: a table that is smooth along a mode is a function of
 /// that mode and one of all others, and one that is smooth along several is a function of each of these and one of what
 /// is left. Not for tables that are tied.
-fn left_free(model: &EnergyModel, tables: &Tables) -> Vec<Scope> {
+pub(super) fn left_free(model: &EnergyModel, tables: &Tables) -> Vec<Scope> {
     let mut class = Vec::new();
     for block in &tables.blocks {
         let along: Scope =
@@ -254,7 +266,7 @@ fn left_free(model: &EnergyModel, tables: &Tables) -> Vec<Scope> {
 }
 
 /// One truth value for each of so many cells: whether it is in a list.
-fn marked(cells: &[usize], total: usize) -> Vec<bool> {
+pub(super) fn marked(cells: &[usize], total: usize) -> Vec<bool> {
     let mut marked = vec![false; total];
     cells.iter().for_each(|k| marked[*k] = true);
     marked
@@ -272,44 +284,9 @@ fn determined(
 }
 
 /// A row for every cell.
-fn every(model: &EnergyModel, tables: &Tables) -> Rows {
+pub(super) fn every(model: &EnergyModel, tables: &Tables) -> Rows {
     let total: usize = model.modes.iter().map(|m| m.size()).product();
     Rows::new(model, tables, &vec![0.0; total], &vec![1.0; total])
-}
-
-/// Zeros can send a missing cell to infinity, or leave it anywhere: what the rows determine that do not go `down` counts,
-/// cells that have a row themselves, and cells that are zero with a whole marginal.
-fn at_boundary(
-    domain: &mut Domain,
-    down: Option<&[bool]>,
-    (model, tables): (&EnergyModel, &Tables),
-    (rows, gone): (&Rows, &[bool]),
-    stop: &Stop,
-) {
-    domain.widen(&Scope::all(domain.sizes.len()));
-    let mut sure = every(model, tables).any(gone);
-    rows.cells.iter().for_each(|k| sure[*k] = true);
-    if !(0..sure.len()).any(|k| !sure[k] && domain.at(k) == Knowledge::Missing) {
-        return;
-    }
-    let stays = |r: &usize| down.is_none_or(|down| !down[*r]);
-    let found = if model.regular.ties.is_empty() {
-        let cells: Vec<usize> = (0..rows.len()).filter(stays).map(|r| rows.cells[r]).collect();
-        let seen = marked(&cells, sure.len());
-        let class = left_free(model, tables);
-        identify::identify(&class, &domain.sizes, &domain.modes, &seen, stop)
-            .map(|found| found.determined.unwrap_or_else(|| vec![true; sure.len()]))
-    } else {
-        let columns = rows.columns();
-        let kept: Vec<Vec<usize>> = (0..rows.len()).filter(stays).map(|r| columns[r].clone()).collect();
-        determined((model, tables), &kept, stop).map(|found| found.0)
-    };
-    let found = found.unwrap_or_else(|reason| {
-        domain.unsettled = Some(reason);
-        vec![false; sure.len()]
-    });
-    let both = domain.determined.to_vec().into_iter().zip(found.into_iter().zip(sure));
-    domain.determined = both.map(|(d, (f, s))| d && (f || s)).collect();
 }
 
 /// The cells of each table whose parameters are gone.

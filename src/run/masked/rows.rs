@@ -142,14 +142,14 @@ impl Rows {
         self.weight = kept.iter().map(|r| self.weight[*r]).collect();
     }
 
-    /// Whether some parameter of each row is marked.
-    pub fn any(&self, marked: &[bool]) -> Vec<bool> {
-        (0..self.len()).map(|r| self.row(r).iter().any(|p| marked[*p as usize])).collect()
+    /// A row as a list of columns.
+    pub fn columns_of(&self, r: usize) -> Vec<usize> {
+        self.row(r).iter().map(|p| *p as usize).collect()
     }
 
     /// The rows as lists of columns, for the rank of the design.
     pub fn columns(&self) -> Vec<Vec<usize>> {
-        (0..self.len()).map(|r| self.row(r).iter().map(|p| *p as usize).collect()).collect()
+        (0..self.len()).map(|r| self.columns_of(r)).collect()
     }
 }
 

@@ -31,9 +31,14 @@ pub(super) fn entries(row: impl Iterator<Item = usize>) -> Vec<(usize, u32)> {
     row
 }
 
+/// The product of a vector with a row.
+pub(super) fn product(v: &[u32], row: &[usize]) -> u32 {
+    (row.iter().map(|c| u64::from(v[*c])).sum::<u64>() % PRIME) as u32
+}
+
 /// Whether a vector is zero on a row.
 pub(super) fn vanishes(v: &[u32], row: &[usize]) -> bool {
-    row.iter().map(|c| u64::from(v[*c])).sum::<u64>().is_multiple_of(PRIME)
+    product(v, row) == 0
 }
 
 /// Rows in echelon form modulo [`PRIME`]: sparse by their first column as long as they are short, and dense

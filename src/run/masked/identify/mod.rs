@@ -24,6 +24,7 @@
 
 mod design;
 mod echelon;
+mod face;
 mod lead;
 mod peel;
 mod project;
@@ -35,6 +36,7 @@ use std::collections::BTreeMap;
 use num_bigint::BigUint;
 use num_traits::{One, Zero};
 
+pub use face::{Limit, limits};
 pub use span::{Listed, Span, by_rows};
 
 use super::bits::Bits;

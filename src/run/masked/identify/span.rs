@@ -4,7 +4,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 
-use super::echelon::{Echelon, vanishes};
+use super::echelon::{Echelon, product, vanishes};
 use super::lead::Leads;
 use super::peel::Peeled;
 use super::project::{Projected, Side};
@@ -106,6 +106,11 @@ impl Span {
         span.vectors.iter_mut().for_each(|v| peeled.complete(seen, v));
         span.rank += peeled.rank();
         Ok(span)
+    }
+
+    /// What is left of a row beyond the space: the same for two rows if and only if their difference lies in it.
+    pub fn residue(&self, row: &[usize]) -> [u32; 2] {
+        [0, 1].map(|v| product(&self.vectors[v], row))
     }
 
     /// Whether a row lies in the space.
