@@ -12,8 +12,12 @@ use crate::run::modular::inverse;
 /// 2³¹ − 1.
 pub(super) const PRIME: u64 = (1 << 31) - 1;
 
-/// Most columns that are eliminated densely.
-const DENSE: usize = 6000;
+/// Most entries that are eliminated densely, four bytes each, and twice the most entries of the rows that wait for it,
+/// eight bytes each: 128 MiB for either.
+const DENSE: usize = 1 << 25;
+
+/// Rows that are cleared before it is asked whether there is room for them.
+const CLEARED: usize = 64;
 
 /// Entries of dense rows that are eliminated while one of a sparse row is.
 const SPARSE: u64 = 8;
@@ -48,7 +52,9 @@ pub(super) struct Echelon<'a> {
     stop: &'a Stop,
     sparse: Sparse,
     /// Rows that have become long, waiting to be made dense.
-    long: Vec<Vec<(usize, u32)>>,
+    long: Vec<Vec<(u32, u32)>>,
+    /// Entries of those that have been cleared.
+    waiting: usize,
     /// The columns of dense rows.
     core: Vec<usize>,
     place: Vec<usize>,
@@ -68,6 +74,7 @@ impl<'a> Echelon<'a> {
             stop,
             sparse: Sparse::new(columns),
             long: Vec::new(),
+            waiting: 0,
             core: Vec::new(),
             place: vec![usize::MAX; columns],
             dense: Vec::new(),
@@ -91,12 +98,12 @@ impl<'a> Echelon<'a> {
         }
         while let Some((lead, value)) = row.first().copied() {
             if row.len() > LONG {
-                self.long.push(row);
+                self.wait(&row);
                 return Ok(());
             }
             let Some(pivot) = self.sparse.get(lead) else {
                 if self.place[lead] != usize::MAX {
-                    self.long.push(row);
+                    self.wait(&row);
                 } else {
                     let inverse = inverse(u64::from(value), PRIME);
                     row.iter_mut().for_each(|(_, v)| *v = narrow(times(u64::from(*v), inverse)));
@@ -110,24 +117,47 @@ impl<'a> Echelon<'a> {
         Ok(())
     }
 
-    /// Clears the long rows of the columns that sparse rows lead. Says how much work was done by now, and how much
-    /// there will be when the long rows are packed; none when they have more columns than can be.
+    /// Clears the long rows of the columns that sparse rows lead. Says how much work there will be when the long rows
+    /// are packed; none when they have more entries than can be.
     pub fn clear(&mut self) -> Option<u64> {
-        let (sparse, columns) = (&self.sparse, self.columns);
-        let looked: u64 = self
-            .long
-            .par_iter_mut()
-            .map_init(|| vec![0u32; columns], |wide, row| cleared(row, sparse, wide))
-            .sum();
-        self.work += SPARSE * looked;
-        for (c, _) in self.long.iter().flatten() {
-            if self.place[*c] == usize::MAX {
-                self.place[*c] = self.core.len();
-                self.core.push(*c);
+        let mut long = std::mem::take(&mut self.long);
+        let (sparse, columns, count) = (&self.sparse, self.columns, self.dense.len() + long.len());
+        let mut room = true;
+        for rows in long.chunks_mut(CLEARED) {
+            let looked: u64 = rows
+                .par_iter_mut()
+                .map_init(|| vec![0u32; columns], |wide, row| cleared(row, sparse, wide))
+                .sum();
+            self.work += SPARSE * looked;
+            for (c, _) in rows.iter().flatten() {
+                let place = &mut self.place[*c as usize];
+                if *place == usize::MAX {
+                    *place = self.core.len();
+                    self.core.push(*c as usize);
+                }
+            }
+            self.waiting += rows.iter().map(Vec::len).sum::<usize>();
+            room = room_for(count, self.core.len(), self.waiting);
+            if !room {
+                break;
             }
         }
+        self.long = long;
+        if !room {
+            return None;
+        }
         let (long, dense, width) = (self.long.len() as u64, self.dense.len() as u64, self.core.len() as u64);
-        (self.core.len() <= DENSE).then(|| self.work + long * (dense + long) * width)
+        Some(long * (dense + long) * width)
+    }
+
+    /// Lets a row wait to be made dense.
+    fn wait(&mut self, row: &[(usize, u32)]) {
+        self.long.push(row.iter().map(|(c, v)| (narrow(*c as u64), *v)).collect());
+    }
+
+    /// Whether there is room for all rows that are not sparse.
+    fn room(&self) -> bool {
+        room_for(self.dense.len() + self.long.len(), self.core.len(), self.waiting)
     }
 
     /// Entries that were looked at so far.
@@ -140,19 +170,21 @@ impl<'a> Echelon<'a> {
     /// # Errors
     /// When these are too many, or it was asked to stop.
     pub fn pack(&mut self) -> Result<(), String> {
-        if self.core.len() > DENSE {
+        if !self.room() {
+            let (rows, columns) = (self.dense.len() + self.long.len(), self.core.len());
             return Err(format!(
-                "the mask ties more than {DENSE} parameters together, which is more than is eliminated"
+                "the mask ties parameters together in {rows} rows of {columns}, which is more than is eliminated"
             ));
         }
         let width = self.core.len();
         let waiting = std::mem::take(&mut self.long);
+        self.waiting = 0;
         self.dense.iter_mut().for_each(|(_, r)| r.resize(width, 0));
         let mut fresh: Vec<Vec<u32>> = waiting
-            .iter()
+            .into_iter()
             .map(|row| {
                 let mut dense = vec![0u32; width];
-                row.iter().for_each(|(c, v)| dense[self.place[*c]] = *v);
+                row.iter().for_each(|(c, v)| dense[self.place[*c as usize]] = *v);
                 dense
             })
             .collect();
@@ -194,10 +226,15 @@ impl<'a> Echelon<'a> {
     }
 }
 
+/// Whether so many rows may be dense over so many columns, and so many entries wait for it.
+fn room_for(rows: usize, columns: usize, waiting: usize) -> bool {
+    rows.saturating_mul(columns) <= DENSE && waiting <= DENSE / 2
+}
+
 /// Clears a row of the columns that sparse rows lead, in a row of zeros over all columns; the entries looked at.
-fn cleared(row: &mut Vec<(usize, u32)>, sparse: &Sparse, wide: &mut [u32]) -> u64 {
-    let Some(first) = row.first().map(|(c, _)| *c) else { return 0 };
-    row.drain(..).for_each(|(c, v)| wide[c] = v);
+fn cleared(row: &mut Vec<(u32, u32)>, sparse: &Sparse, wide: &mut [u32]) -> u64 {
+    let Some(first) = row.first().map(|(c, _)| *c as usize) else { return 0 };
+    row.drain(..).for_each(|(c, v)| wide[c as usize] = v);
     let mut looked = (wide.len() - first) as u64 / SPARSE;
     for lead in first..wide.len() {
         if wide[lead] == 0 {
@@ -211,8 +248,9 @@ fn cleared(row: &mut Vec<(usize, u32)>, sparse: &Sparse, wide: &mut [u32]) -> u6
             *slot = narrow((u64::from(*slot) + times(u64::from(*v), back)) % PRIME);
         }
     }
-    let kept = wide[first..].iter_mut().enumerate().filter(|(_, v)| **v != 0);
-    row.extend(kept.map(|(k, v)| (first + k, std::mem::take(v))));
+    let kept = (first..wide.len()).filter(|c| wide[*c] != 0);
+    *row = kept.map(|c| (narrow(c as u64), wide[c])).collect();
+    row.iter().for_each(|(c, _)| wide[*c as usize] = 0);
     looked
 }
 

@@ -94,14 +94,14 @@ impl Span {
         // what has been eliminated is given back before the projection, which is likely to take its place
         let mut found = None;
         if let Some(short) = short.filter(|_| every.count > 0) {
-            found = eliminate(left, leads()?, stop, &|work| work >= short)?;
+            found = eliminate(left, leads()?, stop, &|done, ahead| done.saturating_add(ahead) >= short)?;
             if found.is_none() {
                 found = project(left, columns, every, stop)?;
             }
         }
         let mut span = match found {
             Some(span) => span,
-            None => eliminate(left, leads()?, stop, &|_| false)?.ok_or(CUT_SHORT)?,
+            None => eliminate(left, leads()?, stop, &|_, _| false)?.ok_or(CUT_SHORT)?,
         };
         span.vectors.iter_mut().for_each(|v| peeled.complete(seen, v));
         span.rank += peeled.rank();
@@ -119,13 +119,13 @@ impl Span {
     }
 }
 
-/// The space of rows by elimination, beginning with those that lead; none when `leave`, told of the work done and about to be done, says to leave
-/// off.
+/// The space of rows by elimination, beginning with those that lead; none when `leave`, told of the work done and of what may lie
+/// ahead, says to leave off.
 fn eliminate(
     rows: Listed,
     leads: Leads,
     stop: &Stop,
-    leave: &dyn Fn(u64) -> bool,
+    leave: &dyn Fn(u64, u64) -> bool,
 ) -> Result<Option<Span>, String> {
     let columns = leads.label.len();
     let mut echelon = Echelon::new(columns, stop);
@@ -135,7 +135,8 @@ fn eliminate(
     }
     let mut stream = Xoshiro256PlusPlus::seed_from_u64(0x6d62_6120_6d61_736b);
     loop {
-        if leave(echelon.clear().unwrap_or(u64::MAX)) {
+        let ahead = echelon.clear().unwrap_or(u64::MAX);
+        if leave(echelon.work(), ahead) {
             return Ok(None);
         }
         echelon.pack()?;
@@ -155,14 +156,14 @@ fn eliminate(
         }
         // most of the rank that is missing is found row by row, each of them as long as there are columns
         let missing = wrong.len().min(columns - echelon.rank()) as u64;
-        if leave(echelon.work() + missing * columns as u64) {
+        if leave(echelon.work(), missing * columns as u64) {
             return Ok(None);
         }
         // spread over all of them, so that most of a batch is independent
         let step = wrong.len().div_ceil(512);
         for r in wrong.iter().step_by(step) {
             echelon.insert((rows.of)(*r).iter().map(|c| label[*c]))?;
-            if leave(echelon.work()) {
+            if leave(echelon.work(), 0) {
                 return Ok(None);
             }
         }
@@ -185,7 +186,8 @@ fn project(rows: Listed, columns: usize, every: Listed, stop: &Stop) -> Result<O
         None => (rows.of)(r - every.count),
     };
     let wider = Listed { count: every.count + rows.count, of: &of };
-    let Some(mut span) = eliminate(wider, Leads::in_order(wider, columns), stop, &|work| work > CONFIRMED)?
+    let Some(mut span) =
+        eliminate(wider, Leads::in_order(wider, columns), stop, &|done, _| done > CONFIRMED)?
     else {
         return Ok(None);
     };
