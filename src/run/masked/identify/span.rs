@@ -16,10 +16,10 @@ use crate::run::control::Stop;
 const COLUMNS: usize = 1 << 21;
 
 /// Entries that are eliminated before a projection is tried.
-const SHORT: u64 = 1 << 28;
+const SHORT: u64 = 1 << 29;
 
 /// Entries that are eliminated to confirm a projection.
-const CONFIRMED: u64 = 1 << 30;
+const CONFIRMED: u64 = 1 << 29;
 
 /// Rows of zeros and ones, by number, each a list of its columns.
 #[derive(Clone, Copy)]
