@@ -147,8 +147,10 @@ fn at_zeros(head: &str, model: &str, tolerance: &str) -> (&'static str, Vec<usiz
 
 #[test]
 fn tables_that_are_smooth_or_tied_end_on_the_boundary_as_others_do() {
-    let head = "mode a: 2 ordered, b: 2\ndata x[a, b] = [[0, 2], [3, missing]]\n";
-    for model in ["[a] [b]", "[a b] smooth [a b] along a strength 1", "[a] [b] tie [a] ~ [b]"] {
+    let head = "mode a: 2 ordered, b: 2 ordered\ndata x[a, b] = [[0, 2], [3, missing]]\n";
+    let once = "[a b] smooth [a b] along a strength 1";
+    let twice = &format!("{once}; smooth [a b] along b strength 1");
+    for model in ["[a] [b]", once, twice, "[a] [b] tie [a] ~ [b]"] {
         for tolerance in ["1e-9", "1e-10", "1e-11"] {
             let found = at_zeros(head, model, tolerance);
             assert_eq!(found, ("boundary", vec![3], vec!["MBA513", "MBA563"]), "{model}, {tolerance}");
