@@ -282,7 +282,8 @@ fn every_method_ends_at_the_same_optimum() {
     let made = |name: &str| record.number(&format!("{name}.iterations"));
     close(&all("swept"), &all("m"), 1e-9);
     close(&all("stepped"), &all("m"), 1e-9);
-    assert!(made("swept") > 50.0 && made("m") < 20.0 && made("stepped") < 20.0, "{}", made("swept"));
+    // those that contract count products, several for each Newton step
+    assert!(made("swept") > 90.0 && made("m") < 90.0 && made("stepped") < 90.0, "{}", made("m"));
     assert!(record.number("swept.certificate.optimality_gap") < 1e-12);
     // seven sweeps as by hand, and a bound although they were not enough
     let class: [&[usize]; 6] = [&[0, 1], &[1, 2], &[0, 2], &[1, 3], &[2], &[4]];
@@ -398,6 +399,96 @@ fn whole_tensors_are_fitted_as_over_a_list_of_cells() {
     let gap = (early.number("m.divergence") - whole.number("m.divergence")) / whole.number("m.total");
     let bound = early.number("m.certificate.optimality_gap");
     assert!(gap > 1e-9 && gap <= bound && bound < 10.0 * gap, "{gap} and a bound of {bound}");
+}
+
+/// Unknown and impossible cells, energies and zeros: contracted, the fit ends where it does over a list of cells, with the
+/// same cells open and the same degrees of freedom, and no more memory than the plan says.
+#[test]
+fn tensors_with_holes_are_fitted_as_over_a_list_of_cells() {
+    let sizes = [3, 4, 3, 2, 3];
+    for (step, said) in [
+        (7, ""),
+        (3, "forbid a == 0 and b == 2; forbid b == 1 and d == 0"),
+        (2, "[a c] = if a == 1 { 2 } else { -1 }"),
+        (2, "forbid a == b"),
+    ] {
+        let mut tensors = mixed(&sizes, false);
+        for (k, t) in tensors.iter_mut().enumerate() {
+            let shape: Vec<usize> = t.modes.iter().map(|m| sizes[*m]).collect();
+            let wrong = |k: usize| {
+                let own = levels(&shape, k);
+                let at = |m: usize| t.modes.iter().position(|o| *o == m).map(|i| own[i]);
+                said.contains("b == 2")
+                    && (at(0) == Some(0) && at(1) == Some(2) || at(1) == Some(1) && at(3) == Some(0))
+                    || said.contains("a == b") && at(0).is_some() && at(0) == at(1)
+            };
+            let keep: Vec<bool> = (0..t.values.len()).map(|k| !wrong(k)).collect();
+            for (i, (x, keep)) in t.values.iter_mut().zip(keep).enumerate() {
+                let hidden = (i * i + k) % step == 1;
+                if hidden || !keep {
+                    *x = if hidden { f64::NAN } else { 0.0 };
+                }
+            }
+        }
+        let mut text = declarations(&sizes, &tensors);
+        text.push_str(&format!("model pairs {{ [a b]; [b c]; [a c]; [b d]; [c]; [e]; {said} }}\n"));
+        let of = targets(&tensors);
+        text.push_str(&format!("fit pairs to {of} as m {{ tolerance 1e-12 }}\n"));
+        text.push_str(&format!("fit pairs to {of} by ipf as l {{ tolerance 1e-11; max_sweeps 4000 }}\n"));
+        for name in ["m", "l"] {
+            let parts: Vec<String> =
+                tensors.iter().map(|t| format!("{name}.of({}).fitted", t.name)).collect();
+            text.push_str(&format!(
+                "show {name}.status, {name}.divergence, {name}.df, {}\n",
+                parts.join(", ")
+            ));
+        }
+        let (session, diagnostics, r) = run(&text, &Files::default());
+        assert!(!diagnostics.iter().any(|d| d.is_error()), "{said}: {diagnostics:?}");
+        let plan = |k: usize| session.planned[k].schedule.clone().expect("a plan").tree();
+        assert!(
+            plan(0).contains("Newton steps on marginals") && plan(1).contains("sweeps over"),
+            "{}",
+            plan(0)
+        );
+        assert!(plan(0).contains("on the observed cells of"), "{}", plan(0));
+        for what in ["status", "df"] {
+            assert_eq!(r.value(&format!("m.{what}")), r.value(&format!("l.{what}")), "{what}: {step} {said}");
+        }
+        close(&[r.number("m.divergence")], &[r.number("l.divergence")], 1e-7);
+        for t in &tensors {
+            let of = |name: &str| format!("{name}.of({}).fitted", t.name);
+            let open = |name: &str| r.value(&of(name)).to_string().matches("null").count();
+            assert_eq!(open("m"), open("l"), "{step} {said} {}", t.name);
+            let known = |name: &str| -> Vec<f64> {
+                r.numbers(&of(name)).into_iter().filter(|x| !x.is_nan()).collect()
+            };
+            close(&known("m"), &known("l"), 1e-7);
+        }
+    }
+}
+
+/// A slab of a tensor of 10⁸ cells is unknown: neither its cells nor the others are listed, and what it leaves open another
+/// tensor settles.
+#[test]
+fn a_mask_over_few_modes_lists_no_cell() {
+    let mut files = Files::default();
+    let row =
+        |k: usize| format!("{},{},{},{},{}\n", k % 99, k * 7 % 100, k * 11 % 100, k * 13 % 100, 1 + k % 5);
+    let x: String = (0..600).map(row).collect();
+    files.there.insert("x.csv".into(), format!("a,b,c,d,value\n{x}").into_bytes());
+    let y: String = (0..100).map(|k| format!("{k},{}\n", 2 + k % 7)).collect();
+    files.there.insert("y.csv".into(), format!("a,value\n{y}").into_bytes());
+    let text = "mode a: 100, b: 100, c: 100, d: 100\n\
+        data x[a, b, c, d] from \"x.csv\" missing where a == 99\ndata y[a] from \"y.csv\"\n\
+        model m { [a]; [b c]; [c d] }\nfit m to x, y weight 2\n\
+        show m.status, m.certificate.marginal_gap, m.parameters\n";
+    let (session, _, record) = run(text, &files);
+    assert!(record.number("m.certificate.marginal_gap") <= 1e-9);
+    assert_eq!(record.number("m.parameters"), 99.0 + 3.0 * 99.0 + 2.0 * 99.0 * 99.0);
+    assert!(!record.codes.contains(&"MBA563"), "{}", record.text);
+    let plan = session.planned[0].schedule.clone().expect("a plan");
+    assert!(plan.peak < 3e7, "{}", plan.peak);
 }
 
 /// Four modes of a hundred levels have 10⁸ cells, of which three hundred have data.
@@ -516,7 +607,7 @@ fn the_order_of_tensors_and_of_modes_does_not_matter() {
 fn tensors_that_share_nothing_are_fitted_alone() {
     let text = "mode a: 3, b: 2, c: 2, d: 3\n\
         data x[a, b] = [[1, 2], [3, 5], [missing, 1]]\ndata y[c, d] = [[2, 7, 1], [8, 2, missing]]\n\
-        model one { body(1) }\nfit one to x, y weight 3 as m\n\
+        model one { body(1) }\nfit one to x, y weight 3 as m { tolerance 1e-12 }\n\
         fit one to x as alone_x\nfit one to y as alone_y\n\
         show m.of(x).fitted, m.of(y).fitted, alone_x.fitted, alone_y.fitted, m.divergence, m.df\n\
         show alone_x.divergence, alone_y.divergence, alone_x.df, alone_y.df, m.of(x).kl, alone_x.kl\n";
@@ -612,6 +703,76 @@ fn a_tighter_tolerance_is_met_as_closely() {
         let (gap, steps) = (record.number("j.certificate.marginal_gap"), record.number("j.iterations"));
         assert!(gap < 1e-12 && steps < 100.0, "{tolerance}: {gap:e} after {steps}");
     }
+}
+
+/// A tensor beside another that shares nothing with it ends as it does alone: with this status, and with these cells open.
+fn beside(head: &str, model: &str, tolerance: &str) -> [(&'static str, Vec<bool>, bool); 2] {
+    let other = "mode e: 2, f: 2\ndata y[e, f] = [[1, 2], [3, 5]]\n";
+    let text = |also: &str, to: &str| {
+        format!(
+            "{other}{head}model m {{ {also}{model} }}  # allow MBA322\nfit m to {to} as m {{ tolerance {tolerance} }}  # allow MBA378\n"
+        )
+    };
+    let of = |text: String, shown: &str| {
+        let (_, diagnostics, r) = run(&format!("{text}show {shown}\n"), &Files::default());
+        assert!(!diagnostics.iter().any(mba::text::Diagnostic::is_error), "{model}: {diagnostics:?}");
+        let cells = r.value(shown).as_array().expect("rows of cells");
+        let cells = cells.iter().flat_map(|row| row.as_array().expect("cells"));
+        (r.fits[0].1, cells.map(serde_json::Value::is_null).collect(), r.codes.contains(&"MBA513"))
+    };
+    [of(text("", "x"), "m.fitted"), of(text("[e]; [f]; ", "x, y"), "m.of(x).fitted")]
+}
+
+/// Zeros that send cells to infinity are recognised with and without smoothness and ties, and what only looks like it
+/// is not taken for it.
+#[test]
+fn the_boundary_is_where_it_is_alone() {
+    let two = |x: &str| format!("mode a: 2 ordered, b: 2 ordered\ndata x[a, b] = {x}\n");
+    let three = |x: &str| format!("mode a: 3 ordered, b: 3 ordered\ndata x[a, b] = {x}\n");
+    let open = two("[[0, 2], [3, missing]]");
+    let level = three("[[missing, 0, 5], [0, 0, 0], [missing, missing, missing]]");
+    let positive = three("[[1, 2, 300], [4, missing, 0.001], [5, 1e-6, 2]]");
+    let zeros = three("[[0, 27, 27], [12, 0, 0], [13, 0, 0]]");
+    let holes = three("[[missing, 19, 0], [12, missing, 0], [missing, 0, 6]]");
+    for (head, model, status, cells) in [
+        (&open, "[a]; [b]", "boundary", 1),
+        (&open, "[a b]; smooth [a b] along a strength 1", "boundary", 1),
+        (&open, "[a]; [b]; tie [a] ~ [b]", "boundary", 1),
+        (&two("[[0, 3], [5, 7]]"), "[a b]; tie [a b] ~ [b a]", "boundary", 0),
+        (&level, "[a]; [b]; tie [a] ~ [b]", "boundary", 2),
+        (&positive, "[a b]; smooth [a b] along a strength 1e-6", "converged", 0),
+        (&positive, "[a b]; tie [a b] ~ [b a]", "converged", 0),
+        (&positive, "[a]; [b]; tie [a] ~ [b]; smooth [a] along a strength 10", "converged", 0),
+        (&zeros, "[a b]; smooth [a b] along a strength 1e-6", "converged", 0),
+        (&holes, "[a b]; tie [a b] ~ [b a]; smooth [a b] along a strength 1e-6", "converged", 0),
+    ] {
+        for tolerance in ["1e-9", "1e-11"] {
+            let [alone, joint] = beside(head, model, tolerance);
+            assert_eq!(alone, joint, "{model}, {tolerance}");
+            assert_eq!(joint.0, status, "{model}, {tolerance}");
+            let count = joint.1.iter().filter(|open| **open).count();
+            assert!(status == "converged" || count == cells, "{model}, {tolerance}: {count}");
+        }
+    }
+}
+
+/// A tie carries what smoothness says of one tensor to another, and neither is enough alone.
+#[test]
+fn ties_and_smoothness_determine_cells_of_other_tensors_together() {
+    let head = "mode a: 3, b: 3 cyclic, c: 3\n\
+        data x[c] = [missing, missing, 3]\ndata y[b] = [missing, missing, 2]\ndata z[a] = [5, missing, missing]\n";
+    let (tie, smooth) = ("tie [a] ~ [b]", "smooth [b] along b strength 1");
+    let open = |said: &str| {
+        let text = format!(
+            "{head}model m {{ [a]; [b]; {said} }}\nfit m to x, y weight 2, z as m  # allow MBA378\n\
+             show m.of(y).fitted, m.of(z).fitted\n"
+        );
+        let (_, _, r) = run(&text, &Files::default());
+        ["y", "z"].map(|t| r.value(&format!("m.of({t}).fitted")).to_string().matches("null").count())
+    };
+    assert_eq!(open(&format!("{tie}; {smooth}")), [0, 0]);
+    assert_eq!(open(tie), [2, 2]);
+    assert_eq!(open(smooth), [0, 2]);
 }
 
 /// What smoothness leaves open in one table is not what another table of the same modes settles.
@@ -852,6 +1013,19 @@ fn mistakes_have_names() {
         ("fit one to x, y as m\nsave m to \"m.npy\"", "MBA409"),
     ] {
         assert_eq!(codes(text), [wanted], "{text}");
+    }
+    for (model, said) in [
+        ("model m { [a] [a b] = learn J * a * b }", ["learned coefficient `J`", "table `[a b]`"]),
+        (
+            "model m { latent r: 2; [a r] [b r] [c] }",
+            ["latent modes, `[r]` of `m`", "leave their interactions out"],
+        ),
+    ] {
+        let (_, found, _) = run(&format!("{head}{model}\nfit m to x, y\n"), &Files::default());
+        let found: Vec<_> = found.iter().filter(|d| d.is_error()).collect();
+        assert_eq!(found.iter().map(|d| d.code.name()).collect::<Vec<_>>(), ["MBA390"], "{model}: {found:?}");
+        let help = found[0].help.as_deref().unwrap_or_default();
+        assert!(found[0].message.contains(said[0]) && help.contains(said[1]), "{found:?}");
     }
     let found = codes("fit three to x, y as m");
     assert_eq!(found, ["MBA375"]);

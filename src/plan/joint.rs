@@ -249,15 +249,15 @@ pub fn closed(model: &EnergyModel, layout: &Layout, members: &[Member]) -> bool 
         && tables.iter().enumerate().all(apart)
 }
 
-/// How the marginals of each tensor are contracted from factors, so that no cell is listed: where all tables are free or
-/// fixed, and every cell is possible and observed. None where cells have to be listed.
+/// How the marginals of each tensor are contracted from factors over its observed cells, so that no cell is listed: where
+/// all tables are free or fixed, and nothing is said of them. None where cells have to be listed.
 fn contracted(model: &EnergyModel, members: &[Member], solver: Solver) -> Vec<Schedule> {
-    let complete = members.iter().all(|m| m.profile.masks.is_empty()) && model.support.is_empty();
-    if !complete || !model.regular.is_empty() || solver == Solver::Ipf {
+    if !model.regular.is_empty() || solver == Solver::Ipf {
         return Vec::new();
     }
     let of = |member: &Member| {
-        let mut draft = Draft::new(&part(model, &member.modes), true);
+        let seen = super::grounded(&part(model, &member.modes), Some(&member.profile));
+        let mut draft = Draft::new(&seen, true);
         undivided(&mut draft);
         lower(&draft, &model.name, Some(&member.profile), solver)
     };
@@ -393,7 +393,7 @@ fn within(schedule: &Schedule, memory: f64) -> Result<(), Vec<Diagnostic>> {
     }
     let note = match schedule.together().is_some_and(|t| t.contracted.is_empty()) {
         true => {
-            "with unknown or impossible cells, smoothness or a prior, a joint fit lists all cells of all tensors"
+            "by sweeps alone, or with smoothness, ties or a prior, a joint fit lists all cells of all tensors"
         }
         false => "the marginals of every tensor are contracted from the tables it sees",
     };

@@ -20,7 +20,17 @@ const STILL: f64 = 0.05;
 /// Whether the direction that is the sum of these tables takes cells to zero and leaves those with data alone;
 /// `smallest` is the smallest relative change along it. One pass over the data where it takes any cell to zero.
 pub(super) fn leaves(tensor: Option<&Tensor>, direction: &[Table], smallest: f64) -> bool {
-    let Some(tensor) = tensor.filter(|_| smallest <= VANISHING) else { return false };
+    vanishes(smallest) && tensor.is_some_and(|tensor| still(tensor, direction))
+}
+
+/// Whether a relative change takes a cell to zero.
+pub(super) fn vanishes(change: f64) -> bool {
+    change <= VANISHING
+}
+
+/// Whether the direction that is the sum of these tables leaves the cells with data alone, but for what they have in common.
+/// One pass over the data.
+pub(super) fn still(tensor: &Tensor, direction: &[Table]) -> bool {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     tensor.each_cell(|cell, _| {
         let change: f64 = direction.iter().map(|t| value_at(t, cell)).sum();

@@ -168,7 +168,7 @@ fn restricted(
 }
 
 /// Whether some observed cell is zero.
-fn has_zeros(tensor: &Tensor, domain: &Domain) -> bool {
+pub(super) fn has_zeros(tensor: &Tensor, domain: &Domain) -> bool {
     use crate::data::{Element, Storage, Values};
     let positive = match &*tensor.storage {
         Storage::Sparse(sparse) => sparse.values.iter().filter(|x| **x > 0.0).count(),

@@ -86,6 +86,26 @@ pub(super) fn weight(written: Option<&Expr>, session: &Session) -> Result<f64, D
         .help("leave out a tensor that is not to count"))
 }
 
+/// What tensors cannot share in this version, each with a way out.
+fn not_shared(model: &EnergyModel, fitted: Span) -> Vec<Diagnostic> {
+    let name = &model.name;
+    let mut found = Vec::new();
+    for interaction in &model.interactions {
+        let Potential::Learned { coefficient, .. } = &interaction.potential else { continue };
+        let what = format!("the learned coefficient `{coefficient}` of `{name}` in a joint fit");
+        found.push(crate::model::unsupported(&what, interaction.span).help(format!(
+            "write a number in place of `{coefficient}`, put the free table `{}` there, or fit `{name}` to one tensor at a time",
+            model.bracket(&interaction.scope)
+        )));
+    }
+    if !model.latent.is_empty() {
+        let what = format!("latent modes, `{}` of `{name}`, in a joint fit", model.bracket(&model.latent));
+        let help = "leave their interactions out: tensors share tables over the modes that they have";
+        found.push(crate::model::unsupported(&what, fitted).help(help));
+    }
+    found
+}
+
 impl Session {
     /// Checks and plans a fit to several tensors; what is wrong is reported.
     pub(super) fn check_joint(
@@ -279,13 +299,7 @@ impl Session {
                 "change the modes after `over` in `{name}`, or leave them out to span those of all tensors"
             )));
         }
-        let learned = model.interactions.iter().find(|i| matches!(i.potential, Potential::Learned { .. }));
-        if let Some(learned) = learned {
-            diagnostics.push(crate::model::unsupported("a learned coefficient in a joint fit", learned.span));
-        }
-        if !model.latent.is_empty() {
-            diagnostics.push(crate::model::unsupported("latent modes in a joint fit", fit.model.span));
-        }
+        diagnostics.extend(not_shared(&model, fit.model.span));
         if diagnostics.iter().any(Diagnostic::is_error) {
             return None;
         }
@@ -648,6 +662,9 @@ fn after(result: &JointResult, kept: Option<&str>) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> =
         told::ended(&result.name, result.span, ended, kept).into_iter().collect();
     found.extend(result.parts.iter().filter_map(told::open_cells));
+    if joint.status == Status::Boundary && joint.zero_marginals.is_empty() {
+        found.push(told::on_the_boundary((&result.name, result.span), None));
+    }
     found.extend(told::zero_cells((&result.name, result.span), &joint.model, &joint.zero_marginals, None));
     found
 }

@@ -12,6 +12,15 @@ pub fn sweeps(n: usize) -> String {
     if n == 1 { "1 sweep".into() } else { format!("{n} sweeps") }
 }
 
+/// That an optimum lies on the boundary without a zero marginal, and why, if not that cells tend to zero.
+pub(super) fn on_the_boundary((name, span): (&str, Span), why: Option<String>) -> Diagnostic {
+    let cells = || "no marginal is zero, yet some fitted cells tend to zero".into();
+    Diagnostic::new(Code::MBA513, format!("the optimum of `{name}` lies on the boundary"))
+        .at(span, why.unwrap_or_else(cells))
+        .note("some parameters are infinite; the fitted values are right within the tolerance")
+        .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough")
+}
+
 /// What is worth saying once a fit has ended.
 pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
     let fit = &result.fit;
@@ -34,18 +43,9 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
         diagnostics.extend(undetermined(result, learned));
     }
     if results::hidden_boundary(result) {
-        diagnostics.push(
-            Diagnostic::new(Code::MBA513, format!("the optimum of `{}` lies on the boundary", result.name))
-                .at(
-                    result.span,
-                    match fit.learned.iter().flat_map(|l| &l.coefficients).find(|c| c.value.is_infinite()) {
-                        Some(c) => format!("some coefficients grow without end, such as `{}`", c.name),
-                        None => "no marginal is zero, yet some fitted cells tend to zero".into(),
-                    },
-                )
-                .note("some parameters are infinite; the fitted values are right within the tolerance")
-                .help("`df`, `p_value` and `kl` are those of the model as written; a smaller model may be enough"),
-        );
+        let infinite = fit.learned.iter().flat_map(|l| &l.coefficients).find(|c| c.value.is_infinite());
+        let why = infinite.map(|c| format!("some coefficients grow without end, such as `{}`", c.name));
+        diagnostics.push(on_the_boundary((&result.name, result.span), why));
     }
     diagnostics.extend(zero_cells(
         (&result.name, result.span),

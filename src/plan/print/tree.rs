@@ -176,6 +176,11 @@ impl Schedule {
                 false => writeln!(out, ": a level and {}", draft.brackets_in_short(&part.tables))?,
             }
             let Some(own) = work.contracted.get(t) else { continue };
+            let masks: Vec<&Scope> =
+                own.draft.masks.iter().filter_map(|k| own.draft.fixed_scope(*k)).collect();
+            if !masks.is_empty() {
+                writeln!(out, "│  on the observed cells of {}", own.draft.brackets_in_short(masks))?;
+            }
             own.draft.atoms.iter().filter(|a| a.iterates()).try_for_each(|a| own.write_cliques(out, a))?;
         }
         if work.closed {

@@ -1,4 +1,4 @@
-//! Tensors whose cells are all possible and observed: the marginals of each are contracted from the tables it sees, and
+//! Tensors whose tables are free: the marginals of each on its observed cells are contracted from the tables it sees, and
 //! no cell is listed.
 //!
 //! With the level of each tensor where its total is matched, what is left to minimise is
@@ -10,7 +10,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Joint, Part, Solution, Start, zeros};
+use super::observed::{Observed, restricted};
+use super::{Joint, Part, Solution, Start, finite, fit_of, zeros};
 use crate::model::{EnergyModel, Table};
 use crate::numeric::sum::{Compensated, dot};
 use crate::plan::Schedule;
@@ -18,7 +19,7 @@ use crate::plan::cost::{Unit, Units, gradients};
 use crate::plan::joint::Layout;
 use crate::plan::rows::{Block, Tables};
 use crate::plan::schedule::{BufferId, Instruction, Iteration, Step, Together};
-use crate::run::boundary::leaves;
+use crate::run::boundary::{still, vanishes};
 use crate::run::certificate::{Operator, factor};
 use crate::run::conjugate::Equations;
 use crate::run::control::{Control, Flow, Observer, Sweep};
@@ -27,6 +28,7 @@ use crate::run::fit::{Counters, Fit, Status};
 use crate::run::iterate::RESCUES;
 use crate::run::kernel::{combine, marginalise, plus};
 use crate::run::machine::Machine;
+use crate::run::masked::Knowledge;
 use crate::run::newton::{Ended, Objective, Point, minimise, settle};
 use crate::run::projection::Projection;
 use crate::text::Diagnostic;
@@ -46,9 +48,13 @@ pub(super) fn execute(
     (control, observer): (&Control, &mut dyn Observer),
     start: Start,
 ) -> Result<Joint, Vec<Diagnostic>> {
+    let mut seen = Observed::of(parts)?;
+    let rank = seen.settle(layout, work, &observer.stop().unwrap_or_default());
     let mut members = Vec::new();
-    for ((part, schedule), own) in parts.iter().zip(&work.contracted).zip(&layout.own) {
-        members.push(Member::open(schedule, part, own, control)?);
+    let models: Vec<EnergyModel> = parts.iter().map(restricted).collect();
+    let all = parts.iter().zip(&models).zip(work.contracted.iter().zip(&layout.own));
+    for ((part, model), (schedule, own)) in all {
+        members.push(Member::open((schedule, model), part, own, control)?);
     }
     let total: f64 = members.iter().map(Member::weight).sum();
     for member in &mut members {
@@ -59,7 +65,7 @@ pub(super) fn execute(
         member.gather(&member.data, member.share, &mut target);
     }
     let tables = &layout.tables;
-    let gone = without_mass(tables, &target);
+    let gone = seen.without_mass(layout, &target);
     for member in &mut members {
         member.restrict(&gone);
     }
@@ -96,16 +102,17 @@ pub(super) fn execute(
     let boundary = vanishing || !zero_marginals.is_empty();
     let status = Status::ended(solution.interrupted, solution.stopped, boundary, Status::Converged);
     let certificate = solution.certificate(total);
+    if seen.masked {
+        seen.at_boundary(layout, parts, (&solution.parameters, &gone), boundary);
+    }
+    let observed = seen.domains.iter().map(|d| d.count(Knowledge::Observed)).sum();
     let mut joint = Joint {
         model: Arc::clone(model),
         schedule: Arc::clone(schedule),
         divergence: 0.0,
         total,
-        observed: parts.iter().map(|p| p.tensor.cells()).sum(),
-        rank: work
-            .dimension
-            .clone()
-            .ok_or_else(|| "the model has too many interactions for its parameters to be counted".into()),
+        observed,
+        rank,
         solution,
         status,
         certificate,
@@ -115,42 +122,37 @@ pub(super) fn execute(
         pseudo: vec![None; parts.len()],
     };
     let mut divergence = Compensated::default();
-    for ((member, part), own) in members.into_iter().zip(parts).zip(&layout.own) {
+    let all = members.into_iter().zip(parts).zip(layout.own.iter().zip(seen.domains));
+    for ((member, part), (own, mut domain)) in all {
         let Machine { kl, negative_entropy, total: mass, .. } = member.machine;
         divergence.add(part.weight * kl * mass);
-        joint.parts.push(Arc::new(Fit {
-            model: Arc::clone(&part.model),
-            schedule: Arc::clone(&joint.schedule),
-            status: joint.status,
-            iterations: joint.solution.iterations,
-            certificate: joint.certificate.clone(),
-            total: mass,
-            mass,
-            kl,
-            data_entropy: -negative_entropy,
-            counters: joint.counters,
-            learned: None,
-            zero_marginals: zeros(own, &gone),
-            domain: None,
-            distribution: distribution(member.machine),
-        }));
+        let zero_marginals = zeros(own, &gone);
+        let fit = match part.tensor.mask.is_some() || !part.model.support.is_empty() {
+            true => {
+                domain.rank = Err("its tables are shared with other tensors".into());
+                fit_of(&joint, part, own, (kl, -negative_entropy), zero_marginals, Some(Arc::new(domain)))?
+            }
+            false => Fit {
+                model: Arc::clone(&part.model),
+                schedule: Arc::clone(&joint.schedule),
+                status: joint.status,
+                iterations: joint.solution.iterations,
+                certificate: joint.certificate.clone(),
+                total: mass,
+                mass,
+                kl,
+                data_entropy: -negative_entropy,
+                counters: joint.counters,
+                learned: None,
+                zero_marginals,
+                domain: None,
+                distribution: distribution(member.machine),
+            },
+        };
+        joint.parts.push(Arc::new(fit));
     }
     joint.divergence = divergence.value();
     Ok(joint)
-}
-
-/// Parameters of tables, and not of levels, without mass in any tensor.
-fn without_mass(tables: &Tables, target: &[f64]) -> Vec<bool> {
-    let mut gone = vec![false; target.len()];
-    for block in tables.blocks.iter().filter(|b| !b.scope.is_empty()) {
-        block.place.iter().for_each(|p| gone[*p as usize] = target[*p as usize] <= 0.0);
-    }
-    gone
-}
-
-/// 0 where a logarithm is −∞: such a parameter takes part in nothing.
-fn finite(parameters: &[f64]) -> Vec<f64> {
-    parameters.iter().map(|p| if p.is_finite() { *p } else { 0.0 }).collect()
 }
 
 /// A table as a component of a tensor has it.
@@ -250,12 +252,12 @@ struct Member<'a> {
 impl<'a> Member<'a> {
     /// Takes the statistics, and opens every component at tables of one.
     fn open(
-        schedule: &'a Schedule,
+        (schedule, model): (&'a Schedule, &'a EnergyModel),
         part: &'a Part,
         own: &'a Tables,
         control: &Control,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let mut machine = Machine::new(schedule, &part.model, Some(&part.tensor), control);
+        let mut machine = Machine::new(schedule, model, Some(&part.tensor), control);
         let mut components = Vec::new();
         for step in &schedule.steps {
             match &step.instruction {
@@ -564,12 +566,12 @@ impl Problem<'_, '_> {
         };
         let found = equations.solve(|v| (self.curvature(v).0, 0.0));
         let (image, means) = self.curvature(&found.d);
-        let (mut smallest, mut vanishing) = (0.0f64, false);
+        let mut smallest = 0.0f64;
         for (member, mean) in self.members.iter_mut().zip(means) {
-            let own = member.smallest(&found.d) - mean;
-            vanishing |= leaves(member.machine.tensor, &member.tables(&found.d), own);
-            smallest = smallest.min(own);
+            smallest = smallest.min(member.smallest(&found.d) - mean);
         }
+        let stays = |m: &Member| m.machine.tensor.is_some_and(|x| still(x, &m.tables(&found.d)));
+        let vanishing = vanishes(smallest) && self.members.iter().all(stays);
         if smallest < -1.0 {
             let reason = match vanishing {
                 true => "the optimum lies on the boundary, where the bound does not apply",

@@ -89,6 +89,10 @@ impl Design for Joined {
         }
         logs
     }
+
+    fn positive(&self) -> Vec<bool> {
+        self.groups.iter().flat_map(Design::positive).collect()
+    }
 }
 
 /// What sweeps end with.

@@ -10,7 +10,9 @@
 mod closed;
 mod contracted;
 mod design;
+mod determined;
 mod identify;
+mod observed;
 
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use num_bigint::BigUint;
 use self::design::Joined;
 use super::control::{Control, Observer, Stop};
 use super::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
-use super::masked::newton::{Design, Penalty, gone, minimise_from};
+use super::masked::newton::{Design, Penalty, direction, gone, leaving, minimise_from};
 use super::masked::regular::{Measured, Pseudo, distribution, measure, values, zeros};
 use super::masked::rows::{Rows, base};
 use super::masked::{Domain, Knowledge, contradiction};
@@ -190,6 +192,7 @@ pub fn execute(
     let tables = &layout.tables;
     let penalties = Penalty::all(model, tables);
     let gone = gone(tables, &rows, &penalties);
+    let all = rows.len();
     for group in &mut rows.groups {
         group.retain(|row| row.iter().all(|p| !gone[*p as usize]));
     }
@@ -198,23 +201,35 @@ pub fn execute(
         Start::From(solution) => Err(Some(solution)),
         Start::Afresh => Err(None),
     };
-    let mut solution = begun.unwrap_or_else(|begun| {
-        solve((model, tables), &rows, &penalties, (schedule.solver, begun), control, observer)
-    });
+    let what = (tables, &rows, penalties.as_slice());
+    let (mut solution, direction) = match begun {
+        Ok(solution) => {
+            let direction = direction(what, &finite(&solution.parameters));
+            (solution, direction)
+        }
+        Err(begun) => {
+            let (found, direction) = solve(model, what, (schedule.solver, begun), control, observer);
+            (found, Some(direction))
+        }
+    };
+    let down = direction.filter(|_| !solution.interrupted).and_then(|d| leaving(what, &d));
     for (p, gone) in solution.parameters.iter_mut().zip(&gone) {
         if *gone {
             *p = f64::NEG_INFINITY;
         }
     }
-    if masked {
-        identify::at_boundary(&problem, &rows, &solution.parameters, &gone, &mut domains);
+    if masked && (rows.len() < all || down.is_some()) {
+        identify::at_boundary(&problem, &rows, down.as_deref(), &gone, &mut domains);
     }
     let zero_marginals = zeros(tables, &gone);
-    let boundary = !zero_marginals.is_empty();
+    let boundary = !zero_marginals.is_empty() || down.is_some();
     let interrupted = solution.interrupted || domains.iter().any(Domain::cut_short);
     let status = Status::ended(interrupted, solution.stopped, boundary, Status::Converged);
     let total: f64 = parts.iter().map(|p| p.weight * p.tensor.total).sum();
-    let certificate = solution.certificate(total);
+    let mut certificate = solution.certificate(total);
+    if down.is_some() && !solution.stopped && certificate.reason.is_some() {
+        certificate.reason = Some("the optimum lies on the boundary, where the bound does not apply".into());
+    }
     let passes = solution.passes as f64;
     let planned = schedule.together().map_or(0.0, |t| t.parts.iter().map(|p| p.cells).sum::<f64>()).max(1.0);
     let counters = Counters {
@@ -315,15 +330,19 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// From tables of one, or from where an earlier run ended.
+/// 0 where a logarithm is −∞: such a parameter takes part in nothing.
+fn finite(parameters: &[f64]) -> Vec<f64> {
+    parameters.iter().map(|p| if p.is_finite() { *p } else { 0.0 }).collect()
+}
+
+/// From tables of one, or from where an earlier run ended; and the Newton direction at the end.
 fn solve(
-    (model, tables): (&EnergyModel, &Tables),
-    rows: &Joined,
-    penalties: &[Penalty],
+    model: &EnergyModel,
+    (tables, rows, penalties): (&Tables, &Joined, &[Penalty]),
     (solver, begun): (Solver, Option<Solution>),
     control: &Control,
     observer: &mut dyn Observer,
-) -> Solution {
+) -> (Solution, Vec<f64>) {
     let target = rows.targets(tables.parameters);
     let mut scale = vec![f64::MIN_POSITIVE; tables.parameters];
     for block in &tables.blocks {
@@ -332,8 +351,7 @@ fn solve(
     }
     let (before, spent) = begun.as_ref().map_or((0, 0), |b| (b.iterations, b.passes));
     let mut parameters = match begun {
-        // parameters that are gone take part in nothing
-        Some(begun) => begun.parameters.into_iter().map(|p| if p.is_finite() { p } else { 0.0 }).collect(),
+        Some(begun) => finite(&begun.parameters),
         None => {
             // tables of one, and levels that match the totals
             let mut parameters = vec![0.0; tables.parameters];
@@ -356,7 +374,7 @@ fn solve(
     let ended = interrupted || solver == Solver::Ipf;
     let rest = Control { max_sweeps: if ended { made } else { control.max_sweeps }, ..*control };
     let found = minimise_from((tables, rows, penalties), (parameters, &scale, made), &rest, observer);
-    Solution {
+    let solution = Solution {
         parameters: found.parameters,
         gap: found.gap,
         bound: found.bound,
@@ -364,7 +382,8 @@ fn solve(
         stopped: found.stopped && !interrupted,
         interrupted: interrupted && found.stopped || found.interrupted,
         passes: spent + found.passes + 2 * sweeps,
-    }
+    };
+    (solution, found.direction)
 }
 
 /// The fit of one tensor.

@@ -140,7 +140,7 @@ impl Domain {
     }
 
     /// Says the same over more modes.
-    pub(super) fn widen(&mut self, modes: &Scope) {
+    pub(in crate::run) fn widen(&mut self, modes: &Scope) {
         let shape = |s: &Scope| -> Vec<usize> { s.iter().map(|m| self.sizes[m]).collect() };
         let onto = Projection::between(modes, &shape(modes), &self.modes);
         let cells: usize = shape(modes).iter().product();
@@ -219,7 +219,7 @@ impl Domain {
     }
 
     /// The cells of a generator that no observed cell has: there its potential is not known.
-    fn unseen(&self, generator: &Scope) -> Vec<bool> {
+    pub(in crate::run) fn unseen(&self, generator: &Scope) -> Vec<bool> {
         let shared = generator.intersection(&self.modes);
         let shape = |s: &Scope| -> Vec<usize> { s.iter().map(|m| self.sizes[m]).collect() };
         let onto = Projection::between(&self.modes, &shape(&self.modes), &shared);

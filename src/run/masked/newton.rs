@@ -31,6 +31,8 @@ pub trait Design: Sync {
     fn targets(&self, parameters: usize) -> Vec<f64>;
     /// exp of each logarithm, times what multiplies the model there.
     fn exposed(&self, logs: Vec<f64>) -> Vec<f64>;
+    /// Whether each cell has a target, rather than none or zero.
+    fn positive(&self) -> Vec<bool>;
 }
 
 impl Design for Rows {
@@ -46,6 +48,9 @@ impl Design for Rows {
     fn exposed(&self, mut logs: Vec<f64>) -> Vec<f64> {
         logs.iter_mut().zip(&self.weight).for_each(|(l, w)| *l = l.exp() * w);
         logs
+    }
+    fn positive(&self) -> Vec<bool> {
+        self.target.iter().map(|t| *t > 0.0).collect()
     }
 }
 
@@ -447,6 +452,23 @@ fn bound<D: Design>(
     (Ok(total.value() + problem.roughness(&apart) + missed + f64::EPSILON * scale), found.d)
 }
 
+/// The Newton direction at these parameters, as a fit that ends there has it but for rounding; none where every row has a
+/// target, so that no direction leads to the boundary.
+pub fn direction<D: Design>(
+    (tables, rows, penalties): (&Tables, &D, &[Penalty]),
+    parameters: &[f64],
+) -> Option<Vec<f64>> {
+    if !rows.positive().contains(&false) {
+        return None;
+    }
+    let target = rows.targets(tables.parameters);
+    let mut problem = Problem { tables, rows, penalties, target, passes: 0 };
+    let differences = problem.differences(parameters);
+    let at = problem.point(parameters.to_vec(), differences);
+    let gradient = problem.gradient(&at);
+    Some(bound(&mut problem, &at, &gradient, 0.0).1)
+}
+
 /// Change of a row, or difference that is not smooth, along a direction that leaves it alone.
 const NONE: f64 = 1e-6;
 
@@ -460,12 +482,12 @@ const PROJECTIONS: usize = 8;
 /// some direction takes rows without a target down, none up, and leaves those with a target and all that is smooth
 /// as they are. Near the boundary the Newton `direction` is almost such a one: it is projected onto those that leave alone
 /// what it hardly moves, and what it would then take up.
-pub fn leaving(
-    (tables, rows, penalties): (&Tables, &Rows, &[Penalty]),
+pub fn leaving<D: Design>(
+    (tables, rows, penalties): (&Tables, &D, &[Penalty]),
     direction: &[f64],
 ) -> Option<Vec<bool>> {
-    let falls = |(change, target): (f64, &f64)| *target <= 0.0 && change < -MOVED;
-    let mut down: Vec<bool> = rows.spread(direction).into_iter().zip(&rows.target).map(falls).collect();
+    let falls = |(change, positive): (f64, bool)| !positive && change < -MOVED;
+    let mut down: Vec<bool> = rows.spread(direction).into_iter().zip(rows.positive()).map(falls).collect();
     if !down.contains(&true) {
         return None;
     }

@@ -1,0 +1,149 @@
+//! What the observed cells of all tensors determine together, without a list of their rows.
+//!
+//! A tensor whose observed cells determine all of its cells by themselves spans what all of its cells do, and of those
+//! the cells suffice that are at the first level of every mode outside one table: every row of a table is a signed sum
+//! of theirs. The same is true of modes that a mask does not look at. What is left to eliminate are the other
+//! tensors, of which observed cells count by their places, and rows are made when they are asked for.
+
+use num_bigint::BigUint;
+
+use super::Domain;
+use crate::data::mask::LISTED;
+use crate::model::Scope;
+use crate::model::table::{offsets, strides};
+use crate::plan::rows::Tables;
+use crate::run::control::Stop;
+use crate::run::masked::Knowledge;
+use crate::run::masked::identify::{Listed, Span, identify};
+use crate::run::masked::truth::Truth;
+
+/// The parameters of the cells of a tensor, the level among them.
+pub(super) struct Cells<'a> {
+    own: &'a Tables,
+    /// For each table and each of its modes: the stride among all cells, the number of levels, and the stride in the table.
+    steps: Vec<Vec<(usize, usize, usize)>>,
+}
+
+impl<'a> Cells<'a> {
+    /// Of a tensor with so many levels of each mode.
+    pub fn new(own: &'a Tables, sizes: &[usize]) -> Self {
+        let all = strides(sizes);
+        let of = |scope: &Scope, shape: &[usize]| -> Vec<(usize, usize, usize)> {
+            scope.iter().zip(strides(shape)).map(|(m, step)| (all[m], sizes[m], step)).collect()
+        };
+        Self { own, steps: own.blocks.iter().map(|b| of(&b.scope, &b.shape)).collect() }
+    }
+
+    /// Those of one cell, by its place among all, row-major. O(modes of the tables).
+    pub fn parameters(&self, cell: usize) -> impl Iterator<Item = usize> {
+        self.own.blocks.iter().zip(&self.steps).map(move |(block, steps)| {
+            let at: usize = steps.iter().map(|(stride, n, step)| cell / stride % n * step).sum();
+            block.place[at] as usize
+        })
+    }
+}
+
+/// Places of cells, row-major, that span the same as all that are observed: those of the masked modes, at the levels of
+/// the others that have a level after the first in the modes of one table at most.
+fn spanning(own: &Tables, sizes: &[usize], masked: &Scope, observed: &[bool]) -> Result<Vec<u32>, String> {
+    let steps = strides(sizes);
+    let axes = |s: &Scope| -> Vec<(usize, usize)> { s.iter().map(|m| (sizes[m], steps[m])).collect() };
+    let mut others: Vec<usize> = vec![0];
+    for block in &own.blocks {
+        others.extend(offsets(&axes(&block.scope.difference(masked))));
+    }
+    others.sort_unstable();
+    others.dedup();
+    let seen = observed.iter().filter(|o| **o).count();
+    let cells = sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n));
+    if cells.is_none_or(|n| u32::try_from(n).is_err()) || seen.saturating_mul(others.len()) > LISTED {
+        return Err("the observed cells are too many to be listed".into());
+    }
+    let mut places = Vec::with_capacity(seen * others.len());
+    for (at, _) in offsets(&axes(masked)).zip(observed).filter(|(_, o)| **o) {
+        // places of a tensor of fewer cells than 2³²
+        places.extend(others.iter().map(|other| (at + other) as u32));
+    }
+    Ok(places)
+}
+
+/// Settles which missing cells of each tensor are determined, and the dimension of the model on the observed ones; none
+/// where that is the same as if all cells were observed. `bare` are the tensors without their masks. O(cells), and what is
+/// left open by each tensor itself by elimination.
+///
+/// # Errors
+/// Why it is not known: too many cells, or too many steps of the elimination, or it was asked to stop.
+pub(super) fn settle(
+    domains: &mut [Domain],
+    bare: &[Domain],
+    (own, columns): (&[Tables], usize),
+    stop: &Stop,
+) -> Result<Option<BigUint>, String> {
+    for (domain, own) in domains.iter_mut().zip(own) {
+        let class: Vec<Scope> = own.blocks.iter().map(|b| b.scope.clone()).collect();
+        let alone = match domain.observed.contains(&false) {
+            true => identify(&class, &domain.sizes, &domain.modes, &domain.observed, stop)?.determined,
+            false => None,
+        };
+        let alone = alone.filter(|d| d.contains(&false));
+        domain.determined = alone.map_or_else(|| Truth::always(domain.observed.len()), Truth::from);
+    }
+    if domains.iter().all(|d| d.determined.is_always()) {
+        return Ok(None);
+    }
+    let (mut places, mut open) = (Vec::new(), Vec::new());
+    for ((domain, bare), own) in domains.iter_mut().zip(bare).zip(own) {
+        // what determines all possible cells spans what they do
+        let gaps = domain.gaps();
+        let spans = if gaps { &*domain } else { bare };
+        places.push(spanning(own, &spans.sizes, &spans.modes, &spans.observed)?);
+        open.push(if gaps { unknown(domain)? } else { Vec::new() });
+    }
+    let sizes: Vec<Vec<usize>> = domains.iter().map(|d| d.sizes.clone()).collect();
+    let cells: Vec<Cells> = own.iter().zip(&sizes).map(|(own, sizes)| Cells::new(own, sizes)).collect();
+    let (seen, asked) = (rows(&cells, &places), rows(&cells, &open));
+    let count = |places: &[Vec<u32>]| places.iter().map(Vec::len).sum::<usize>();
+    let seen = Listed { count: count(&places), of: &seen };
+    let span = Span::of(seen, columns, Listed { count: count(&open), of: &asked }, stop)?;
+    for ((domain, open), cells) in
+        domains.iter_mut().zip(&open).zip(&cells).filter(|((_, o), _)| !o.is_empty())
+    {
+        let mut determined = domain.determined.to_vec();
+        for k in open {
+            let row: Vec<usize> = cells.parameters(*k as usize).collect();
+            determined[*k as usize] = span.holds(&row);
+        }
+        domain.determined = determined.into();
+    }
+    Ok(Some(span.rank.into()))
+}
+
+/// Places of the cells that a tensor does not determine itself. It says from now on what it says of all of its modes.
+fn unknown(domain: &mut Domain) -> Result<Vec<u32>, String> {
+    let cells = domain.sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n));
+    if cells.is_none_or(|n| n > LISTED) {
+        return Err("the cells are too many to be listed".into());
+    }
+    domain.widen(&Scope::all(domain.sizes.len()));
+    // no more than can be listed
+    Ok((0..domain.observed.len())
+        .filter(|k| domain.at(*k) == Knowledge::Undetermined)
+        .map(|k| k as u32)
+        .collect())
+}
+
+/// The parameters of cells that are numbered through all tensors.
+fn rows<'a>(cells: &'a [Cells], places: &'a [Vec<u32>]) -> impl Fn(usize) -> Vec<usize> + Sync + 'a {
+    let ends: Vec<usize> = places
+        .iter()
+        .scan(0, |end, own| {
+            *end += own.len();
+            Some(*end)
+        })
+        .collect();
+    move |r: usize| {
+        let t = ends.partition_point(|end| *end <= r);
+        let start = if t == 0 { 0 } else { ends[t - 1] };
+        cells[t].parameters(places[t][r - start] as usize).collect()
+    }
+}
