@@ -49,7 +49,7 @@ pub(super) fn execute(
     start: Start,
 ) -> Result<Joint, Vec<Diagnostic>> {
     let mut seen = Observed::of(parts)?;
-    let rank = seen.settle(layout, work, &observer.stop().unwrap_or_default());
+    let rank = seen.settle(layout, parts, work, &observer.stop().unwrap_or_default());
     let mut members = Vec::new();
     let models: Vec<EnergyModel> = parts.iter().map(restricted).collect();
     let all = parts.iter().zip(&models).zip(work.contracted.iter().zip(&layout.own));

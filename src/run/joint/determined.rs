@@ -68,14 +68,14 @@ fn spanning(own: &Tables, sizes: &[usize], masked: &Scope, observed: &[bool]) ->
 }
 
 /// Settles which missing cells of each tensor are determined, and the dimension of the model on the observed ones; none
-/// where that is the same as if all cells were observed. `bare` are the tensors without their masks. O(cells), and what is
-/// left open by each tensor itself by elimination.
+/// where that is the same as if all cells were observed. `bare` are the tensors without their masks, `modes` theirs by
+/// position in the model. O(cells that masks look at), and what is left open by each tensor itself by elimination.
 ///
 /// # Errors
 /// Why it is not known: too many cells, or too many steps of the elimination, or it was asked to stop.
 pub(super) fn settle(
     domains: &mut [Domain],
-    bare: &[Domain],
+    (bare, modes): (&[Domain], &[&[usize]]),
     (own, columns): (&[Tables], usize),
     stop: &Stop,
 ) -> Result<Option<BigUint>, String> {
@@ -88,48 +88,63 @@ pub(super) fn settle(
         let alone = alone.filter(|d| d.contains(&false));
         domain.determined = alone.map_or_else(|| Truth::always(domain.observed.len()), Truth::from);
     }
-    if domains.iter().all(|d| d.determined.is_always()) {
+    let whole = |d: &Domain| d.determined.is_always();
+    if domains.iter().all(whole) {
         return Ok(None);
     }
-    let (mut places, mut open) = (Vec::new(), Vec::new());
-    for ((domain, bare), own) in domains.iter_mut().zip(bare).zip(own) {
-        // what determines all possible cells spans what they do
-        let gaps = domain.gaps();
-        let spans = if gaps { &*domain } else { bare };
-        places.push(spanning(own, &spans.sizes, &spans.modes, &spans.observed)?);
-        open.push(if gaps { unknown(domain)? } else { Vec::new() });
+    let gaps: Vec<bool> = domains.iter().map(Domain::gaps).collect();
+    // what determines all possible cells spans what they do
+    let spans = |t: usize| if gaps[t] { &domains[t] } else { &bare[t] };
+    // in no other mode do the levels differ in what is known
+    let told = (0..domains.len()).filter(|t| !whole(&domains[*t]));
+    let told: Scope = told.flat_map(|t| spans(t).modes.iter().map(move |m| modes[t][m])).collect();
+    let mut places = Vec::new();
+    for (t, own) in own.iter().enumerate() {
+        let Domain { sizes, modes, observed, .. } = spans(t);
+        places.push(match whole(&domains[t]) {
+            true => spanning(own, sizes, &Scope::empty(), &[true])?,
+            false => spanning(own, sizes, modes, observed)?,
+        });
+    }
+    let mut open = Vec::new();
+    for ((domain, modes), gaps) in domains.iter_mut().zip(modes).zip(&gaps) {
+        let told = (0..modes.len()).filter(|m| told.contains(modes[*m])).collect();
+        open.push(if *gaps { unknown(domain, &told)? } else { Vec::new() });
     }
     let sizes: Vec<Vec<usize>> = domains.iter().map(|d| d.sizes.clone()).collect();
     let cells: Vec<Cells> = own.iter().zip(&sizes).map(|(own, sizes)| Cells::new(own, sizes)).collect();
-    let (seen, asked) = (rows(&cells, &places), rows(&cells, &open));
+    let first: Vec<Vec<u32>> = open.iter().map(|open| open.iter().map(|(_, cell)| *cell).collect()).collect();
+    let (seen, asked) = (rows(&cells, &places), rows(&cells, &first));
     let count = |places: &[Vec<u32>]| places.iter().map(Vec::len).sum::<usize>();
     let seen = Listed { count: count(&places), of: &seen };
-    let span = Span::of(seen, columns, Listed { count: count(&open), of: &asked }, stop)?;
+    let span = Span::of(seen, columns, Listed { count: count(&first), of: &asked }, stop)?;
     for ((domain, open), cells) in
-        domains.iter_mut().zip(&open).zip(&cells).filter(|((_, o), _)| !o.is_empty())
+        domains.iter_mut().zip(open).zip(&cells).filter(|((_, o), _)| !o.is_empty())
     {
         let mut determined = domain.determined.to_vec();
-        for k in open {
-            let row: Vec<usize> = cells.parameters(*k as usize).collect();
-            determined[*k as usize] = span.holds(&row);
+        for (place, cell) in open {
+            let row: Vec<usize> = cells.parameters(cell as usize).collect();
+            determined[place] = span.holds(&row);
         }
         domain.determined = determined.into();
     }
     Ok(Some(span.rank.into()))
 }
 
-/// Places of the cells that a tensor does not determine itself. It says from now on what it says of all of its modes.
-fn unknown(domain: &mut Domain) -> Result<Vec<u32>, String> {
-    let cells = domain.sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n));
-    if cells.is_none_or(|n| n > LISTED) {
+/// Places that a tensor does not determine itself, each with the first cell there. It says from now on what it says of
+/// all these modes, its own among them.
+fn unknown(domain: &mut Domain, modes: &Scope) -> Result<Vec<(usize, u32)>, String> {
+    let cells = |modes: &Scope| modes.iter().try_fold(1usize, |k, m| k.checked_mul(domain.sizes[m]));
+    let all = cells(&Scope::all(domain.sizes.len()));
+    if cells(modes).is_none_or(|n| n > LISTED) || all.is_none_or(|n| u32::try_from(n).is_err()) {
         return Err("the cells are too many to be listed".into());
     }
-    domain.widen(&Scope::all(domain.sizes.len()));
-    // no more than can be listed
-    Ok((0..domain.observed.len())
-        .filter(|k| domain.at(*k) == Knowledge::Undetermined)
-        .map(|k| k as u32)
-        .collect())
+    domain.widen(modes);
+    let steps = strides(&domain.sizes);
+    let axes: Vec<(usize, usize)> = modes.iter().map(|m| (domain.sizes[m], steps[m])).collect();
+    let open = |k: &usize| domain.at(*k) == Knowledge::Undetermined;
+    // places of a tensor of fewer cells than 2³²
+    Ok((0..).zip(offsets(&axes)).filter(|(k, _)| open(k)).map(|(k, cell)| (k, cell as u32)).collect())
 }
 
 /// The parameters of cells that are numbered through all tensors.

@@ -47,10 +47,17 @@ impl Observed {
     }
 
     /// Settles what is determined, and the dimension of the model on the observed cells.
-    pub fn settle(&mut self, layout: &Layout, work: &Together, stop: &Stop) -> Result<BigUint, String> {
+    pub fn settle(
+        &mut self,
+        layout: &Layout,
+        parts: &[Part],
+        work: &Together,
+        stop: &Stop,
+    ) -> Result<BigUint, String> {
         self.stop = stop.clone();
         let own = (layout.own.as_slice(), layout.tables.parameters);
-        let found = settle(&mut self.domains, &self.bare, own, stop);
+        let modes: Vec<&[usize]> = parts.iter().map(|p| p.modes.as_slice()).collect();
+        let found = settle(&mut self.domains, (&self.bare, &modes), own, stop);
         if let Err(reason) = &found {
             unsettled(&mut self.domains, reason);
         }
@@ -110,7 +117,8 @@ impl Observed {
             return;
         }
         let own = (layout.own.as_slice(), layout.tables.parameters);
-        if let Err(reason) = settle(&mut kept, &self.bare, own, &self.stop) {
+        let modes: Vec<&[usize]> = parts.iter().map(|p| p.modes.as_slice()).collect();
+        if let Err(reason) = settle(&mut kept, (&self.bare, &modes), own, &self.stop) {
             return unsettled(&mut self.domains, &reason);
         }
         let all = self.domains.iter_mut().zip(kept).zip(parts.iter().zip(&layout.own));
@@ -157,14 +165,18 @@ fn keep(domain: &mut Domain, (part, own): (&Part, &Tables), parameters: &[f64]) 
 }
 
 /// Leaves what was determined only where it is by what is kept, or is zero with a whole marginal.
-fn combine(domain: &mut Domain, kept: Domain, own: &Tables, gone: &[bool]) {
-    // where some cell is not determined, it says so of all modes
-    if kept.determined.is_always() || kept.modes.len() < domain.sizes.len() {
+fn combine(domain: &mut Domain, mut kept: Domain, own: &Tables, gone: &[bool]) {
+    if kept.determined.is_always() {
         return;
     }
-    domain.widen(&kept.modes);
+    let all = Scope::all(domain.sizes.len());
+    let listed = domain.sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).is_some_and(|n| n <= LISTED);
+    let zeros = listed && own.blocks.iter().any(|b| b.place.iter().any(|p| gone[*p as usize]));
+    let modes = if zeros { all } else { domain.modes.union(&kept.modes) };
+    domain.widen(&modes);
+    kept.widen(&modes);
     let cells = Cells::new(own, &domain.sizes);
-    let zero = |k: usize| cells.parameters(k).any(|p| gone[p]);
+    let zero = |k: usize| zeros && cells.parameters(k).any(|p| gone[p]);
     let both = domain.determined.to_vec().into_iter().zip(kept.determined.to_vec()).enumerate();
     domain.determined = both.map(|(k, (d, kept))| d && (kept || zero(k))).collect();
 }
