@@ -5,6 +5,8 @@
 //! of theirs. The same is true of modes that a mask does not look at. What is left to eliminate are the other
 //! tensors, of which observed cells count by their places, and rows are made when they are asked for.
 
+use std::collections::BTreeSet;
+
 use num_bigint::BigUint;
 
 use super::Domain;
@@ -16,6 +18,8 @@ use crate::run::control::Stop;
 use crate::run::masked::Knowledge;
 use crate::run::masked::identify::{Listed, Span, identify};
 use crate::run::masked::truth::Truth;
+use crate::run::projection::Projection;
+use crate::run::support::each_cell;
 
 /// The parameters of the cells of a tensor, the level among them.
 pub(super) struct Cells<'a> {
@@ -43,26 +47,48 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// Places of cells, row-major, that span the same as all that are observed: those of the masked modes, at the levels of
-/// the others that have a level after the first in the modes of one table at most.
+/// Places of cells, row-major, that span the same as all that are observed. For each set S of modes that are not masked and
+/// lie in one table, the signed sum of the rows with and without levels other than the first there depends on what tables
+/// with S have of the masked modes alone: one observed place for each combination of those is enough.
 fn spanning(own: &Tables, sizes: &[usize], masked: &Scope, observed: &[bool]) -> Result<Vec<u32>, String> {
+    let too_many = || "the observed cells are too many to be listed".to_string();
+    let cells = sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n));
+    if cells.is_none_or(|n| u32::try_from(n).is_err()) {
+        return Err(too_many());
+    }
     let steps = strides(sizes);
     let axes = |s: &Scope| -> Vec<(usize, usize)> { s.iter().map(|m| (sizes[m], steps[m])).collect() };
-    let mut others: Vec<usize> = vec![0];
+    let shape = |s: &Scope| -> Vec<usize> { s.iter().map(|m| sizes[m]).collect() };
+    let mut sets = BTreeSet::from([Scope::empty()]);
     for block in &own.blocks {
-        others.extend(offsets(&axes(&block.scope.difference(masked))));
+        let free: Vec<usize> = block.scope.difference(masked).iter().collect();
+        if free.len() > 16 {
+            return Err("the model has too many interactions for the analysis of its mask".into());
+        }
+        let chosen = |bits: usize| free.iter().enumerate().filter(move |(i, _)| bits >> i & 1 == 1);
+        sets.extend((0..1usize << free.len()).map(|bits| chosen(bits).map(|(_, m)| *m).collect::<Scope>()));
     }
-    others.sort_unstable();
-    others.dedup();
-    let seen = observed.iter().filter(|o| **o).count();
-    let cells = sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n));
-    if cells.is_none_or(|n| u32::try_from(n).is_err()) || seen.saturating_mul(others.len()) > LISTED {
-        return Err("the observed cells are too many to be listed".into());
-    }
-    let mut places = Vec::with_capacity(seen * others.len());
-    for (at, _) in offsets(&axes(masked)).zip(observed).filter(|(_, o)| **o) {
+    let at: Vec<usize> = offsets(&axes(masked)).collect();
+    let mut places = Vec::new();
+    for set in sets {
+        let with = own.blocks.iter().filter(|b| set.is_subset(&b.scope));
+        let told = with.fold(Scope::empty(), |all, b| all.union(&b.scope.intersection(masked)));
+        let onto = Projection::between(masked, &shape(masked), &told);
+        let mut taken = vec![false; shape(&told).iter().product()];
+        let mut chosen = Vec::new();
+        each_cell(&onto, |k, combination| {
+            if observed[k] && !std::mem::replace(&mut taken[combination], true) {
+                chosen.push(at[k]);
+            }
+        });
+        let after: Vec<(usize, usize)> = axes(&set).into_iter().map(|(n, step)| (n - 1, step)).collect();
+        let second: usize = after.iter().map(|(_, step)| step).sum();
+        let levels: Vec<usize> = offsets(&after).map(|at| at + second).collect();
+        if chosen.len().saturating_mul(levels.len()).saturating_add(places.len()) > LISTED {
+            return Err(too_many());
+        }
         // places of a tensor of fewer cells than 2³²
-        places.extend(others.iter().map(|other| (at + other) as u32));
+        places.extend(chosen.iter().flat_map(|at| levels.iter().map(move |level| (at + level) as u32)));
     }
     Ok(places)
 }
