@@ -733,8 +733,10 @@ fn the_boundary_is_where_it_is_alone() {
     let positive = three("[[1, 2, 300], [4, missing, 0.001], [5, 1e-6, 2]]");
     let zeros = three("[[0, 27, 27], [12, 0, 0], [13, 0, 0]]");
     let holes = three("[[missing, 19, 0], [12, missing, 0], [missing, 0, 6]]");
+    let explained = three("[[0, 5, 7], [0, 6, 9], [0, missing, missing]]");
     for (head, model, status, cells) in [
         (&open, "[a]; [b]", "boundary", 1),
+        (&explained, "[a]; [b]", "boundary", 2),
         (&open, "[a b]; smooth [a b] along a strength 1", "boundary", 1),
         (&open, "[a]; [b]; tie [a] ~ [b]", "boundary", 1),
         (&two("[[0, 3], [5, 7]]"), "[a b]; tie [a b] ~ [b a]", "boundary", 0),
@@ -751,6 +753,23 @@ fn the_boundary_is_where_it_is_alone() {
             assert_eq!(joint.0, status, "{model}, {tolerance}");
             let count = joint.1.iter().filter(|open| **open).count();
             assert!(status == "converged" || count == cells, "{model}, {tolerance}: {count}");
+        }
+    }
+}
+
+/// Cells on their way to infinity are none at a loose tolerance either, with few cells and without a list of them.
+#[test]
+fn loose_tolerances_leave_the_same_cells_open() {
+    for model in ["[a]; [b]", "[a]; [b]; tie [a] ~ [b]"] {
+        for tolerance in [1e-3, 1e-5, 1e-7, 1e-12] {
+            let text = format!(
+                "mode a: 2, b: 2, c: 3\ndata x[a, b] = [[0, 2], [3, missing]]\ndata y[c] = [1, 2, 3]\n\
+                 model m {{ {model}; [c] }}\nfit m to x, y as j {{ tolerance {tolerance} }}  # allow MBA378\n\
+                 show j.of(x).completed\n"
+            );
+            let (_, _, record) = run(&text, &Files::default());
+            let found = record.value("j.of(x).completed").to_string();
+            assert_eq!(found.matches("null").count(), 1, "{model} {tolerance}: {found}");
         }
     }
 }

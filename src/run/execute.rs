@@ -133,15 +133,19 @@ fn restricted(
     let learned = machine.learned.take().map(Arc::new);
     let restricted = distribution(machine);
     let mut status = ended;
-    if tensor.mask.is_some() && learned.is_none() && has_zeros(tensor, &domain) {
+    let listed = domain.modes.len() == domain.sizes.len() || ended == Status::Boundary;
+    if tensor.mask.is_some() && learned.is_none() && listed && has_zeros(tensor, &domain) {
         let tables = Tables::of(model);
         let found = (&restricted, total, certificate.marginal_gap);
-        let face = Face::of(&domain, (model, &tables), tensor, found, control, &stop);
-        if let Some(face) = face {
-            face.settle(&mut domain, (model, &tables), &stop);
-            if face.hidden && status == Status::Converged {
-                status = Status::Boundary;
+        match Face::of(&domain, (model, &tables), tensor, found, control, &stop) {
+            Ok(Some(face)) => {
+                face.settle(&mut domain, (model, &tables), &stop);
+                if face.hidden && status == Status::Converged {
+                    status = Status::Boundary;
+                }
             }
+            Ok(None) => {}
+            Err(reason) => domain.give_up(reason),
         }
     }
     if domain.cut_short() {

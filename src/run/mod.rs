@@ -51,7 +51,7 @@ pub use distribution::Distribution;
 pub use ensemble::{Ensemble, Totals};
 pub use execute::{execute, resume};
 pub use fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
-pub use masked::face::vanishing;
+pub use masked::face::of_fit as vanishing;
 pub use sample::Draws;
 pub use state::{Misfit, Resumable, State};
 pub use statistic::Reduction;

@@ -267,7 +267,7 @@ impl Lean {
         };
         let mut values = table.values;
         values.iter_mut().for_each(|q| *q *= fit.mass);
-        run::vanishing(&fit, tensor, exact.control, &work.stop).iter().for_each(|k| values[*k] = 0.0);
+        run::vanishing(&fit, tensor, exact.control, work.stop).iter().for_each(|k| values[*k] = 0.0);
         if let Some(known) = fit.domain.as_ref().and_then(|d| d.cells()) {
             let open = values.iter_mut().zip(known).filter(|(_, k)| *k == Knowledge::Undetermined);
             open.for_each(|(x, _)| *x = f64::NAN);

@@ -103,7 +103,7 @@ impl Sink for Recorder {
                 ));
                 let gap = result.joint.certificate.marginal_gap;
                 let early = matches!(status, Status::Stopped | Status::Interrupted);
-                assert!(early || gap <= 1e-9, "{name}: {:?}", result.joint.certificate);
+                assert!(early || gap <= result.control.tolerance, "{name}: {:?}", result.joint.certificate);
                 self.fits.push((name, status.word(), result.kl()));
             }
             Event::Show(label, value) => {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::observed::{Observed, restricted};
-use super::{Joint, Part, Solution, Start, finite, fit_of, zeros};
+use super::{Domain, Joint, Part, Solution, Start, finite, fit_of, zeros};
 use crate::model::{EnergyModel, Table};
 use crate::numeric::sum::{Compensated, dot};
 use crate::plan::Schedule;
@@ -99,12 +99,13 @@ pub(super) fn execute(
         counters.predicted = counters.predicted.plus(predicted.operations, predicted.bytes);
     }
     let zero_marginals = zeros(tables, &gone);
-    let boundary = vanishing || !zero_marginals.is_empty();
-    let status = Status::ended(solution.interrupted, solution.stopped, boundary, Status::Converged);
-    let certificate = solution.certificate(total);
+    let mut boundary = vanishing || !zero_marginals.is_empty();
     if seen.masked {
-        seen.at_boundary(layout, parts, (&solution.parameters, &gone), boundary);
+        boundary |= seen.at_boundary((model, layout), parts, (&solution, &gone), boundary, control)?;
     }
+    let interrupted = solution.interrupted || seen.domains.iter().any(Domain::cut_short);
+    let status = Status::ended(interrupted, solution.stopped, boundary, Status::Converged);
+    let certificate = solution.certificate(total);
     let observed = seen.domains.iter().map(|d| d.count(Knowledge::Observed)).sum();
     let mut joint = Joint {
         model: Arc::clone(model),

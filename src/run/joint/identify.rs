@@ -8,7 +8,8 @@ use crate::model::Scope;
 use crate::plan::joint::{Layout, dimension, loose};
 use crate::run::control::Stop;
 use crate::run::masked::Knowledge;
-use crate::run::masked::identify::{Listed, Span};
+use crate::run::masked::identify::{Limit, Listed, Span, limits};
+use crate::run::masked::regular::marked;
 use crate::run::masked::rows::{Rows, smooth};
 use crate::run::masked::truth::Truth;
 
@@ -116,11 +117,11 @@ fn numbered(rows: &Joined) -> impl Fn(usize) -> Vec<usize> + Sync {
     move |r: usize| {
         let t = ends.partition_point(|end| *end <= r);
         let start = if t == 0 { 0 } else { ends[t - 1] };
-        columns(&rows.groups[t], r - start)
+        columns_of(&rows.groups[t], r - start)
     }
 }
 
-fn columns(rows: &Rows, r: usize) -> Vec<usize> {
+fn columns_of(rows: &Rows, r: usize) -> Vec<usize> {
     rows.places[r * rows.tables..(r + 1) * rows.tables].iter().map(|p| *p as usize).collect()
 }
 
@@ -129,53 +130,59 @@ fn determine(span: &Span, every: &Joined, domains: &mut [Domain]) {
         let mut determined = domain.determined.to_vec();
         for (r, k) in rows.cells.iter().enumerate() {
             if domain.at(*k) != Knowledge::Observed {
-                determined[*k] = span.holds(&columns(rows, r));
+                determined[*k] = span.holds(&columns_of(rows, r));
             }
         }
         domain.determined = determined.into();
     }
 }
 
-/// Zeros can send a missing cell to infinity, or leave it anywhere: what the rows determine that do not go `down` counts,
-/// cells that have a row themselves, and cells that are zero with a whole marginal.
+/// Zeros can send a missing cell to infinity, or leave it anywhere: settles which have a limit ([`limits`]). Rows with a
+/// parameter that is `gone` vanish, and those of the others that go `down`.
 pub(super) fn at_boundary(
     problem: &Problem,
-    rows: &Joined,
-    down: Option<&[bool]>,
-    gone: &[bool],
+    (down, gone): (Option<&[bool]>, &[bool]),
     domains: &mut [Domain],
 ) {
-    let every = problem.rows(problem.layout, true);
-    let mut sure: Vec<Vec<bool>> = Vec::new();
-    for ((all, own), domain) in every.groups.iter().zip(&rows.groups).zip(&*domains) {
-        let mut cells = vec![false; domain.determined.len()];
-        for (r, k) in all.cells.iter().enumerate() {
-            cells[*k] = columns(all, r).iter().any(|p| gone[*p]);
-        }
-        own.cells.iter().for_each(|k| cells[*k] = true);
-        sure.push(cells);
+    let whole = problem.rows(problem.layout, false);
+    let mut rest = down.into_iter().flatten();
+    let mut vanishes =
+        |row: &[u32]| row.iter().any(|p| gone[*p as usize]) || rest.next().is_some_and(|down| *down);
+    let (mut stay, mut vanish) = (whole.clone(), whole.clone());
+    for ((all, stay), vanish) in whole.groups.iter().zip(&mut stay.groups).zip(&mut vanish.groups) {
+        let out: Vec<bool> = all.places.chunks(all.tables.max(1)).map(&mut vanishes).collect();
+        let (mut first, mut second) = (out.iter(), out.iter());
+        stay.retain(|_| first.next() == Some(&false));
+        vanish.retain(|_| second.next() == Some(&true));
     }
-    let open = |(domain, sure): (&Domain, &Vec<bool>)| {
-        (0..sure.len()).any(|k| !sure[k] && domain.at(k) == Knowledge::Missing)
-    };
-    if !domains.iter().zip(&sure).any(|(d, s)| open((d, s))) {
+    let every = problem.rows(problem.layout, true);
+    let mut asked: Vec<(usize, usize)> = Vec::new();
+    for (t, ((all, own), domain)) in every.groups.iter().zip(&whole.groups).zip(&mut *domains).enumerate() {
+        domain.widen(&Scope::all(domain.sizes.len()));
+        let seen = marked(&own.cells, domain.determined.len());
+        let open = |r: &usize| !seen[all.cells[*r]] && domain.at(all.cells[*r]) == Knowledge::Missing;
+        asked.extend((0..all.len()).filter(open).map(|r| (t, r)));
+    }
+    if asked.is_empty() {
         return;
     }
-    let mut kept = rows.clone();
-    if let Some(down) = down {
-        let mut next = down.iter();
-        kept.groups.iter_mut().for_each(|group| group.retain(|_| next.next().is_none_or(|down| !down)));
+    let (smooth, columns) = smooth(problem.model, &problem.layout.tables);
+    let (of_stay, of_vanish) = (numbered(&stay), numbered(&vanish));
+    let stays = |r: usize| if r < stay.len() { of_stay(r) } else { smooth[r - stay.len()].clone() };
+    let found = limits(
+        Listed { count: stay.len() + smooth.len(), of: &stays },
+        Listed { count: vanish.len(), of: &of_vanish },
+        columns.max(problem.layout.tables.parameters),
+        Listed { count: asked.len(), of: &|k| columns_of(&every.groups[asked[k].0], asked[k].1) },
+        &problem.stop,
+    );
+    let found = found.unwrap_or_else(|reason| {
+        domains.iter_mut().for_each(|d| d.unsettled = Some(reason.clone()));
+        vec![Limit::None; asked.len()]
+    });
+    let mut determined: Vec<Vec<bool>> = domains.iter().map(|d| d.determined.to_vec()).collect();
+    for ((t, r), limit) in asked.into_iter().zip(found) {
+        determined[t][every.groups[t].cells[r]] = limit != Limit::None;
     }
-    let span = with_smoothness(problem, &kept, &every);
-    for ((domain, rows), sure) in domains.iter_mut().zip(&every.groups).zip(sure) {
-        let mut determined = domain.determined.to_vec();
-        for (r, k) in rows.cells.iter().enumerate() {
-            let holds = || span.as_ref().is_ok_and(|span| span.holds(&columns(rows, r)));
-            determined[*k] = determined[*k] && (sure[*k] || holds());
-        }
-        domain.determined = determined.into();
-        if let Err(reason) = &span {
-            domain.unsettled = Some(reason.clone());
-        }
-    }
+    domains.iter_mut().zip(determined).for_each(|(domain, own)| domain.determined = own.into());
 }

@@ -21,7 +21,7 @@ use num_bigint::BigUint;
 use self::design::Joined;
 use super::control::{Control, Observer, Stop};
 use super::fit::{Certificate, Counters, Fit, Status, ZeroMarginals};
-use super::masked::newton::{Design, Penalty, direction, gone, leaving, minimise_from};
+use super::masked::newton::{Design, Penalty, gone, minimise_from, vanishing};
 use super::masked::regular::{Measured, Pseudo, distribution, measure, values, zeros};
 use super::masked::rows::{Rows, base};
 use super::masked::{Domain, Knowledge, contradiction};
@@ -202,24 +202,28 @@ pub fn execute(
         Start::Afresh => Err(None),
     };
     let what = (tables, &rows, penalties.as_slice());
-    let (mut solution, direction) = match begun {
-        Ok(solution) => {
-            let direction = direction(what, &finite(&solution.parameters));
-            (solution, direction)
-        }
-        Err(begun) => {
-            let (found, direction) = solve(model, what, (schedule.solver, begun), control, observer);
-            (found, Some(direction))
+    let mut solution = match begun {
+        Ok(solution) => solution,
+        Err(begun) => solve(model, what, (schedule.solver, begun), control, observer),
+    };
+    let down = match solution.interrupted {
+        true => None,
+        false => {
+            let ended = (finite(&solution.parameters), solution.gap);
+            let found = vanishing(what, (&ended.0, ended.1), control, &problem.stop);
+            found.unwrap_or_else(|reason| {
+                domains.iter_mut().for_each(|d| d.give_up(reason.clone()));
+                None
+            })
         }
     };
-    let down = direction.filter(|_| !solution.interrupted).and_then(|d| leaving(what, &d));
     for (p, gone) in solution.parameters.iter_mut().zip(&gone) {
         if *gone {
             *p = f64::NEG_INFINITY;
         }
     }
     if masked && (rows.len() < all || down.is_some()) {
-        identify::at_boundary(&problem, &rows, down.as_deref(), &gone, &mut domains);
+        identify::at_boundary(&problem, (down.as_deref(), &gone), &mut domains);
     }
     let zero_marginals = zeros(tables, &gone);
     let boundary = !zero_marginals.is_empty() || down.is_some();
@@ -335,14 +339,14 @@ fn finite(parameters: &[f64]) -> Vec<f64> {
     parameters.iter().map(|p| if p.is_finite() { *p } else { 0.0 }).collect()
 }
 
-/// From tables of one, or from where an earlier run ended; and the Newton direction at the end.
+/// From tables of one, or from where an earlier run ended.
 fn solve(
     model: &EnergyModel,
     (tables, rows, penalties): (&Tables, &Joined, &[Penalty]),
     (solver, begun): (Solver, Option<Solution>),
     control: &Control,
     observer: &mut dyn Observer,
-) -> (Solution, Vec<f64>) {
+) -> Solution {
     let target = rows.targets(tables.parameters);
     let mut scale = vec![f64::MIN_POSITIVE; tables.parameters];
     for block in &tables.blocks {
@@ -374,7 +378,7 @@ fn solve(
     let ended = interrupted || solver == Solver::Ipf;
     let rest = Control { max_sweeps: if ended { made } else { control.max_sweeps }, ..*control };
     let found = minimise_from((tables, rows, penalties), (parameters, &scale, made), &rest, observer);
-    let solution = Solution {
+    Solution {
         parameters: found.parameters,
         gap: found.gap,
         bound: found.bound,
@@ -382,8 +386,7 @@ fn solve(
         stopped: found.stopped && !interrupted,
         interrupted: interrupted && found.stopped || found.interrupted,
         passes: spent + found.passes + 2 * sweeps,
-    };
-    (solution, found.direction)
+    }
 }
 
 /// The fit of one tensor.

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use num_bigint::BigUint;
 
 use super::determined::{Cells, settle};
-use super::{Domain, Part};
+use super::{Domain, Part, Problem, Solution, finite};
 use crate::data::mask::LISTED;
 use crate::model::{EnergyModel, Potential, Scope, Table};
 use crate::plan::joint::Layout;
 use crate::plan::rows::Tables;
 use crate::plan::schedule::Together;
-use crate::run::control::Stop;
+use crate::run::control::{Control, Stop};
 use crate::run::execute::has_zeros;
+use crate::run::masked::newton::vanishing;
 use crate::text::Diagnostic;
+
+/// Most cells of all tensors that are listed to find out which vanish.
+const FEW: usize = 1 << 22;
 
 /// Largest share of its tensor, times the number of observed cells, of a cell that only rounding and the tolerance keep
 /// above zero.
@@ -83,13 +87,60 @@ impl Observed {
         gone
     }
 
-    /// Zeros can send a missing cell to infinity, or leave it anywhere: where some observed cells tend to zero, only
-    /// what the others determine counts, and cells that are zero with a whole marginal. `boundary` says whether some
-    /// are known to. O(cells of tensors with zeros × tables).
+    /// Zeros can send a missing cell to infinity, or leave it anywhere: settles which have a limit. `boundary` says whether
+    /// some cells are known to vanish; the answer, whether some are now. Few cells are listed when some are near zero.
+    /// Of many only those count as determined that others determine which are well above zero, or that are zero with a whole
+    /// marginal. O(cells of tensors with zeros × tables).
+    ///
+    /// # Errors
+    /// As of any fit.
     pub fn at_boundary(
         &mut self,
-        layout: &Layout,
+        (model, layout): (&EnergyModel, &Layout),
         parts: &[Part],
+        (solution, gone): (&Solution, &[bool]),
+        boundary: bool,
+        control: &Control,
+    ) -> Result<bool, Vec<Diagnostic>> {
+        let sizes = self.domains.iter().map(|d| {
+            let cells = d.sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n));
+            (d.modes.len() == d.sizes.len(), cells.unwrap_or(usize::MAX))
+        });
+        let (whole, cells) =
+            sizes.fold((false, 0usize), |(w, n), (whole, cells)| (w || whole, n.saturating_add(cells)));
+        let zeros = || parts.iter().zip(&self.domains).any(|(part, d)| has_zeros(&part.tensor, d));
+        if !(whole || boundary) || solution.interrupted || !zeros() {
+            return Ok(boundary);
+        }
+        if cells > FEW {
+            self.roughly((layout, parts), (&solution.parameters, gone), boundary);
+            return Ok(boundary);
+        }
+        let problem = Problem::new(model, layout, parts, self.stop.clone())?;
+        let mut rows = problem.rows(layout, false);
+        for group in &mut rows.groups {
+            group.retain(|row| row.iter().all(|p| !gone[*p as usize]));
+        }
+        let parameters = finite(&solution.parameters);
+        let ended = (parameters.as_slice(), solution.gap);
+        match vanishing((&layout.tables, &rows, &[]), ended, control, &self.stop) {
+            Ok(down) => {
+                if gone.contains(&true) || down.is_some() {
+                    super::identify::at_boundary(&problem, (down.as_deref(), gone), &mut self.domains);
+                }
+                Ok(boundary || down.is_some())
+            }
+            Err(reason) => {
+                self.domains.iter_mut().for_each(|d| d.give_up(reason.clone()));
+                Ok(boundary)
+            }
+        }
+    }
+
+    /// As [`Observed::at_boundary`], of many cells.
+    fn roughly(
+        &mut self,
+        (layout, parts): (&Layout, &[Part]),
         (parameters, gone): (&[f64], &[bool]),
         boundary: bool,
     ) {

@@ -1,25 +1,21 @@
 //! Missing cells where the optimum lies on the boundary: zeros can send them to infinity, or leave them anywhere.
 
 use super::identify::{self, Limit, Listed, limits};
-use super::newton::{Optimum, leaving, minimise, minimise_from};
+use super::newton::{minimise, near_zero, vanishing};
 use super::regular::{every, left_free, marked, values};
 use super::rows::{Rows, Tables, base, smooth};
 use super::{Domain, Knowledge};
 use crate::data::Tensor;
 use crate::model::{EnergyModel, Scope};
 use crate::run::control::{Control, Silent, Stop, Stoppable};
-use crate::run::distribution::{Distribution, value_at};
+use crate::run::distribution::Distribution;
 use crate::run::fit::Fit;
+use crate::run::kernel::{combine, plus};
+use crate::run::projection::Projection;
 use crate::run::statistic;
 
-/// Cells without data that fit no more than so many tolerances of the largest marginal may be on their way to zero.
-const NEAR: f64 = 1e3;
-
-/// The tolerance at which it is asked whether they are.
-const FINE: f64 = 1e-10;
-
-/// Most Newton steps to it.
-const STEPS: usize = 200;
+/// Most cells of a tensor that are listed to find out.
+const LISTED: usize = 1 << 24;
 
 /// The cells with a row, row-major: those whose fitted values stay positive, and those that tend to zero.
 #[derive(Debug, Clone, Default)]
@@ -34,9 +30,11 @@ pub struct Face {
 
 impl Face {
     /// The face that a fit to the observed cells comes near, which fits `mass` to all cells of its distribution and ended
-    /// with a marginal gap. None
-    /// where no cell vanishes, where there are too many to be listed, or where it was asked to stop. O(cells × tables),
-    /// and as much for every Newton step where cells are near zero that are so by no marginal.
+    /// with a marginal gap. None where no cell vanishes, and where cells are too many to be listed. O(cells × tables), and
+    /// as much for every Newton step where cells are near zero that are so by no marginal.
+    ///
+    /// # Errors
+    /// When it was asked to stop.
     pub fn of(
         domain: &Domain,
         (model, tables): (&EnergyModel, &Tables),
@@ -44,63 +42,49 @@ impl Face {
         (fitted, mass, gap): (&Distribution, f64, f64),
         control: &Control,
         stop: &Stop,
-    ) -> Option<Face> {
-        let known = domain.cells()?;
-        let scopes: Vec<(&Scope, usize)> = tables.blocks.iter().map(|b| (&b.scope, b.place.len())).collect();
-        let marginals = statistic::gather(tensor, &scopes)?;
-        let share = marginals.tables.iter().flatten().fold(0.0f64, |m, p| m.max(*p));
-        let largest = share * marginals.total;
-        let near = (NEAR * control.tolerance.max(gap) * largest / mass).ln();
+    ) -> Result<Option<Face>, String> {
+        let cells = domain.sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n));
+        let Some(known) = cells.filter(|n| *n <= LISTED).and_then(|_| domain.cells()) else {
+            return Ok(None);
+        };
         let data = values(tensor, &domain.sizes);
-        let (mut face, mut suspicious) = (Face::default(), false);
-        let mut cell = vec![0; domain.sizes.len()];
-        for k in (0..known.len()).filter(|k| known[*k] == Knowledge::Observed) {
-            let mut rest = k;
-            for (level, n) in cell.iter_mut().zip(&domain.sizes).rev() {
-                *level = rest % n;
-                rest /= n;
-            }
-            let gone = |t| value_at(t, &cell) == f64::NEG_INFINITY;
-            if data[k] <= 0.0 && fitted.potentials.iter().any(gone) {
-                face.vanish.push(k);
-                continue;
-            }
-            face.stay.push(k);
-            suspicious |= data[k] <= 0.0 && !suspicious && fitted.log_probability(&cell) < near;
+        let logs = logarithms(fitted, &domain.sizes);
+        let observed = (0..known.len()).filter(|k| known[*k] == Knowledge::Observed);
+        let (vanish, stay) = observed.partition(|k| data[*k] <= 0.0 && logs[*k] == f64::NEG_INFINITY);
+        let mut face = Face { stay, vanish, hidden: false };
+        // as `vanishing` asks, before rows are made for it
+        let scopes: Vec<(&Scope, usize)> = tables.blocks.iter().map(|b| (&b.scope, b.place.len())).collect();
+        let shares = statistic::gather(tensor, &scopes).map_or_else(Vec::new, |found| found.tables);
+        let largest = shares.iter().flatten().fold(0.0f64, |m, p| m.max(*p)) * tensor.total;
+        let least = near_zero(gap.max(control.tolerance), largest).ln() - level(fitted, mass);
+        let weight = base(model);
+        if face.stay.iter().any(|k| data[*k] <= 0.0 && logs[*k] + weight[*k].ln() < least) {
+            face.look_closer((model, tables), (&data, weight), (fitted, mass, gap), control, stop)?;
         }
-        if suspicious {
-            face.look_closer((model, tables), &data, (fitted, mass, largest), control, stop);
-        }
-        (!face.vanish.is_empty()).then_some(face)
+        Ok((!face.vanish.is_empty()).then_some(face))
     }
 
-    /// Goes on with the fit to the cells that stay, and takes those from them that then leave for zero.
+    /// Takes from the cells that stay those that leave for zero though no marginal of theirs is zero.
     fn look_closer(
         &mut self,
         (model, tables): (&EnergyModel, &Tables),
-        data: &[f64],
-        (fitted, mass, largest): (&Distribution, f64, f64),
+        (data, mut weight): (&[f64], Vec<f64>),
+        (fitted, mass, gap): (&Distribution, f64, f64),
         control: &Control,
         stop: &Stop,
-    ) {
-        let mut weight = base(model);
+    ) -> Result<(), String> {
         let stays = marked(&self.stay, weight.len());
         weight.iter_mut().zip(stays).filter(|(_, stays)| !stays).for_each(|(w, _)| *w = 0.0);
         let rows = Rows::new(model, tables, data, &weight);
-        let tolerance = control.tolerance.min(FINE);
-        let control = Control { tolerance, max_sweeps: STEPS, ..*control };
-        let mut observer = Stoppable { inner: Box::new(Silent), stop: stop.clone() };
-        let Optimum { direction, interrupted, .. } = match parameters(tables, fitted, mass) {
-            Some(start) => {
-                let scale = vec![largest; tables.parameters];
-                minimise_from((tables, &rows, &[]), (start, &scale, 0), &control, &mut observer)
+        let (parameters, gap) = match parameters(tables, fitted, mass) {
+            Some(parameters) => (parameters, gap),
+            None => {
+                let mut observer = Stoppable { inner: Box::new(Silent), stop: stop.clone() };
+                let found = minimise(tables, &rows, &[], control, &mut observer);
+                (found.parameters, found.gap)
             }
-            None => minimise(tables, &rows, &[], &control, &mut observer),
         };
-        if interrupted {
-            return;
-        }
-        if let Some(down) = leaving((tables, &rows, &[]), &direction) {
+        if let Some(down) = vanishing((tables, &rows, &[]), (&parameters, gap), control, stop)? {
             self.hidden = true;
             let of = |wanted: bool| {
                 let cells = rows.cells.iter().zip(&down).filter(move |(_, down)| **down == wanted);
@@ -109,6 +93,7 @@ impl Face {
             self.vanish.extend(of(true));
             self.stay = of(false).collect();
         }
+        Ok(())
     }
 
     /// Settles which missing cells have a limit on this face, and for which it is zero. Cells with a row have one.
@@ -176,7 +161,7 @@ impl Face {
 
 /// Cells whose fitted values tend to zero though the numbers are not, row-major; those of a fit with smoothness, ties or a
 /// prior only where cells are missing. Cost as [`Face::of`].
-pub fn vanishing(fit: &Fit, tensor: &Tensor, control: &Control, stop: &Stop) -> Vec<usize> {
+pub fn of_fit(fit: &Fit, tensor: &Tensor, control: &Control, stop: &Stop) -> Vec<usize> {
     let known = fit.domain.as_deref();
     if let Some(domain) = known.filter(|d| !d.vanishing.is_empty()) {
         return domain.vanishing.clone();
@@ -190,7 +175,22 @@ pub fn vanishing(fit: &Fit, tensor: &Tensor, control: &Control, stop: &Stop) -> 
     let tables = Tables::of(&fit.model);
     let found = (&fit.distribution, fit.mass, fit.certificate.marginal_gap);
     let face = Face::of(&domain, (&fit.model, &tables), tensor, found, control, stop);
-    face.map_or_else(Vec::new, |face| face.vanish)
+    face.ok().flatten().map_or_else(Vec::new, |face| face.vanish)
+}
+
+/// What is added to the sum of the potentials where `mass` is fitted.
+fn level(fitted: &Distribution, mass: f64) -> f64 {
+    mass.ln() - fitted.log_mass.iter().sum::<f64>()
+}
+
+/// The sum of the potentials of every cell, row-major. O(cells × tables).
+fn logarithms(fitted: &Distribution, sizes: &[usize]) -> Vec<f64> {
+    let all = Scope::all(sizes.len());
+    let mut logs = vec![0.0; sizes.iter().product()];
+    for table in &fitted.potentials {
+        combine(&Projection::between(&all, sizes, &table.scope), &mut logs, &table.values, plus);
+    }
+    logs
 }
 
 /// The potentials of a distribution that fits `mass`, as parameters; none when it has other tables.
@@ -199,7 +199,7 @@ fn parameters(tables: &Tables, fitted: &Distribution, mass: f64) -> Option<Vec<f
         return None;
     }
     let mut out = vec![0.0; tables.parameters];
-    let level = mass.ln() - fitted.log_mass.iter().sum::<f64>();
+    let level = level(fitted, mass);
     for (b, block) in tables.blocks.iter().enumerate() {
         let table = fitted.potentials.iter().find(|t| t.scope == block.scope && t.shape == block.shape)?;
         let level = if b == 0 { level } else { 0.0 };

@@ -315,8 +315,14 @@ impl Domain {
         }
     }
 
+    /// Nothing that was not observed counts as determined, for this reason.
+    pub(in crate::run) fn give_up(&mut self, reason: String) {
+        self.determined = Truth::from(Arc::clone(&self.observed));
+        self.unsettled = Some(reason);
+    }
+
     /// Whether somebody who wished to stop is why it is not known what the observed cells determine.
-    pub(super) fn cut_short(&self) -> bool {
+    pub(in crate::run) fn cut_short(&self) -> bool {
         self.unsettled.as_deref() == Some(identify::CUT_SHORT)
     }
 }

@@ -14,12 +14,13 @@
 //! steps is u = Bλ, which is as precise as it is small: it belongs to parameters that differ from λ by rounding,
 //! and ∇F is right on the scale of t. Multiplying t and s by one number changes nothing.
 
+use super::identify::CUT_SHORT;
 use super::rows::{Rows, Tables};
 use crate::model::table::strides;
 use crate::model::{EnergyModel, Order, Smooth};
 use crate::numeric::sum::{Compensated, dot};
 use crate::run::conjugate::{Equations, Solution, worthless};
-use crate::run::control::{Control, Flow, Observer, Sweep};
+use crate::run::control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
 
 /// Cells, each the sum of a few parameters, with an exposure and a target.
 pub trait Design: Sync {
@@ -452,23 +453,6 @@ fn bound<D: Design>(
     (Ok(total.value() + problem.roughness(&apart) + missed + f64::EPSILON * scale), found.d)
 }
 
-/// The Newton direction at these parameters, as a fit that ends there has it but for rounding; none where every row has a
-/// target, so that no direction leads to the boundary.
-pub fn direction<D: Design>(
-    (tables, rows, penalties): (&Tables, &D, &[Penalty]),
-    parameters: &[f64],
-) -> Option<Vec<f64>> {
-    if !rows.positive().contains(&false) {
-        return None;
-    }
-    let target = rows.targets(tables.parameters);
-    let mut problem = Problem { tables, rows, penalties, target, passes: 0 };
-    let differences = problem.differences(parameters);
-    let at = problem.point(parameters.to_vec(), differences);
-    let gradient = problem.gradient(&at);
-    Some(bound(&mut problem, &at, &gradient, 0.0).1)
-}
-
 /// Change of a row, or difference that is not smooth, along a direction that leaves it alone.
 const NONE: f64 = 1e-6;
 
@@ -478,37 +462,103 @@ const MOVED: f64 = 0.05;
 /// Most projections of a direction.
 const PROJECTIONS: usize = 8;
 
-/// The rows that go to zero where the optimum lies on the boundary; none where it does not. That is so if and only if
-/// some direction takes rows without a target down, none up, and leaves those with a target and all that is smooth
-/// as they are. Near the boundary the Newton `direction` is almost such a one: it is projected onto those that leave alone
-/// what it hardly moves, and what it would then take up.
-pub fn leaving<D: Design>(
+/// Rows without a target that fit no more than so many gaps of the largest target may be on their way to zero.
+const NEAR: f64 = 1e3;
+
+/// The gap at which it is asked whether they are, and most Newton steps to it.
+const CLOSE: f64 = 1e-10;
+const STEPS: usize = 200;
+
+/// The rows that go to zero where the optimum lies on the boundary; none where it does not. From `parameters` that leave a
+/// `gap` it is gone on to a small one where rows are near zero.
+///
+/// # Errors
+/// When it was asked to stop.
+pub fn vanishing<D: Design>(
+    design: (&Tables, &D, &[Penalty]),
+    (parameters, gap): (&[f64], f64),
+    control: &Control,
+    stop: &Stop,
+) -> Result<Option<Vec<bool>>, String> {
+    let (tables, rows, _) = design;
+    let positive = rows.positive();
+    let largest = rows.targets(tables.parameters).iter().fold(f64::MIN_POSITIVE, |m, t| m.max(*t));
+    let near = |parameters: &[f64], gap: f64| -> Vec<bool> {
+        let most = near_zero(gap, largest);
+        let q = rows.exposed(rows.spread(parameters));
+        q.iter().zip(&positive).map(|(q, positive)| !positive && *q < most).collect()
+    };
+    if !near(parameters, gap.max(control.tolerance)).contains(&true) {
+        return Ok(None);
+    }
+    let control = Control { tolerance: control.tolerance.min(CLOSE), max_sweeps: STEPS, ..*control };
+    let mut observer = Stoppable { inner: Box::new(Silent), stop: stop.clone() };
+    let scale = vec![largest; tables.parameters];
+    let found = minimise_from(design, (parameters.to_vec(), &scale, 0), &control, &mut observer);
+    if found.interrupted {
+        return Err(CUT_SHORT.into());
+    }
+    // what has vanished moves no more, but what the potentials have in common with a direction to the boundary has grown
+    // as large as that; what is on its way moves along the Newton direction
+    let small = near(&found.parameters, found.gap);
+    let far = rows.spread(&found.parameters).iter().zip(&small).filter(|(_, small)| **small).fold(1.0, far);
+    let grown: Vec<f64> = found.parameters.iter().map(|p| p / far).collect();
+    let none = vec![false; small.len()];
+    let gone = taken(design, &grown, small, &none).unwrap_or(none);
+    let falls = |((change, positive), gone): ((f64, &bool), &bool)| !positive && !gone && change < -MOVED;
+    let changes = rows.spread(&found.direction).into_iter().zip(&positive).zip(&gone);
+    let down = taken(design, &found.direction, changes.map(falls).collect(), &gone);
+    let all: Vec<bool> = match down {
+        Some(down) => gone.iter().zip(down).map(|(gone, down)| *gone || down).collect(),
+        None => gone,
+    };
+    Ok(all.contains(&true).then_some(all))
+}
+
+/// What is near zero for a fit with such a gap, whose largest target this is.
+pub fn near_zero(gap: f64, largest: f64) -> f64 {
+    NEAR * gap.max(CLOSE) * largest
+}
+
+/// The larger of a number and the size of a logarithm.
+fn far(most: f64, (log, _): (&f64, &bool)) -> f64 {
+    most.max(log.abs())
+}
+
+/// The rows that some direction takes `down`, none up, while it leaves all others and all that is smooth as they are;
+/// what it does to those that are `gone` does not matter. There the optimum lies on the boundary, and such a
+/// direction exists only there. Near the boundary `direction` is almost one: it is projected onto those that leave
+/// alone what it hardly moves, and what it would then take up.
+fn taken<D: Design>(
     (tables, rows, penalties): (&Tables, &D, &[Penalty]),
     direction: &[f64],
+    mut down: Vec<bool>,
+    gone: &[bool],
 ) -> Option<Vec<bool>> {
-    let falls = |(change, positive): (f64, bool)| !positive && change < -MOVED;
-    let mut down: Vec<bool> = rows.spread(direction).into_iter().zip(rows.positive()).map(falls).collect();
-    if !down.contains(&true) {
-        return None;
-    }
     let penalties: Vec<Penalty> = penalties.iter().map(|p| Penalty { strength: 1.0, ..p.clone() }).collect();
     let target = vec![0.0; direction.len()];
     let mut problem = Problem { tables, rows, penalties: &penalties, target, passes: 0 };
     for _ in 0..PROJECTIONS {
-        let kept: Vec<f64> = down.iter().map(|down| f64::from(u8::from(!down))).collect();
+        if !down.contains(&true) {
+            return None;
+        }
+        let kept: Vec<f64> =
+            down.iter().zip(gone).map(|(down, gone)| f64::from(u8::from(!down && !gone))).collect();
         let mut moved = problem.curvature(&kept, direction);
         moved.iter_mut().for_each(|m| *m = -*m);
         let found = problem.solve(&kept, &moved, 1e-10, (0.0, 0.0));
         let along: Vec<f64> = direction.iter().zip(&found.d).map(|(d, f)| d - f).collect();
         let changes = rows.spread(&along);
-        let mut stay = changes.iter().zip(&down).filter(|(_, down)| !**down).map(|(c, _)| c.abs());
+        let mut stay = changes.iter().zip(&kept).filter(|(_, kept)| **kept > 0.0).map(|(c, _)| c.abs());
         if stay.any(|c| c > NONE) || problem.roughness(&problem.differences(&along)) > NONE * NONE {
             return None;
         }
         let up = |(c, down): (&f64, &bool)| *down && *c > NONE;
         if !changes.iter().zip(&down).any(up) {
-            let smallest = changes.iter().fold(0.0f64, |low, c| low.min(*c));
-            return (smallest < -MOVED).then(|| changes.iter().map(|c| *c < -NONE).collect());
+            let falls: Vec<bool> = changes.iter().zip(&down).map(|(c, down)| *down && *c < -NONE).collect();
+            let smallest =
+                changes.iter().zip(&down).filter(|(_, d)| **d).fold(0.0f64, |low, (c, _)| low.min(*c));
+            return (smallest < -MOVED).then_some(falls);
         }
         changes.iter().zip(&mut down).for_each(|(c, down)| *down = *down && *c <= NONE);
     }

@@ -234,9 +234,11 @@ pub fn execute(
     let mass = found.total * distribution.log_mass.iter().sum::<f64>().exp();
     if !zero_marginals.is_empty() {
         let tables = Tables::of(model);
-        let face = Face::of(&domain, (model, &tables), tensor, (&distribution, mass, gap), control, &stop);
-        if let Some(face) = face {
-            face.settle(&mut domain, (model, &tables), &stop);
+        let fitted = (&distribution, mass, gap);
+        match Face::of(&domain, (model, &tables), tensor, fitted, control, &stop) {
+            Ok(Some(face)) => face.settle(&mut domain, (model, &tables), &stop),
+            Ok(None) => {}
+            Err(reason) => domain.give_up(reason),
         }
     }
     let status = match ending.formula {

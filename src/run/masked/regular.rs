@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::face::Face;
-use super::newton::{Penalty, gone, leaving, minimise};
+use super::newton::{Penalty, gone, minimise, vanishing};
 use super::rows::{Rows, Tables, base};
 use super::truth::Truth;
 use super::{Domain, Knowledge, identify};
@@ -97,8 +97,15 @@ pub fn execute(
     let fitted = rows.spread(&found.parameters);
     let seen = rows.cells.iter().zip(&fitted).filter(|(k, _)| observed[**k]);
     let Measured { kl, data_entropy, total } = measure(seen.map(|(k, l)| (data[*k], l.exp() * possible[*k])));
-    let leaves = || leaving((&tables, &rows, &penalties), &found.direction);
-    let down = if found.interrupted { None } else { leaves() };
+    let design = (&tables, &rows, penalties.as_slice());
+    let down = match found.interrupted {
+        true => Ok(None),
+        false => vanishing(design, (&found.parameters, found.gap), control, &stop),
+    };
+    let down = down.unwrap_or_else(|reason| {
+        domain.give_up(reason);
+        None
+    });
     let boundary = !zero_marginals.is_empty() || down.is_some();
     let (optimality_gap, reason) = match found.bound {
         Ok(bound) => (Some(bound / total), None),
@@ -266,7 +273,7 @@ pub(super) fn left_free(model: &EnergyModel, tables: &Tables) -> Vec<Scope> {
 }
 
 /// One truth value for each of so many cells: whether it is in a list.
-pub(super) fn marked(cells: &[usize], total: usize) -> Vec<bool> {
+pub(in crate::run) fn marked(cells: &[usize], total: usize) -> Vec<bool> {
     let mut marked = vec![false; total];
     cells.iter().for_each(|k| marked[*k] = true);
     marked
