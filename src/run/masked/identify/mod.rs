@@ -22,6 +22,7 @@
 //! determined rests on the doubles: a vector of the null space that some such cell sees would have to be missed by all of
 //! the random ones, or be a billion times smaller there than elsewhere with nothing in between.
 
+mod cubes;
 mod design;
 mod echelon;
 mod face;
@@ -46,13 +47,6 @@ use crate::numeric::share;
 use crate::plan::count::parameters_of;
 use crate::plan::hypergraph::maximal;
 use crate::run::control::Stop;
-
-/// Cubes that are tried for a cell, in each round.
-const CUBES: usize = 64;
-
-/// As long as most cells are unknown, cubes are given up when a round knows no more than one in so many cells more:
-/// few cubes of cells that are scattered so far apart have a single corner left.
-const SPREADS: usize = 128;
 
 /// Why it is not known what a mask determines when the search was cut short.
 pub(super) const CUT_SHORT: &str = "the search for what the mask determines was cut short";
@@ -286,11 +280,13 @@ impl Class<'_> {
         (row, columns)
     }
 
-    /// [`Class::cubes`] with rows along the longest axis, so that there are few of them.
+    /// [`cubes::complete`] with rows along the longest axis, so that there are few of them.
     fn by_longest(&self, stop: &Stop) -> Result<Option<Vec<bool>>, String> {
         let mut order: Vec<usize> = (0..self.shape.len()).collect();
         let longest = order.iter().rposition(|a| self.shape.get(*a) == self.shape.iter().max());
-        let Some(longest) = longest.filter(|a| a + 1 < order.len()) else { return self.cubes(stop) };
+        let Some(longest) = longest.filter(|a| a + 1 < order.len()) else {
+            return cubes::complete(self.shape, self.observed, &self.nonfaces(), stop);
+        };
         order.remove(longest);
         order.push(longest);
         let steps = strides(self.shape);
@@ -301,78 +297,11 @@ impl Class<'_> {
             observed: &offsets(&axes).map(|at| self.observed[at]).collect::<Vec<_>>(),
             generators: self.generators.iter().map(|g| g.iter().filter_map(place).collect()).collect(),
         };
-        let Some(found) = turned.cubes(stop)? else { return Ok(None) };
+        let found = cubes::complete(turned.shape, turned.observed, &turned.nonfaces(), stop)?;
+        let Some(found) = found else { return Ok(None) };
         let mut known = vec![false; found.len()];
         offsets(&axes).zip(found).for_each(|(at, found)| known[at] = found);
         Ok(Some(known))
-    }
-
-    /// Cells that follow from observed ones by completing cubes, round after round; none when all do. Sound,
-    /// and for masks that leave enough cells complete. A whole row of the last axis is completed at a time:
-    /// what is known in all other rows of a cube over the other axes follows in this one, if the last axis is no
-    /// part of the set or if one of these cells is known here. O(cubes tried × words of a row).
-    fn cubes(&self, stop: &Stop) -> Result<Option<Vec<bool>>, String> {
-        let last = self.shape.len().saturating_sub(1);
-        let mut known = Bits::of(self.observed, self.shape.last().copied().unwrap_or(1));
-        let sets = self.nonfaces();
-        let steps = strides(&self.shape[..last]);
-        let sides: Vec<(Vec<(usize, usize)>, bool)> = sets
-            .iter()
-            .map(|set| {
-                let outer = set.iter().filter(|a| **a != last).map(|a| (self.shape[*a], steps[*a]));
-                (outer.collect(), set.contains(&last))
-            })
-            .collect();
-        let full = known.full();
-        let mut waiting: Vec<usize> = (0..known.rows()).filter(|r| *known.row(*r) != *full).collect();
-        let (mut corner, mut shifts) = (full.clone(), Vec::new());
-        let (mut changed, mut count) = (!sides.is_empty(), known.count());
-        while changed && !waiting.is_empty() {
-            changed = false;
-            waiting.retain(|row| {
-                if stop.asked() {
-                    return true;
-                }
-                let mut stream = Stream(*row as u64);
-                for cube in 0..CUBES {
-                    for (outer, along) in &sides {
-                        shifts.clear();
-                        shifts.extend(outer.iter().map(|(n, step)| {
-                            let here = row / step % n;
-                            // rows of first levels come first, and most others follow from them at once
-                            let other =
-                                if cube > 0 || here == 0 { here + 1 + stream.below(n - 1) } else { 0 };
-                            let other = other % n;
-                            (other as isize - here as isize) * *step as isize
-                        }));
-                        corner.copy_from_slice(&full);
-                        for bits in 1..1usize << shifts.len() {
-                            let moved = shifts.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1);
-                            let at = row.wrapping_add_signed(moved.map(|(_, s)| s).sum());
-                            corner.iter_mut().zip(known.row(at)).for_each(|(c, k)| *c &= k);
-                        }
-                        let own = known.row_mut(*row);
-                        let follows = !along || corner.iter().zip(&*own).any(|(c, k)| c & k != 0);
-                        if follows && corner.iter().zip(&*own).any(|(c, k)| c & !k != 0) {
-                            own.iter_mut().zip(&corner).for_each(|(k, c)| *k |= c);
-                            changed = true;
-                        }
-                    }
-                    if *known.row(*row) == *full {
-                        return false;
-                    }
-                }
-                true
-            });
-            if stop.asked() {
-                return Err(CUT_SHORT.into());
-            }
-            let before = std::mem::replace(&mut count, known.count());
-            if count < self.observed.len() / 2 && count - before < before / SPREADS {
-                break;
-            }
-        }
-        Ok((!waiting.is_empty()).then(|| known.cells()))
     }
 
     /// The smallest sets of axes that lie in no generator, of at most six axes with two levels or more.
