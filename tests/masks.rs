@@ -803,7 +803,7 @@ fn a_wish_to_stop_is_heard_while_the_mask_is_analysed() {
     };
     let ((whole, _), (early, r)) = (asks_of(usize::MAX), asks_of(2));
     assert!(r.codes.contains(&"MBA511"), "{}", r.text);
-    assert!(early < whole / 2 && whole > 200, "{early} of {whole}");
+    assert!(early < whole / 2 && whole > 50, "{early} of {whole}");
 }
 
 /// Whatever the fit is at when the wish is made, it is told as interrupted, or as if there had been none.

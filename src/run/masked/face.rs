@@ -2,7 +2,7 @@
 
 use super::identify::{self, Limit, Listed, limits};
 use super::newton::{minimise, near_zero, vanishing};
-use super::regular::{every, left_free, marked, values};
+use super::regular::{every, left_free, values};
 use super::rows::{Rows, Tables, base, smooth};
 use super::{Domain, Knowledge};
 use crate::data::Tensor;
@@ -14,24 +14,29 @@ use crate::run::kernel::{combine, plus};
 use crate::run::projection::Projection;
 use crate::run::statistic;
 
-/// Most cells of a tensor that are listed to find out.
-const LISTED: usize = 1 << 24;
+/// Most cells of a tensor of which numbers are listed to find out.
+const FEW: usize = 1 << 22;
 
-/// The cells with a row, row-major: those whose fitted values stay positive, and those that tend to zero.
+/// Share of its mass, times the number of cells, of a cell that is well above zero.
+const ROUNDED: f64 = 1e-7;
+
+/// What becomes of the cells with a row, row-major.
 #[derive(Debug, Clone, Default)]
 pub struct Face {
-    /// Positive in the limit.
-    pub stay: Vec<usize>,
-    /// Zero in the limit.
-    pub vanish: Vec<usize>,
+    /// Their fitted values stay positive.
+    pub stay: Vec<bool>,
+    /// They tend to zero.
+    pub vanish: Vec<bool>,
     /// Whether some of these tend to zero though no marginal of theirs is zero.
     pub hidden: bool,
+    /// Whether there are so many that those near zero are taken to vanish.
+    pub rough: bool,
 }
 
 impl Face {
     /// The face that a fit to the observed cells comes near, which fits `mass` to all cells of its distribution and ended
-    /// with a marginal gap. None where no cell vanishes, and where cells are too many to be listed. O(cells × tables), and
-    /// as much for every Newton step where cells are near zero that are so by no marginal.
+    /// with a marginal gap. None where no cell vanishes. O(cells × tables), and as much for every Newton step where
+    /// cells are near zero that are so by no marginal.
     ///
     /// # Errors
     /// When it was asked to stop.
@@ -44,24 +49,49 @@ impl Face {
         stop: &Stop,
     ) -> Result<Option<Face>, String> {
         let cells = domain.sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n));
-        let Some(known) = cells.filter(|n| *n <= LISTED).and_then(|_| domain.cells()) else {
-            return Ok(None);
-        };
+        if cells.is_none_or(|n| n > FEW) {
+            return Ok(Self::roughly(domain, fitted));
+        }
+        let Some(known) = domain.cells() else { return Ok(None) };
         let data = values(tensor, &domain.sizes);
         let logs = logarithms(fitted, &domain.sizes);
-        let observed = (0..known.len()).filter(|k| known[*k] == Knowledge::Observed);
-        let (vanish, stay) = observed.partition(|k| data[*k] <= 0.0 && logs[*k] == f64::NEG_INFINITY);
-        let mut face = Face { stay, vanish, hidden: false };
+        let gone = |k: usize| data[k] <= 0.0 && logs[k] == f64::NEG_INFINITY;
+        let observed = |k: &usize| known[*k] == Knowledge::Observed;
+        let mark = |wanted: bool| (0..known.len()).map(|k| observed(&k) && gone(k) == wanted).collect();
+        let mut face = Face { stay: mark(false), vanish: mark(true), ..Face::default() };
         // as `vanishing` asks, before rows are made for it
         let scopes: Vec<(&Scope, usize)> = tables.blocks.iter().map(|b| (&b.scope, b.place.len())).collect();
         let shares = statistic::gather(tensor, &scopes).map_or_else(Vec::new, |found| found.tables);
         let largest = shares.iter().flatten().fold(0.0f64, |m, p| m.max(*p)) * tensor.total;
         let least = near_zero(gap.max(control.tolerance), largest).ln() - level(fitted, mass);
         let weight = base(model);
-        if face.stay.iter().any(|k| data[*k] <= 0.0 && logs[*k] + weight[*k].ln() < least) {
+        let near = |k: usize| face.stay[k] && data[k] <= 0.0 && logs[k] + weight[k].ln() < least;
+        if (0..known.len()).any(near) {
             face.look_closer((model, tables), (&data, weight), (fitted, mass, gap), control, stop)?;
         }
-        Ok((!face.vanish.is_empty()).then_some(face))
+        Ok(face.vanish.contains(&true).then_some(face))
+    }
+
+    /// The same of many cells: those near zero are taken to vanish. None where masks do not look at all modes.
+    fn roughly(domain: &Domain, fitted: &Distribution) -> Option<Face> {
+        if domain.modes.len() < domain.sizes.len() {
+            return None;
+        }
+        let count = domain.observed.iter().filter(|o| **o).count().max(1);
+        let least = (ROUNDED / count as f64).ln();
+        let (mut stay, mut vanish) = (domain.observed.to_vec(), vec![false; domain.observed.len()]);
+        let mut cell = vec![0; domain.sizes.len()];
+        for k in (0..stay.len()).filter(|k| domain.observed[*k]) {
+            let mut rest = k;
+            for (level, n) in cell.iter_mut().zip(&domain.sizes).rev() {
+                *level = rest % n;
+                rest /= n;
+            }
+            stay[k] = fitted.log_probability(&cell) > least;
+            vanish[k] = !stay[k];
+        }
+        let some = vanish.contains(&true);
+        some.then_some(Face { stay, vanish, hidden: false, rough: true })
     }
 
     /// Takes from the cells that stay those that leave for zero though no marginal of theirs is zero.
@@ -73,8 +103,7 @@ impl Face {
         control: &Control,
         stop: &Stop,
     ) -> Result<(), String> {
-        let stays = marked(&self.stay, weight.len());
-        weight.iter_mut().zip(stays).filter(|(_, stays)| !stays).for_each(|(w, _)| *w = 0.0);
+        weight.iter_mut().zip(&self.stay).filter(|(_, stays)| !**stays).for_each(|(w, _)| *w = 0.0);
         let rows = Rows::new(model, tables, data, &weight);
         let (parameters, gap) = match parameters(tables, fitted, mass) {
             Some(parameters) => (parameters, gap),
@@ -86,12 +115,9 @@ impl Face {
         };
         if let Some(down) = vanishing((tables, &rows, &[]), (&parameters, gap), control, stop)? {
             self.hidden = true;
-            let of = |wanted: bool| {
-                let cells = rows.cells.iter().zip(&down).filter(move |(_, down)| **down == wanted);
-                cells.map(|(k, _)| *k)
-            };
-            self.vanish.extend(of(true));
-            self.stay = of(false).collect();
+            for (k, down) in rows.cells.iter().zip(down) {
+                (self.stay[*k], self.vanish[*k]) = (!down, down);
+            }
         }
         Ok(())
     }
@@ -101,13 +127,15 @@ impl Face {
         domain.widen(&Scope::all(domain.sizes.len()));
         let cells = domain.possible.len();
         let mut asked: Vec<bool> = (0..cells).map(|k| domain.at(k) == Knowledge::Missing).collect();
-        self.stay.iter().chain(&self.vanish).for_each(|k| asked[*k] = false);
+        asked.iter_mut().zip(self.stay.iter().zip(&self.vanish)).for_each(|(a, (s, v))| *a &= !s && !v);
         if asked.contains(&true)
             && let Err(reason) = self.ask(&mut asked, domain, (model, tables), stop)
         {
             domain.unsettled = Some(reason);
         }
-        domain.vanishing.extend(&self.vanish);
+        if !self.rough {
+            domain.vanishing.extend(listed(&self.vanish));
+        }
         if asked.contains(&true) {
             let both = domain.determined.to_vec().into_iter().zip(asked);
             domain.determined = both.map(|(d, open)| d && !open).collect();
@@ -124,27 +152,29 @@ impl Face {
     ) -> Result<(), String> {
         if model.regular.ties.is_empty() {
             // most are determined by cells that stay, which is quicker to find
-            let stay = marked(&self.stay, asked.len());
             let class = left_free(model, tables);
-            let found = identify::identify(&class, &domain.sizes, &domain.modes, &stay, stop)?.determined;
+            let (sizes, modes) = (&domain.sizes, &domain.modes);
+            let found = identify::identify(&class, sizes, modes, &self.stay, stop)?.determined;
             match found {
                 Some(found) => asked.iter_mut().zip(found).for_each(|(a, f)| *a &= !f),
                 None => asked.fill(false),
             }
         }
-        let open: Vec<usize> = (0..asked.len()).filter(|k| asked[*k]).collect();
-        if open.is_empty() {
+        let open: Vec<usize> = listed(asked).collect();
+        if open.is_empty() || self.rough {
             return Ok(());
         }
         let (smooth, columns) = smooth(model, tables);
         let every = every(model, tables);
-        let stay = |r: usize| match r.checked_sub(self.stay.len()) {
-            None => every.columns_of(self.stay[r]),
+        let (own, vanish): (Vec<usize>, Vec<usize>) =
+            (listed(&self.stay).collect(), listed(&self.vanish).collect());
+        let stay = |r: usize| match r.checked_sub(own.len()) {
+            None => every.columns_of(own[r]),
             Some(r) => smooth[r].clone(),
         };
         let found = limits(
-            Listed { count: self.stay.len() + smooth.len(), of: &stay },
-            Listed { count: self.vanish.len(), of: &|r| every.columns_of(self.vanish[r]) },
+            Listed { count: own.len() + smooth.len(), of: &stay },
+            Listed { count: vanish.len(), of: &|r| every.columns_of(vanish[r]) },
             columns,
             Listed { count: open.len(), of: &|r| every.columns_of(open[r]) },
             stop,
@@ -175,7 +205,13 @@ pub fn of_fit(fit: &Fit, tensor: &Tensor, control: &Control, stop: &Stop) -> Vec
     let tables = Tables::of(&fit.model);
     let found = (&fit.distribution, fit.mass, fit.certificate.marginal_gap);
     let face = Face::of(&domain, (&fit.model, &tables), tensor, found, control, stop);
-    face.ok().flatten().map_or_else(Vec::new, |face| face.vanish)
+    let face = face.ok().flatten().filter(|face| !face.rough);
+    face.map_or_else(Vec::new, |face| listed(&face.vanish).collect())
+}
+
+/// The places that are marked.
+fn listed(marks: &[bool]) -> impl Iterator<Item = usize> {
+    marks.iter().enumerate().filter(|(_, marked)| **marked).map(|(k, _)| k)
 }
 
 /// What is added to the sum of the potentials where `mass` is fitted.

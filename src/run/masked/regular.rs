@@ -154,12 +154,12 @@ pub fn execute(
 /// The face of a fit to cells with `weight`, of which those in `rows` have no parameter that is gone and some may go
 /// `down`.
 fn face(weight: &[f64], rows: &Rows, down: Option<&[bool]>) -> Face {
-    let falls = |r: usize| down.is_some_and(|down| down[r]);
-    let (fallen, stay) = (0..rows.len()).partition::<Vec<usize>, _>(|r| falls(*r));
-    let cells = |list: Vec<usize>| -> Vec<usize> { list.into_iter().map(|r| rows.cells[r]).collect() };
-    let own = marked(&rows.cells, weight.len());
-    let gone = (0..weight.len()).filter(|k| weight[*k] > 0.0 && !own[*k]);
-    Face { vanish: gone.chain(cells(fallen)).collect(), stay: cells(stay), hidden: down.is_some() }
+    let mut stay = vec![false; weight.len()];
+    for (r, k) in rows.cells.iter().enumerate() {
+        stay[*k] = down.is_none_or(|down| !down[r]);
+    }
+    let vanish = weight.iter().zip(&stay).map(|(w, stay)| *w > 0.0 && !stay).collect();
+    Face { stay, vanish, hidden: down.is_some(), rough: false }
 }
 
 /// Every value of a tensor, row-major.

@@ -18,7 +18,7 @@ const CUBES: usize = 64;
 const SPREADS: usize = 128;
 
 /// Rows that are tried before it is asked again whether to stop.
-const PATIENT: usize = 64;
+const PATIENT: usize = 16;
 
 /// A set of axes that lies in no generator.
 struct Set {
