@@ -53,9 +53,9 @@ impl Face {
             return Ok(Self::roughly(domain, fitted));
         }
         let Some(known) = domain.cells() else { return Ok(None) };
-        let data = values(tensor, &domain.sizes);
+        let empty = empty(tensor, &domain.sizes);
         let logs = logarithms(fitted, &domain.sizes);
-        let gone = |k: usize| data[k] <= 0.0 && logs[k] == f64::NEG_INFINITY;
+        let gone = |k: usize| empty[k] && logs[k] == f64::NEG_INFINITY;
         let observed = |k: &usize| known[*k] == Knowledge::Observed;
         let mark = |wanted: bool| (0..known.len()).map(|k| observed(&k) && gone(k) == wanted).collect();
         let mut face = Face { stay: mark(false), vanish: mark(true), ..Face::default() };
@@ -64,10 +64,8 @@ impl Face {
         let shares = statistic::gather(tensor, &scopes).map_or_else(Vec::new, |found| found.tables);
         let largest = shares.iter().flatten().fold(0.0f64, |m, p| m.max(*p)) * tensor.total;
         let least = near_zero(gap.max(control.tolerance), largest).ln() - level(fitted, mass);
-        let weight = base(model);
-        let near = |k: usize| face.stay[k] && data[k] <= 0.0 && logs[k] + weight[k].ln() < least;
-        if (0..known.len()).any(near) {
-            face.look_closer((model, tables), (&data, weight), (fitted, mass, gap), control, stop)?;
+        if (0..known.len()).any(|k| face.stay[k] && empty[k] && logs[k] < least) {
+            face.look_closer((model, tables), tensor, (fitted, mass, gap), control, stop)?;
         }
         Ok(face.vanish.contains(&true).then_some(face))
     }
@@ -98,13 +96,15 @@ impl Face {
     fn look_closer(
         &mut self,
         (model, tables): (&EnergyModel, &Tables),
-        (data, mut weight): (&[f64], Vec<f64>),
+        tensor: &Tensor,
         (fitted, mass, gap): (&Distribution, f64, f64),
         control: &Control,
         stop: &Stop,
     ) -> Result<(), String> {
+        let mut weight = base(model);
         weight.iter_mut().zip(&self.stay).filter(|(_, stays)| !**stays).for_each(|(w, _)| *w = 0.0);
-        let rows = Rows::new(model, tables, data, &weight);
+        let sizes: Vec<usize> = model.modes.iter().map(|m| m.size()).collect();
+        let rows = Rows::new(model, tables, &values(tensor, &sizes), &weight);
         let (parameters, gap) = match parameters(tables, fitted, mass) {
             Some(parameters) => (parameters, gap),
             None => {
@@ -219,12 +219,23 @@ fn level(fitted: &Distribution, mass: f64) -> f64 {
     mass.ln() - fitted.log_mass.iter().sum::<f64>()
 }
 
-/// The sum of the potentials of every cell, row-major. O(cells × tables).
+/// Which cells have no data, row-major.
+fn empty(tensor: &Tensor, sizes: &[usize]) -> Vec<bool> {
+    let mut empty = vec![true; sizes.iter().product()];
+    tensor.each_cell(|cell, x| empty[cell.iter().zip(sizes).fold(0, |k, (i, n)| k * n + i)] &= x <= 0.0);
+    empty
+}
+
+/// The sum of all potentials of every cell, those with fixed energies as well, row-major. O(cells × tables).
 fn logarithms(fitted: &Distribution, sizes: &[usize]) -> Vec<f64> {
     let all = Scope::all(sizes.len());
     let mut logs = vec![0.0; sizes.iter().product()];
     for table in &fitted.potentials {
         combine(&Projection::between(&all, sizes, &table.scope), &mut logs, &table.values, plus);
+    }
+    for table in &fitted.energies {
+        let own: Vec<f64> = table.values.iter().map(|e| -e / fitted.temperature).collect();
+        combine(&Projection::between(&all, sizes, &table.scope), &mut logs, &own, plus);
     }
     logs
 }
