@@ -8,7 +8,10 @@ use arrays::{npy, npy_of};
 use mba::report::results::Environment;
 use mba::run::Stop;
 use mba::session::{Options, Session};
+use ndarray::ArrayD;
+use ndarray_npy::NpzWriter;
 use program_support::{Files, Recorder, brute_force, run};
+use std::io::Cursor;
 
 /// Runs a program that must be right; a line that ends in a comma goes on.
 #[track_caller]
@@ -65,10 +68,94 @@ fn golden_files() -> Files {
     ])
 }
 
+/// Arrays of truth values in one archive.
+fn archive(list: &[(&str, &[usize], Vec<bool>)], compressed: bool) -> Vec<u8> {
+    let bytes = Cursor::new(Vec::new());
+    let mut writer = if compressed { NpzWriter::new_compressed(bytes) } else { NpzWriter::new(bytes) };
+    for (name, shape, marks) in list {
+        writer.add_array(*name, &ArrayD::from_shape_vec(*shape, marks.clone()).unwrap()).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
 const MODES: &str = "mode a: 3, b: 4, c: 5\n";
 
 fn close(found: f64, wanted: f64, tolerance: f64, what: &str) {
     assert!((found - wanted).abs() <= tolerance, "{what}: {found} for {wanted}");
+}
+
+#[test]
+fn a_mask_in_an_archive_is_the_same_mask() {
+    let (observed, lost): (Vec<bool>, Vec<bool>) = seen().iter().map(|s| (*s, !*s)).unzip();
+    let slab: Vec<bool> = (0..12).map(|k| k / 3 == 1 && k % 3 == 2).collect();
+    let all: &[usize] = &[3, 4, 5];
+    for compressed in [false, true] {
+        let mut files = golden_files();
+        let mut add = |name: &str, list: &[(&str, &[usize], Vec<bool>)]| {
+            files.there.insert(name.into(), archive(list, compressed));
+        };
+        add("one.npz", &[("w", all, observed.clone())]);
+        add("slab.npz", &[("slab", &[4, 3], slab.clone())]);
+        add("both.npz", &[("lost", all, lost.clone()), ("slab", &[4, 3], slab.clone())]);
+        let ask = |clause: &str, option: &str| {
+            let source = format!(
+                "{MODES}data x[a, b, c] from \"x.npy\" {clause}
+                 model m {{ body(1) }}
+                 fit m to x {{ {option} }}
+                 show x.missing, m.divergence, m.df"
+            );
+            let (_, r) = healthy(&source, &files);
+            (r.number("x.missing"), r.number("m.divergence"), r.number("m.df"))
+        };
+        let total = |clause: &str| ask(clause, "");
+        let wanted = total("observed from \"seen.npy\"");
+        for clause in [
+            "observed from \"one.npz\"",
+            "observed from \"one.npz\" key w",
+            "observed from \"one.npz\"[a, b, c] key \"w.npy\"",
+            "missing from \"both.npz\" key lost",
+        ] {
+            assert_eq!(total(clause), wanted, "{clause}");
+        }
+        let wanted = total("missing where b == 1 and a == 2");
+        for clause in ["missing from \"slab.npz\"[b, a]", "missing from \"both.npz\"[b, a] key slab"] {
+            assert_eq!(total(clause), wanted, "{clause}");
+        }
+        let wanted = ask("", "hold_out where b == 1 and a == 2");
+        for option in ["hold_out from \"slab.npz\"[b, a]", "hold_out from \"both.npz\"[b, a] key slab"] {
+            assert_eq!(ask("", option), wanted, "{option}");
+        }
+    }
+}
+
+#[test]
+fn what_a_mask_file_cannot_be() {
+    let all: &[usize] = &[3, 4, 5];
+    let marks: Vec<bool> = seen();
+    let mut files = golden_files();
+    let two = archive(&[("lost", all, marks.clone()), ("slab", &[4, 3], vec![true; 12])], true);
+    files.there.insert("cut.npz".into(), two[..60].to_vec());
+    files.there.insert("two.npz".into(), two);
+    files.there.insert("table.csv".into(), b"a,b,c\n0,0,0\n".to_vec());
+    for (mask, code, message) in [
+        ("\"two.npz\"", "MBA406", "`two.npz` holds 2 arrays"),
+        ("\"two.npz\" key last", "MBA406", "`two.npz` holds no array `last`"),
+        (
+            "\"two.npz\" key slab",
+            "MBA450",
+            "the mask `slab` in `two.npz` is not over the modes `[a: 3, b: 4, c: 5]`",
+        ),
+        ("\"cut.npz\"", "MBA404", "`cut.npz` is not an archive that can be read"),
+        ("\"table.csv\"", "MBA404", "the mask `table.csv` is not a NumPy array"),
+        ("\"seen.npy\" key w", "MBA409", "the mask `seen.npy` holds no arrays to choose from"),
+    ] {
+        let data = format!("{MODES}data x[a, b, c] from \"x.npy\"");
+        let (_, found, _) = run(&format!("{data} observed from {mask}\n"), &files);
+        let found: Vec<_> = found.iter().map(|d| (d.code.name(), d.message.as_str())).collect();
+        assert_eq!(found, [(code, message)], "observed from {mask}");
+        let held = format!("{data}\nmodel m {{ body(1) }}\nfit m to x {{ hold_out from {mask} }}\n");
+        assert_eq!(run(&held, &files).2.codes, [code], "hold_out from {mask}");
+    }
 }
 
 #[test]

@@ -29,8 +29,8 @@ pub struct Part {
 pub enum Hiding {
     /// A condition, and whether it says which cells are missing or which are observed.
     Where(Span, Meaning),
-    /// A file of truth values.
-    File(String, Meaning),
+    /// A file of truth values, and the name of the array in it when one is given.
+    File(String, Option<String>, Meaning),
     /// `missing` in a literal.
     Literal,
 }
@@ -65,9 +65,13 @@ pub fn parts(request: &Request, modes: &[Mode]) -> Vec<Part> {
     let mut parts = Vec::new();
     for clause in &request.masks {
         match clause {
-            MaskClause::File { path, axes, missing, .. } => parts.push(Part {
-                source: Hiding::File(path.clone(), Meaning::of(*missing)),
-                scope: axes.iter().copied().collect(),
+            MaskClause::File { file, missing, .. } => parts.push(Part {
+                source: Hiding::File(
+                    file.path.clone(),
+                    file.key.as_ref().map(|(k, _)| k.clone()),
+                    Meaning::of(*missing),
+                ),
+                scope: file.axes.iter().copied().collect(),
                 missing: None,
                 factor: None,
             }),

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::format::{Checked, Loaded, Pending};
-use super::formats::npy::{self, Array};
-use super::request::{Literal, MaskClause, Request, Source};
+use super::formats::npy::{self, Array, Fault};
+use super::formats::npz;
+use super::request::{Literal, MaskClause, MaskFile, Request, Source};
 use super::suggest::{count, list};
 use super::summary::cell_name;
 use super::tensor::{Buffer, Dense, Element, Onlooker, Sparse, Storage, Tensor, Values};
@@ -159,7 +160,7 @@ pub fn scopes(request: &Request) -> Vec<Scope> {
             MaskClause::Where { factors, .. } => {
                 scopes.extend(factors.iter().map(|f| if f.of_value { all.clone() } else { f.scope.clone() }));
             }
-            MaskClause::File { axes, .. } => scopes.push(axes.iter().copied().collect()),
+            MaskClause::File { file, .. } => scopes.push(file.axes.iter().copied().collect()),
         }
     }
     if matches!(&request.source, Source::Literal(literal) if has_missing(literal)) {
@@ -191,7 +192,7 @@ pub(super) fn has_missing(literal: &Literal) -> bool {
 /// The mask files of a request, opened.
 #[derive(Debug, Default)]
 pub(crate) struct Masks {
-    files: Vec<Array>,
+    files: Vec<Marks>,
 }
 
 /// Cells that are read through a mask.
@@ -213,26 +214,10 @@ impl Masks {
         let mut problems = Vec::new();
         let mut arrays = Vec::new();
         for clause in &request.masks {
-            let MaskClause::File { path, at, axes, .. } = clause else { continue };
-            let opened = match open(files, path, *at) {
-                Ok(opened) => opened,
-                Err(more) => {
-                    problems.extend(more);
-                    continue;
-                }
-            };
-            let what = format!("`{path}`");
-            match Array::new(opened.content.buffer(), 0) {
-                Err(fault) => problems.push(npy::report(fault, &what, *at)),
-                Ok(array) => {
-                    let sizes: Vec<usize> =
-                        axes.iter().filter_map(|a| modes.get(*a)).map(Mode::size).collect();
-                    if array.shape == sizes {
-                        arrays.push(array);
-                    } else {
-                        problems.push(wrong_shape(&what, *at, &array.shape, axes, modes));
-                    }
-                }
+            let MaskClause::File { file, .. } = clause else { continue };
+            match Marks::read(files, file).and_then(|marks| marks.fit(file, modes).map(|()| marks)) {
+                Ok(marks) => arrays.push(marks),
+                Err(more) => problems.extend(more),
             }
         }
         if problems.is_empty() { Ok(Self { files: arrays }) } else { Err(problems) }
@@ -244,9 +229,9 @@ impl Masks {
         let mut files = self.files.iter();
         for clause in &request.masks {
             match clause {
-                MaskClause::File { path, at, axes, missing, span } => {
-                    let Some(array) = files.next() else { continue };
-                    factors.push(of_file(array, path, *at, axes, *missing, *span, modes)?);
+                MaskClause::File { file, missing, span } => {
+                    let Some(marks) = files.next() else { continue };
+                    factors.push(marks.factor(file, *missing, *span, modes)?);
                 }
                 MaskClause::Where { factors: list, .. } => {
                     for predicate in list.iter().filter(|p| !p.of_value) {
@@ -515,46 +500,83 @@ fn wrong_shape(what: &str, at: Span, shape: &[usize], axes: &[usize], modes: &[M
     }
 }
 
-fn of_file(
-    array: &Array,
-    path: &str,
-    at: Span,
-    axes: &[usize],
-    missing: bool,
-    span: Span,
-    modes: &[Mode],
-) -> Checked<Factor> {
-    let sizes: Vec<usize> = axes.iter().filter_map(|a| modes.get(*a)).map(Mode::size).collect();
-    if array.shape != sizes {
+/// The array of a mask file.
+#[derive(Debug, Clone)]
+struct Marks {
+    array: Array,
+    /// What it is called in messages.
+    what: String,
+}
+
+impl Marks {
+    /// Reads an `.npy` file, or one array of an `.npz` archive.
+    fn read(files: &dyn Files, file: &MaskFile) -> Checked<Self> {
+        let opened = open(files, &file.path, file.at)?;
+        if opened.content.bytes().starts_with(b"PK") || file.path.to_lowercase().ends_with(".npz") {
+            let (array, what, _) = npz::find(file.key.as_ref(), &opened)?;
+            return Ok(Self { array, what });
+        }
+        let what = format!("`{}`", file.path);
+        match (Array::new(opened.content.buffer(), 0), &file.key) {
+            (Ok(_), Some((_, span))) => Err(vec![
+                Diagnostic::new(Code::MBA409, format!("the mask {what} holds no arrays to choose from"))
+                    .at(*span, "picks an array of the mask before it")
+                    .at(file.at, "a single array")
+                    .help("leave the name out, or, if an array of the data is meant, write `key` before the mask"),
+            ]),
+            (Ok(array), None) => Ok(Self { array, what }),
+            (Err(Fault::Foreign), _) => Err(vec![
+                Diagnostic::new(Code::MBA404, format!("the mask {what} is not a NumPy array"))
+                    .at(file.at, "begins like neither `.npy` nor `.npz`")
+                    .help("save the mask as an array of `bool`, with `numpy.save` or `numpy.savez`"),
+            ]),
+            (Err(fault), _) => Err(vec![npy::report(fault, &what, file.at)]),
+        }
+    }
+
+    /// Whether the shape is that of the modes.
+    fn fit(&self, file: &MaskFile, modes: &[Mode]) -> Checked<()> {
+        let sizes = file.axes.iter().filter_map(|a| modes.get(*a)).map(Mode::size);
+        if sizes.eq(self.array.shape.iter().copied()) {
+            return Ok(());
+        }
+        Err(vec![wrong_shape(&self.what, file.at, &self.array.shape, &file.axes, modes)])
+    }
+
+    /// The factor that the array makes where true is what `missing` says.
+    fn factor(&self, file: &MaskFile, missing: bool, span: Span, modes: &[Mode]) -> Checked<Factor> {
         // other data may have brought more levels since the header was read
-        return Err(vec![wrong_shape(&format!("`{path}`"), at, &array.shape, axes, modes)]);
+        self.fit(file, modes)?;
+        let axes = &file.axes;
+        let scope: Scope = axes.iter().copied().collect();
+        if let Some(marks) = self.array.truths().filter(|_| axes.is_sorted()) {
+            let observed: Arc<[bool]> = marks.iter().map(|m| (*m != 0) != missing).collect();
+            return Ok(Factor::new(scope, self.array.shape.clone(), observed, span));
+        }
+        let dense = self.array.dense();
+        let values = rows(&dense);
+        if let Some(k) = values.iter().position(|x| *x != 0.0 && *x != 1.0) {
+            let mut cell = vec![0; dense.shape.len()];
+            place(k, &dense.shape, &mut cell);
+            let own: Vec<Mode> = axes.iter().filter_map(|a| modes.get(*a).cloned()).collect();
+            let message = format!("the mask {} is neither true nor false everywhere", self.what);
+            return Err(vec![
+                Diagnostic::new(Code::MBA454, message)
+                    .at(file.at, format!("holds {} at {}", values[k], cell_name(&own, &cell)))
+                    .help("save it as an array of `bool`, or of zeros and ones"),
+            ]);
+        }
+        // the array has its axes as they are listed, the factor in the order of the modes
+        let own = strides(&dense.shape);
+        let step =
+            |m: usize| axes.iter().position(|a| *a == m).and_then(|p| own.get(p)).copied().unwrap_or(0);
+        let shape: Vec<usize> = scope.iter().filter_map(|m| modes.get(m)).map(Mode::size).collect();
+        let steps: Vec<usize> = scope.iter().map(step).collect();
+        let mut marked = vec![false; values.len()];
+        walk(&shape, &steps, |k, at| marked[k] = values[at] == 1.0);
+        marked.iter_mut().for_each(|m| *m = *m != missing);
+        Ok(Factor::new(scope, shape, marked, span))
     }
-    let scope: Scope = axes.iter().copied().collect();
-    if let Some(marks) = array.truths().filter(|_| axes.is_sorted()) {
-        let observed: Arc<[bool]> = marks.iter().map(|m| (*m != 0) != missing).collect();
-        return Ok(Factor::new(scope, sizes, observed, span));
-    }
-    let dense = array.dense();
-    let values = rows(&dense);
-    if let Some(k) = values.iter().position(|x| *x != 0.0 && *x != 1.0) {
-        let mut cell = vec![0; dense.shape.len()];
-        place(k, &dense.shape, &mut cell);
-        let own: Vec<Mode> = axes.iter().filter_map(|a| modes.get(*a).cloned()).collect();
-        return Err(vec![
-            Diagnostic::new(Code::MBA454, format!("the mask `{path}` is neither true nor false everywhere"))
-                .at(at, format!("holds {} at {}", values[k], cell_name(&own, &cell)))
-                .help("save it as an array of `bool`, or of zeros and ones"),
-        ]);
-    }
-    // the array has its axes as they are listed, the factor in the order of the modes
-    let own = strides(&dense.shape);
-    let step = |m: usize| axes.iter().position(|a| *a == m).and_then(|p| own.get(p)).copied().unwrap_or(0);
-    let shape: Vec<usize> = scope.iter().filter_map(|m| modes.get(m)).map(Mode::size).collect();
-    let steps: Vec<usize> = scope.iter().map(step).collect();
-    let mut marked = vec![false; values.len()];
-    walk(&shape, &steps, |k, at| marked[k] = values[at] == 1.0);
-    marked.iter_mut().for_each(|m| *m = *m != missing);
-    Ok(Factor::new(scope, shape, marked, span))
 }
 
 /// The factor that a condition on levels makes.
@@ -639,18 +661,8 @@ pub fn never_observed(mask: &Mask, sizes: &[usize]) -> Vec<(usize, usize)> {
 ///
 /// # Errors
 /// As for the mask of a data statement.
-pub fn hidden_by_file(
-    files: &dyn Files,
-    path: &str,
-    at: Span,
-    axes: &[usize],
-    modes: &[Mode],
-) -> Checked<Factor> {
-    let opened = open(files, path, at)?;
-    let what = format!("`{path}`");
-    let array =
-        Array::new(opened.content.buffer(), 0).map_err(|fault| vec![npy::report(fault, &what, at)])?;
-    of_file(&array, path, at, axes, true, at, modes)
+pub fn hidden_by_file(files: &dyn Files, file: &MaskFile, modes: &[Mode]) -> Checked<Factor> {
+    Marks::read(files, file)?.factor(file, true, file.at, modes)
 }
 
 /// A factor that one predicate makes, asked of the cells of a tensor.

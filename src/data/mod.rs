@@ -47,7 +47,7 @@ pub use header::{Amount, Binding, BoundAxis, Column, ElementType, Header, Layout
 pub use indices::{IndexType, Indices};
 pub use lookup::unite;
 pub use mask::Mask;
-pub use request::{Axis, Counting, Declared, Literal, MaskClause, Request, Source};
+pub use request::{Axis, Counting, Declared, Literal, MaskClause, MaskFile, Request, Source};
 pub use summary::{RANGE as TOTALS, Summary};
 pub use tensor::{Buffer, Dense, Element, Found, Onlooker, Sparse, Storage, Tensor, Values};
 

@@ -131,17 +131,26 @@ pub enum MaskClause {
     },
     /// `missing from "m.npy"[a, b]` or `observed from …`.
     File {
-        /// The array, as it is written.
-        path: String,
-        /// The path in the text.
-        at: Span,
-        /// The modes of its axes, by position among those of the data.
-        axes: Vec<usize>,
+        /// The array.
+        file: MaskFile,
         /// Whether true means missing.
         missing: bool,
         /// The clause.
         span: Span,
     },
+}
+
+/// An array of truth values over some of the modes of data.
+#[derive(Debug, Clone)]
+pub struct MaskFile {
+    /// The file, as it is written.
+    pub path: String,
+    /// The path in the text.
+    pub at: Span,
+    /// Which array of an archive, when the program says so.
+    pub key: Option<(String, Span)>,
+    /// The modes of its axes, by position among those of the data.
+    pub axes: Vec<usize>,
 }
 
 impl MaskClause {

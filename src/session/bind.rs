@@ -6,7 +6,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::Host;
-use crate::data::{self, Axis, Counting, Declared, Format, Header, Literal, MaskClause, Request, Source};
+use crate::data::{
+    self, Axis, Counting, Declared, Format, Header, Literal, MaskClause, MaskFile, Request, Source,
+};
 use crate::model::constant::{self, Constant, Names};
 use crate::model::declarations::{Declarations, TensorEntry};
 use crate::model::elaborate::{KnownModes, known_modes};
@@ -272,13 +274,11 @@ fn request(
                     .help("`drop na` leaves out rows with an empty or `NA` field")
                     .replace(word.span, "na", "write `na`"),
             ),
-            DataClause::MaskFile { missing, path, axes, span } => {
+            DataClause::MaskFile { missing, file, span } => {
                 let own = request.axes.iter().map(|a| a.mode.as_str()).collect::<Vec<_>>();
-                match mask_axes(axes, &own, declarations) {
-                    Ok(axes) => request.masks.push(MaskClause::File {
-                        path: place(&path.value),
-                        at: path.span,
-                        axes,
+                match mask_file(file, &own, declarations) {
+                    Ok(file) => request.masks.push(MaskClause::File {
+                        file: MaskFile { path: place(&file.path), ..file },
                         missing: *missing,
                         span: *span,
                     }),
@@ -297,8 +297,22 @@ fn request(
     if diagnostics.is_empty() { Ok(request) } else { Err(diagnostics) }
 }
 
+/// A file of truth values over some of the modes of data, its path as it is written.
+pub(super) fn mask_file(
+    file: &ast::ArrayFile,
+    own: &[&str],
+    declarations: &Declarations,
+) -> Result<MaskFile, Vec<Diagnostic>> {
+    Ok(MaskFile {
+        path: file.path.value.clone(),
+        at: file.path.span,
+        key: file.key.as_ref().map(|key| (key.value.clone(), key.span)),
+        axes: mask_axes(&file.axes, own, declarations)?,
+    })
+}
+
 /// The modes of a mask's axes, by position among those of the data; all of them when none are listed.
-pub(super) fn mask_axes(
+fn mask_axes(
     axes: &[ast::Axis],
     own: &[&str],
     declarations: &Declarations,

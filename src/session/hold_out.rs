@@ -6,9 +6,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::Host;
-use super::bind::{Beside, mask_axes};
-use crate::data::Tensor;
+use super::bind::{Beside, mask_file};
 use crate::data::mask::{self, Factor, Mask};
+use crate::data::{MaskFile, Tensor};
 use crate::model::declarations::Declarations;
 use crate::model::predicate::{self, Predicate};
 use crate::model::{Mode, Scope, constant};
@@ -31,8 +31,8 @@ enum Which {
     Share(f64, Option<u64>),
     /// Those that fail one of these.
     Where(Vec<Predicate>),
-    /// Those that a file over these modes marks.
-    File { base: String, written: String, at: Span, axes: Vec<usize> },
+    /// Those that a file marks; paths start from that of the program.
+    File { program: String, file: MaskFile },
 }
 
 /// Reads the option; `modes` are those of the data, and `base` is the program that paths start from.
@@ -47,12 +47,9 @@ pub fn read(
 ) -> Result<HoldOut, Vec<Diagnostic>> {
     let own: Vec<&str> = modes.iter().map(String::as_str).collect();
     let which = match option.values.as_slice() {
-        [OptionValue::From { path, axes }] => Which::File {
-            base: base.into(),
-            written: path.value.clone(),
-            at: path.span,
-            axes: mask_axes(axes, &own, declarations)?,
-        },
+        [OptionValue::From(file)] => {
+            Which::File { program: base.into(), file: mask_file(file, &own, declarations)? }
+        }
         _ => said(option, &own, declarations).map_err(|d| vec![d])?,
     };
     Ok(HoldOut { which, stream: 0, span: option.span })
@@ -119,7 +116,7 @@ impl HoldOut {
     pub fn scopes(&self, modes: usize) -> Vec<Scope> {
         match &self.which {
             Which::Share(..) => vec![Scope::all(modes)],
-            Which::File { axes, .. } => vec![axes.iter().copied().collect()],
+            Which::File { file, .. } => vec![file.axes.iter().copied().collect()],
             Which::Where(list) => {
                 let scope = |p: &Predicate| if p.of_value { Scope::all(modes) } else { p.scope.clone() };
                 list.iter().map(scope).collect()
@@ -165,9 +162,9 @@ impl HoldOut {
             Which::Where(list) => {
                 list.iter().map(|p| mask::by_predicate(p, tensor)).collect::<Result<_, _>>()?
             }
-            Which::File { base, written, at, axes } => {
-                let path = host.beside(base, written);
-                vec![mask::hidden_by_file(&Beside { host }, &path, *at, axes, &tensor.modes)?]
+            Which::File { program, file } => {
+                let file = MaskFile { path: host.beside(program, &file.path), ..file.clone() };
+                vec![mask::hidden_by_file(&Beside { host }, &file, &tensor.modes)?]
             }
         };
         let hidden = mask::hide(tensor, factors, self.span)?;

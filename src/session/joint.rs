@@ -317,15 +317,15 @@ impl Session {
         let base = self.units.first().map_or("", |u| u.path.as_str());
         let mut named: Vec<String> = Vec::new();
         match option.values.as_slice() {
-            [OptionValue::From { axes, path }] if axes.is_empty() => {
+            [OptionValue::From(file)] if file.axes.is_empty() => {
                 return Err(vec![
                     Diagnostic::new(Code::MBA458, "it is not said which tensor this file is of")
-                        .at(path.span, "over which modes?")
+                        .at(file.path.span, "over which modes?")
                         .help("name the modes of its axes: `hold_out from \"mask.npy\"[a, b]`"),
                 ]);
             }
-            [OptionValue::From { axes, .. }] => {
-                for axis in axes {
+            [OptionValue::From(file)] => {
+                for axis in &file.axes {
                     let entry = self.declarations.mode(&axis.mode.name, axis.mode.span);
                     named.extend(entry.map_err(|d| vec![d])?.members());
                 }

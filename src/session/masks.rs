@@ -36,7 +36,10 @@ impl Session {
                     Hiding::Where(span, meaning) => {
                         format!("{} where {}", meaning.word(), self.sources.slice(span))
                     }
-                    Hiding::File(path, meaning) => format!("{} from \"{path}\"", meaning.word()),
+                    Hiding::File(path, None, meaning) => format!("{} from \"{path}\"", meaning.word()),
+                    Hiding::File(path, Some(key), meaning) => {
+                        format!("{} from \"{path}\" key \"{key}\"", meaning.word())
+                    }
                     Hiding::Literal => "missing in the literal".into(),
                 },
                 over: format!("[{}]", names.join(" ")),

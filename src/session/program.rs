@@ -160,8 +160,8 @@ impl Prompt {
                     DataSource::Value(_) => {}
                 }
                 for clause in &data.clauses {
-                    if let DataClause::MaskFile { path: file, .. } = clause {
-                        path(file);
+                    if let DataClause::MaskFile { file, .. } = clause {
+                        path(&file.path);
                     }
                 }
             }

@@ -141,8 +141,7 @@ pub enum DataClause {
     /// `missing from` or `observed from`.
     MaskFile {
         missing: bool,
-        path: Text,
-        axes: Vec<Axis>,
+        file: ArrayFile,
         span: Span,
     },
     /// `missing where` or `observed where`.
@@ -151,6 +150,17 @@ pub enum DataClause {
         condition: Expr,
         span: Span,
     },
+}
+
+/// `"m.npz"[a, b] key w`: an array of truth values over some modes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrayFile {
+    /// The file.
+    pub path: Text,
+    /// The modes of its axes; none when they are those of the data.
+    pub axes: Vec<Axis>,
+    /// The name of the array in an archive.
+    pub key: Option<Text>,
 }
 
 /// `use ising` or `use "other.mba"`.
@@ -311,7 +321,7 @@ pub struct FitOption {
 pub enum OptionValue {
     Value(Expr),
     Where(Expr),
-    From { path: Text, axes: Vec<Axis> },
+    From(ArrayFile),
     Arrow(Span),
 }
 

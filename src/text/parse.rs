@@ -365,8 +365,7 @@ impl Builder<'_> {
             Rule::drop_clause => DataClause::Drop(self.ident(inner.next()?)),
             Rule::mask_from => {
                 let path = self.text(inner.find(|p| p.as_rule() == Rule::string)?);
-                let axes = inner.next().map(|p| self.axes(p)).unwrap_or_default();
-                DataClause::MaskFile { missing, path, axes, span }
+                DataClause::MaskFile { missing, file: self.array_file(path, inner), span }
             }
             _ => DataClause::MaskWhere {
                 missing,
@@ -374,6 +373,18 @@ impl Builder<'_> {
                 span,
             },
         })
+    }
+
+    /// The axes and the key that follow the path of an array.
+    fn array_file<'a>(&mut self, path: Text, rest: impl Iterator<Item = Pair<'a, Rule>>) -> ArrayFile {
+        let mut file = ArrayFile { path, axes: Vec::new(), key: None };
+        for part in rest {
+            match part.as_rule() {
+                Rule::key_clause => file.key = children(part).next().map(|p| self.column(p)),
+                _ => file.axes = self.axes(part),
+            }
+        }
+        file
     }
 
     fn model<'a>(&mut self, mut inner: impl Iterator<Item = Pair<'a, Rule>>) -> Option<ModelDeclaration> {
@@ -623,7 +634,7 @@ impl Builder<'_> {
                 None => OptionValue::Arrow(at),
                 Some(p) if p.as_rule() == Rule::string => {
                     let path = self.text(p);
-                    OptionValue::From { path, axes: parts.next().map(|p| self.axes(p)).unwrap_or_default() }
+                    OptionValue::From(self.array_file(path, parts))
                 }
                 Some(p) if is_where => OptionValue::Where(self.expression(p)),
                 Some(p) => OptionValue::Value(self.expression(p)),

@@ -131,7 +131,7 @@ fn options<'a>(options: &'a [FitOption], all: &mut Vec<&'a Expr>) {
     for value in options.iter().flat_map(|o| &o.values) {
         match value {
             OptionValue::Value(e) | OptionValue::Where(e) => all.push(e),
-            OptionValue::From { .. } | OptionValue::Arrow(_) => {}
+            OptionValue::From(_) | OptionValue::Arrow(_) => {}
         }
     }
 }

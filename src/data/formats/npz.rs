@@ -10,17 +10,18 @@ use crate::data::header::Header;
 use crate::data::request::Request;
 use crate::data::suggest::{closest, count, list};
 use crate::data::tensor::Buffer;
-use crate::text::{Code, Diagnostic};
+use crate::text::{Code, Diagnostic, Span};
 
 /// The first phase.
 ///
 /// A compressed array is unpacked here and kept, since unpacking twice would cost more than keeping it.
 pub(crate) fn inspect(request: &Request, file: &Opened<'_>) -> Checked<Header> {
-    let (array, what, in_place) = find(request, file)?;
+    let (array, what, in_place) = find(request.key.as_ref(), file)?;
     npy::header(request, array, "npz", what, file.span, in_place && file.content.is_mapped())
 }
 
-fn find(request: &Request, file: &Opened<'_>) -> Checked<(Array, String, bool)> {
+/// The array that is asked for, what it is called in messages, and whether it can be used in place.
+pub(crate) fn find(key: Option<&(String, Span)>, file: &Opened<'_>) -> Checked<(Array, String, bool)> {
     let damaged = |reason: &str| {
         vec![
             Diagnostic::new(Code::MBA404, format!("`{}` is not an archive that can be read", file.path))
@@ -40,7 +41,7 @@ fn find(request: &Request, file: &Opened<'_>) -> Checked<(Array, String, bool)> 
         })
         .collect();
     let all = || list(names.iter().map(|(_, n)| n.as_str()));
-    let (index, name) = match (&request.key, names.as_slice()) {
+    let (index, name) = match (key, names.as_slice()) {
         (_, []) => {
             return Err(vec![
                 Diagnostic::new(Code::MBA403, format!("`{}` holds no arrays", file.path))
