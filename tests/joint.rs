@@ -827,7 +827,8 @@ fn what_is_held_out_is_measured_tensor_by_tensor() {
         "{}model one {{ body(1) }}\nfit one to {} as m {{ hold_out 20% seed 3 }}\n\
          fit one to {} as w {{ hold_out where c == 1 }}\n\
          show m.held_out.cells, m.held_out.tensors.cells, m.of(x).held_out.rmse, m.held_out.tensors.rmse\n\
-         show w.held_out.cells, w.held_out.tensors.tensor, m.held_out.rmse, m.held_out.unidentified\n",
+         show w.held_out.cells, w.held_out.tensors.tensor, m.held_out.rmse, m.held_out.unidentified\n\
+         show w.held_out.unidentified, w.held_out.tensors.unidentified, m.held_out.tensors.unidentified\n",
         declarations(&sizes, &tensors),
         targets(&tensors),
         targets(&tensors)
@@ -841,6 +842,10 @@ fn what_is_held_out_is_measured_tensor_by_tensor() {
     close(&[record.number("m.held_out.rmse")], &[all.sqrt()], 1e-12);
     assert_eq!(record.number("w.held_out.cells"), 6.0);
     assert_eq!(record.value("w.held_out.tensors.tensor").to_string(), "[\"y\"]");
+    // no other cell has this level of `c`
+    assert_eq!(record.number("w.held_out.unidentified"), 6.0);
+    assert_eq!(record.numbers("w.held_out.tensors.unidentified"), [6.0]);
+    assert_eq!(record.numbers("m.held_out.tensors.unidentified"), [0.0, 0.0, 0.0]);
 }
 
 /// Zeros in the data: the optimum is on the boundary, and a zero of one tensor is not one where another has data.

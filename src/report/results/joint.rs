@@ -255,7 +255,8 @@ fn tensors(result: &JointResult) -> Value {
 /// Errors on all held-out cells, each on the scale of its own tensor.
 fn held_out(result: &JointResult) -> Value {
     let mut all = Errors::default();
-    let columns = ["tensor", "cells", "rmse", "mape", "mae", "kl"].map(String::from).to_vec();
+    let parts = Errors::default().record().into_iter().map(|(name, _)| name);
+    let columns = std::iter::once("tensor".to_string()).chain(parts).collect();
     let mut rows = Rows { columns, ..Rows::default() };
     for part in result.parts.iter().filter(|p| p.held_out.is_some()) {
         let mut own = Errors::default();
@@ -266,15 +267,8 @@ fn held_out(result: &JointResult) -> Value {
         if let Err(null) = told {
             return null;
         }
-        let cells = Value::Count(own.cells().into());
-        rows.rows.push(vec![
-            Value::Text(part.tensor.name.clone()),
-            cells,
-            own.rmse(),
-            own.mape(),
-            own.mae(),
-            own.kl(),
-        ]);
+        let whose = Value::Text(part.tensor.name.clone());
+        rows.rows.push(std::iter::once(whose).chain(own.record().into_iter().map(|(_, v)| v)).collect());
     }
     if rows.rows.is_empty() {
         return Value::Null("nothing was held out: write `{ hold_out 10% seed 1 }` after the fit".into());
