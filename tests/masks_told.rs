@@ -1,6 +1,7 @@
 //! What is said of masks, of the cells they hide and of the options that hide them: errors level by level, counts
 //! known before a cell is read, and mistakes named by their cause.
 
+mod arrays;
 mod program_support;
 
 use program_support::{Files, Recorder, healthy, run};
@@ -50,6 +51,25 @@ fn a_prior_of_a_model_without_tables_keeps_the_total() {
     let q = 1050.0 / (3.0 + 4.0 * 50.0 / 1120.0);
     close(&r.numbers("holed.fitted"), &[q; 4], "a cell that is missing");
     close(&r.numbers("holed.completed"), &[500.0, 200.0, 300.0, q], "a cell that is missing");
+}
+
+/// Modes that several clauses are over are said once where a plan is shown, in fits to one tensor and to several.
+#[test]
+fn a_plan_names_the_modes_of_masks_once() {
+    let text = "mode i: 3, j: 4, k: 2\n\
+                data W[i, j, k] = sample(e, 90, seed: 1)\n\
+                model e { [i j k] = 0 }\n";
+    let masked = "data X[i, j, k] from \"x.npy\" missing where i == 0 and j == 1 missing where j == 2 and k == 1 \
+                  missing where i == 1 and j == 0 missing where i == 2 and j == 3\n";
+    let fits = "model m { body(2) }\nfit m to X\nfit m to X, W as both\n";
+    let cells: Vec<f64> = (0..24).map(|x| 1.0 + f64::from(x * x % 7)).collect();
+    let mut files = Files::default();
+    files.there.insert("x.npy".into(), arrays::npy_of(&[3, 4, 2], &cells));
+    let (session, _) = healthy(&format!("{text}{masked}{fits}"), &files);
+    for planned in &session.planned {
+        let plan = planned.schedule.clone().expect("a plan").tree();
+        assert!(plan.contains("on the observed cells of [i j] [j k]\n"), "{plan}");
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use indexmap::IndexSet;
+
 use crate::model::{EnergyModel, Potential, Scope};
 
 use super::graph::Node;
@@ -166,6 +168,12 @@ impl Draft {
             Some(first) => format!("{} … {} in all", self.brackets(first.iter().copied()), scopes.len()),
             None => self.brackets(scopes),
         }
+    }
+
+    /// The modes of masks, a set that several of them are over once.
+    pub fn masks_in_short(&self, masks: &[usize]) -> String {
+        let scopes: IndexSet<&Scope> = masks.iter().filter_map(|k| self.fixed_scope(*k)).collect();
+        self.brackets_in_short(scopes)
     }
 
     /// The scope of a fixed potential.

@@ -75,7 +75,7 @@ impl Schedule {
                 write!(out, " with known energy {}", scopes(&known))?;
             }
             if !masks.is_empty() {
-                write!(out, " on the observed cells of {}", scopes(&masks))?;
+                write!(out, " on the observed cells of {}", draft.masks_in_short(&masks))?;
             }
             if let Some(method) = METHODS.iter().find(|m| m.solver == self.solver && m.name != "auto") {
                 write!(out, " by {}", method.name)?;
@@ -176,10 +176,9 @@ impl Schedule {
                 false => writeln!(out, ": a level and {}", draft.brackets_in_short(&part.tables))?,
             }
             let Some(own) = work.contracted.get(t) else { continue };
-            let masks: Vec<&Scope> =
-                own.draft.masks.iter().filter_map(|k| own.draft.fixed_scope(*k)).collect();
-            if !masks.is_empty() {
-                writeln!(out, "│  on the observed cells of {}", own.draft.brackets_in_short(masks))?;
+            if !own.draft.masks.is_empty() {
+                let masks = own.draft.masks_in_short(&own.draft.masks);
+                writeln!(out, "│  on the observed cells of {masks}")?;
             }
             own.draft.atoms.iter().filter(|a| a.iterates()).try_for_each(|a| own.write_cliques(out, a))?;
         }
