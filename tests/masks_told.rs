@@ -72,6 +72,30 @@ fn a_plan_names_the_modes_of_masks_once() {
     }
 }
 
+/// More sweeps are offered where they ran out, and not where rounding ended the fit.
+#[test]
+fn the_way_on_from_a_fit_that_stopped_is_one_that_helps() {
+    let x = "mode i: 3, j: 3, k: 3\n\
+             data X[i, j, k] = [[[10, 3, 2], [4, 12, 3], [2, 5, 20]], [[1, 3, 2], [4, 2, 3], [2, missing, 20]], \
+             [[10, 3, 2], [4, 12, 3], [2, 5, 7]]]\n\
+             data Y[i, j] = [[10, 3, 2], [4, 12, 3], [2, 5, 20]]\n\
+             model m { body(2) }\nmodel s { body(2) prior 5% toward body(1) }\n";
+    let ran_out = "help: allow more with `{ max_sweeps … }`";
+    let rounding = "help: accept a larger `tolerance`: rounding keeps it from coming closer";
+    for (fit, help, other) in [
+        ("fit m to X { max_sweeps 2 }", ran_out, rounding),
+        ("fit m to X { tolerance 1e-17 }", rounding, ran_out),
+        ("fit s to X { max_sweeps 1 }", ran_out, rounding),
+        ("fit s to X { tolerance 1e-17 }", rounding, ran_out),
+        ("fit m to X, Y { max_sweeps 2 }", ran_out, rounding),
+        ("fit m to X, Y { tolerance 1e-17 }", rounding, ran_out),
+    ] {
+        let record = told(&format!("{x}{fit}\n"));
+        assert!(record.codes.contains(&"MBA510"), "{fit}: {}", record.text);
+        assert!(record.text.contains(help) && !record.text.contains(other), "{fit}: {}", record.text);
+    }
+}
+
 #[test]
 fn an_option_that_is_given_twice_is_refused() {
     let head = "mode i: 2, j: 2\ndata W[i, j] = [[5, 2], [3, 4]]\ndata r[i] = [1, 1]\nmodel m { body(1) }\n\

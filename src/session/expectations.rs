@@ -120,7 +120,10 @@ fn trust(result: &FitResult, span: Span) -> Option<Diagnostic> {
         Status::Stopped | Status::Interrupted => Some(
             Diagnostic::new(Code::MBA603, format!("`{}` did not converge", result.name))
                 .at(span, format!("its status is `{}`", fit.status.word()))
-                .help("allow more sweeps, or accept a larger tolerance"),
+                .help(match super::told::is_at_rest(gap, fit.iterations, &result.control) {
+                    true => super::told::AT_REST,
+                    false => "allow more sweeps, or accept a larger tolerance",
+                }),
         ),
         // asked for by name, and no more than it says it is
         Status::Approximate => None,

@@ -660,7 +660,7 @@ fn after(result: &JointResult, kept: Option<&str>) -> Vec<Diagnostic> {
     let joint = &result.joint;
     let ended = (joint.status, joint.certificate.marginal_gap, joint.solution.iterations);
     let mut found: Vec<Diagnostic> =
-        told::ended(&result.name, result.span, ended, kept).into_iter().collect();
+        told::ended(&result.name, result.span, ended, &result.control, kept).into_iter().collect();
     found.extend(result.parts.iter().filter_map(told::open_cells));
     if joint.status == Status::Boundary && joint.zero_marginals.is_empty() {
         found.push(told::on_the_boundary((&result.name, result.span), None));

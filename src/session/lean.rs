@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::{PlannedFit, Session, hold_out};
+use super::{PlannedFit, Session, hold_out, told};
 use crate::data::Tensor;
 use crate::data::mask::{self, Factor};
 use crate::model::declarations::ModelEntry;
@@ -251,7 +251,12 @@ impl Lean {
                 Diagnostic::new(Code::MBA510, format!("`{}` stopped before its tolerance", self.model.name))
                     .at(self.span, format!("leaned to here: marginal gap {gap:.1e}"))
                     .note("what leans to it leans to its last sweep, and is not the optimum")
-                    .help("allow more with `{ max_sweeps … }` after the fit, or accept a larger `tolerance`"),
+                    .help(match told::is_at_rest(gap, fit.iterations, work.control) {
+                        true => told::AT_REST,
+                        false => {
+                            "allow more with `{ max_sweeps … }` after the fit, or accept a larger `tolerance`"
+                        }
+                    }),
             );
         }
         let limit = usize::try_from(work.memory / 8).unwrap_or(usize::MAX);

@@ -4,7 +4,7 @@ use crate::data::Tensor;
 use crate::model::{EnergyModel, Scope};
 use crate::report::number;
 use crate::report::results::{self, FitResult};
-use crate::run::{self, Status};
+use crate::run::{self, Control, Status};
 use crate::text::{Code, Diagnostic, Span, suggest};
 
 /// A number of sweeps in words.
@@ -26,7 +26,7 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
     let fit = &result.fit;
     let ended_as = (fit.status, fit.certificate.marginal_gap, fit.iterations);
     let mut diagnostics: Vec<Diagnostic> =
-        ended(&result.name, result.span, ended_as, kept).into_iter().collect();
+        ended(&result.name, result.span, ended_as, &result.control, kept).into_iter().collect();
     let gap = fit.certificate.marginal_gap;
     if fit.schedule.rank_one().is_some_and(|work| work.published) && gap > result.control.tolerance {
         diagnostics.push(
@@ -56,11 +56,25 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
     diagnostics
 }
 
+/// A marginal gap that is no more than rounding.
+const ROUNDING: f64 = 64.0 * f64::EPSILON;
+
+/// Whether it is rounding that keeps a fit which stopped at this gap after so many sweeps from coming closer. Where it
+/// is, no part of the fit made all the sweeps that it was allowed, or what is left is no more than rounding.
+pub(super) fn is_at_rest(gap: f64, iterations: usize, control: &Control) -> bool {
+    gap > control.tolerance && (iterations < control.max_sweeps || gap <= ROUNDING)
+}
+
+/// What helps where it is rounding.
+pub(super) const AT_REST: &str =
+    "accept a larger `tolerance`: rounding keeps it from coming closer, and more sweeps would not help";
+
 /// A fit that ended before its tolerance, with the gap it had reached and after so many sweeps.
 pub(super) fn ended(
     name: &str,
     span: Span,
     (status, gap, iterations): (Status, f64, usize),
+    control: &Control,
     kept: Option<&str>,
 ) -> Option<Diagnostic> {
     let reached = || format!("marginal gap {gap:.1e} after {}", sweeps(iterations));
@@ -69,6 +83,7 @@ pub(super) fn ended(
             Diagnostic::new(Code::MBA510, format!("`{name}` stopped before its tolerance"))
                 .at(span, reached())
                 .help(match kept {
+                    _ if is_at_rest(gap, iterations, control) => AT_REST.into(),
                     Some(path) => {
                         format!("allow more with `{{ max_sweeps … }}` and go on with `--resume {path}`")
                     }
