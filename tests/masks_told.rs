@@ -96,6 +96,36 @@ fn the_way_on_from_a_fit_that_stopped_is_one_that_helps() {
     }
 }
 
+/// A strength beside which nothing is left of the data is none, however it is written.
+#[test]
+fn a_prior_is_finite_and_leaves_something_of_the_data() {
+    let told_of = |strength: &str, to: &str| {
+        let text = format!(
+            "mode i: 2, j: 2\ndata X[i, j] = [[5, 2], [3, 4]]\ndata Y[i, j] = [[1, 2], [3, 4]]\n\
+             model flat {{ body(1) }}\nmodel m {{ [i j] prior {strength} toward flat }}\nfit m to {to} as m\n"
+        );
+        told(&text)
+    };
+    let infinite = told_of("inf", "X");
+    assert!(infinite.text.contains("the strength of a prior is finite"), "{}", infinite.text);
+    for strength in ["0", "-1", "nan", "-inf"] {
+        let record = told_of(strength, "X");
+        assert!(record.text.contains("the strength of a prior is positive"), "{}", record.text);
+    }
+    for (strength, times) in [("1e300", "7e298"), ("1e17", "7e15"), ("1e20%", "1e18")] {
+        for to in ["X", "X, Y"] {
+            let record = told_of(strength, to);
+            assert_eq!(record.codes, ["MBA373"], "{strength} {to}: {}", record.text);
+            let wanted = format!("a prior of {times} times the data leaves nothing of `X`");
+            assert!(record.text.contains(&wanted), "{strength} {to}: {}", record.text);
+        }
+    }
+    for (strength, to) in [("1e16", "X"), ("1e12", "X, Y"), ("1e10%", "X")] {
+        let record = told_of(strength, to);
+        assert_eq!(record.fits.iter().map(|f| f.1).collect::<Vec<_>>(), ["converged"], "{}", record.text);
+    }
+}
+
 #[test]
 fn an_option_that_is_given_twice_is_refused() {
     let head = "mode i: 2, j: 2\ndata W[i, j] = [[5, 2], [3, 4]]\ndata r[i] = [1, 1]\nmodel m { body(1) }\n\

@@ -12,7 +12,7 @@ use crate::model::declarations::ModelEntry;
 use crate::model::family::Family;
 use crate::model::{EnergyModel, Mode, Scope, Strength, elaborate};
 use crate::plan::{self, joint};
-use crate::report::saved;
+use crate::report::{number, saved};
 use crate::run::control::{Control, Observer};
 use crate::run::joint::Joint;
 use crate::run::masked::Knowledge;
@@ -167,7 +167,7 @@ impl Lean {
         observer: &mut dyn Observer,
     ) -> Result<Leaned, Vec<Diagnostic>> {
         let mut notes = Vec::new();
-        let share = match self.share(tensor) {
+        let share = match self.share(tensor)? {
             Some(share) => share,
             None => {
                 let inner = Inner::of(tensor, 0, self.span, work)?;
@@ -193,12 +193,28 @@ impl Lean {
     }
 
     /// The share of a tensor's observed total that its pseudo-data are worth; none where it has to be found.
-    fn share(&self, tensor: &Tensor) -> Option<f64> {
-        match self.strength {
-            Strength::Share(share) => Some(share),
-            Strength::Mass(mass) => Some(mass / tensor.total),
-            Strength::Auto => None,
+    ///
+    /// # Errors
+    /// MBA373 where the sum of both would be that of the pseudo-data, to the last digit of a double.
+    fn share(&self, tensor: &Tensor) -> Result<Option<f64>, Vec<Diagnostic>> {
+        let share = match self.strength {
+            Strength::Share(share) => share,
+            Strength::Mass(mass) => mass / tensor.total,
+            Strength::Auto => return Ok(None),
+        };
+        // data that are all zero are refused for that
+        if share * f64::EPSILON < 1.0 || tensor.total <= 0.0 {
+            return Ok(Some(share));
         }
+        let message = format!("a prior of {share:.0e} times the data leaves nothing of `{}`", tensor.name);
+        Err(vec![
+            Diagnostic::new(Code::MBA373, message)
+                .at(
+                    self.span,
+                    format!("beside it, the total of {} is less than rounding", number::number(tensor.total)),
+                )
+                .help(format!("lower the strength, or fit `{}` itself", self.model.name)),
+        ])
     }
 
     /// The note on what `auto` has chosen, or on what it takes where it was asked to end before it had.
@@ -311,8 +327,9 @@ pub fn together(
     work: &Work,
     fit: &mut Trial<'_>,
 ) -> Result<(Vec<Pseudo>, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let shares: Option<Vec<f64>> = all.iter().map(|own| own.prior.share(&own.tensor)).collect();
-    let (shares, note) = match shares {
+    let shares: Vec<Option<f64>> =
+        all.iter().map(|own| own.prior.share(&own.tensor)).collect::<Result<_, _>>()?;
+    let (shares, note) = match shares.into_iter().collect::<Option<Vec<f64>>>() {
         Some(shares) => (shares, None),
         None => {
             let inner = |(t, own): (usize, &Leaning)| Inner::of(&own.tensor, t, own.prior.span, work);

@@ -88,7 +88,8 @@ impl Elaboration<'_> {
         };
         match strength {
             Ok(Strength::Mass(x) | Strength::Share(x)) if !(x > 0.0 && x.is_finite()) => {
-                self.diagnostics.push(wrong("the strength of a prior is positive".into(), span));
+                let what = if x == f64::INFINITY { "finite" } else { "positive" };
+                self.diagnostics.push(wrong(format!("the strength of a prior is {what}"), span));
             }
             Ok(strength) => {
                 let (toward, label) = self.leaned(toward);
