@@ -127,6 +127,29 @@ fn a_prior_is_finite_and_leaves_something_of_the_data() {
 }
 
 #[test]
+fn a_condition_that_compares_with_what_is_no_number_is_told_what_to_write() {
+    for (condition, help) in [
+        ("value > missing", "`missing` is a cell of a literal"),
+        ("missing <= value", "`missing` is a cell of a literal"),
+        ("value == missing", "`missing` is a cell of a literal"),
+        ("value != missing", "`missing` is a cell of a literal"),
+        ("missing", "`missing` is a cell of a literal"),
+        ("i > [1, 2]", "write `in`"),
+        ("(value == 5) > 2", "join several with `and` or `or`"),
+        ("j > 2", "levels that are names cannot be used as numbers"),
+    ] {
+        let text = format!(
+            "mode i: 2, j: {{low, high}}\ndata X[i, j] = [[5, 2], [3, 4]] missing where {condition}\n\
+             model m {{ body(1) }}\nfit m to X\n"
+        );
+        let record = told(&text);
+        assert_eq!(record.codes, ["MBA106"], "{condition}: {}", record.text);
+        let said = record.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(help), "{condition}: {}", record.text);
+    }
+}
+
+#[test]
 fn an_option_that_is_given_twice_is_refused() {
     let head = "mode i: 2, j: 2\ndata W[i, j] = [[5, 2], [3, 4]]\ndata r[i] = [1, 1]\nmodel m { body(1) }\n\
                 model e { mode s: {-1, 1}, t: {-1, 1}; [s t] = s * t }\n";

@@ -270,8 +270,15 @@ fn mismatch(wanted: &str, found: &Constant, span: Span) -> Diagnostic {
         other => other.kind().to_string(),
     };
     let help = match (wanted, found) {
+        (_, Constant::Missing) => {
+            "`missing` is a cell of a literal, and compares with nothing: write a number, or `nan` for a value that is none"
+        }
         ("a truth value", _) => "compare it, as in `day == 3` or `day in 3..5`",
         ("a list", _) => "write a range or a set, as in `day in 3..5` or `hair in {Black, Red}`",
+        (_, Constant::List(_)) => "to ask whether it is one of several, write `in`, as in `day in 3..5`",
+        (_, Constant::Truth(_)) => {
+            "a comparison is true or false, and no number: join several with `and` or `or`"
+        }
         _ => "levels that are names cannot be used as numbers; declare numeric levels such as `{-1, +1}`",
     };
     Diagnostic::new(Code::MBA106, format!("expected {wanted}, found {shown}"))
@@ -347,6 +354,12 @@ fn binary(op: Binary, left: &Expr, right: &Expr, names: &dyn Names) -> Result<Co
         _ => {}
     }
     let b = evaluate(right, names)?;
+    // a value is never `missing`: what is written was meant to be another question
+    let comparable = || match (&a, &b) {
+        (Constant::Missing, _) => Err(mismatch("a value", &a, left.span)),
+        (_, Constant::Missing) => Err(mismatch("a value", &b, right.span)),
+        _ => Ok(()),
+    };
     let numbers = || Ok::<_, Diagnostic>((number_of(&a, left.span)?, number_of(&b, right.span)?));
     Ok(match op {
         Binary::And | Binary::Or => Constant::Truth(truth_of(&b, right.span)?),
@@ -360,8 +373,8 @@ fn binary(op: Binary, left: &Expr, right: &Expr, names: &dyn Names) -> Result<Co
         Binary::Above => numbers().map(|(x, y)| Constant::Truth(x > y))?,
         Binary::AtMost => numbers().map(|(x, y)| Constant::Truth(x <= y))?,
         Binary::AtLeast => numbers().map(|(x, y)| Constant::Truth(x >= y))?,
-        Binary::Equal => Constant::Truth(same(&a, &b)),
-        Binary::Unequal => Constant::Truth(!same(&a, &b)),
+        Binary::Equal => comparable().map(|()| Constant::Truth(same(&a, &b)))?,
+        Binary::Unequal => comparable().map(|()| Constant::Truth(!same(&a, &b)))?,
         Binary::Approximately => {
             return Err(Diagnostic::new(Code::MBA106, "`~=` belongs to tests")
                 .at(left.span.to(right.span), "not a constant")
