@@ -149,6 +149,26 @@ fn a_condition_that_compares_with_what_is_no_number_is_told_what_to_write() {
     }
 }
 
+/// Over one mode there is nothing to take a mean over, and two levels are one pair of neighbours in any order.
+#[test]
+fn smoothness_of_one_mode_and_of_two_levels() {
+    let fitted = |order: &str, data: &str, levels: usize| {
+        let text = format!(
+            "mode i: {levels} {order}\ndata X[i] = {data}\nmodel m {{ [i] smooth [i] along i strength 3 }}\n\
+             fit m to X {{ tolerance 1e-13 }}\nshow m.fitted\n"
+        );
+        healthy(&text, &Files::default()).1.numbers("m.fitted")
+    };
+    let q = fitted("ordered", "[9, 2]", 2);
+    // Σ q − x ln q + s/2 (ln q₁ − ln q₀)² is flat at the optimum
+    let pull = 3.0 * (q[1] / q[0]).ln();
+    assert!((q[0] - 9.0 - pull).abs() < 1e-9 && (q[1] - 2.0 + pull).abs() < 1e-9, "{q:?}");
+    assert!(pull < -0.5, "{q:?}");
+    close(&fitted("cyclic", "[9, 2]", 2), &q, "one pair");
+    let (line, ring) = (fitted("ordered", "[9, 2, 4]", 3), fitted("cyclic", "[9, 2, 4]", 3));
+    assert!((line[2] - ring[2]).abs() > 0.1, "{line:?} {ring:?}");
+}
+
 #[test]
 fn an_option_that_is_given_twice_is_refused() {
     let head = "mode i: 2, j: 2\ndata W[i, j] = [[5, 2], [3, 4]]\ndata r[i] = [1, 1]\nmodel m { body(1) }\n\
