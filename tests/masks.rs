@@ -158,6 +158,28 @@ fn what_a_mask_file_cannot_be() {
     }
 }
 
+/// The key of the data, written after a mask, is one of the mask.
+#[test]
+fn a_key_belongs_to_the_file_before_it() {
+    let all: &[usize] = &[3, 4, 5];
+    let mut files = golden_files();
+    let two = archive(&[("flow", all, vec![true; 60]), ("rest", all, vec![true; 60])], false);
+    files.there.insert("two.npz".into(), two);
+    let data = format!("{MODES}data x[a, b, c] from \"two.npz\"");
+    let (_, found, _) = run(&format!("{data} key flow observed from \"seen.npy\"\n"), &files);
+    assert!(found.is_empty(), "{found:?}");
+    let (session, found, _) = run(&format!("{data} observed from \"seen.npy\" key flow\n"), &files);
+    let [found] = found.as_slice() else { panic!("{found:?}") };
+    let text = program_support::rendered(found, &session.sources);
+    assert_eq!(found.code.name(), "MBA406");
+    assert!(text.contains("`flow` is looked for in the mask before it"), "{text}");
+    assert!(text.contains("help: write the `key` of the data before the mask"), "{text}");
+    // data that are found without one say nothing of it
+    let (_, found, _) =
+        run(&format!("{MODES}data x[a, b, c] from \"x.npy\" observed from \"two.npz\" key flow\n"), &files);
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn published_values_however_the_mask_is_written() {
     for clause in [

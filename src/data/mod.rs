@@ -83,12 +83,28 @@ pub fn inspect(request: &Request, files: &dyn Files) -> Result<Header, Vec<Diagn
             .help("leave the name of the array out"),
         ]);
     }
-    let mut header = header(request, files)?;
+    let mut header = header(request, files).map_err(|list| beside_keys_of_masks(request, list))?;
     if !request.masks.is_empty() {
         let masks = mask::Masks::inspect(request, &header.modes(), files)?;
         header.pending = Arc::new(mask::Masked { inner: header.pending, masks });
     }
     Ok(header)
+}
+
+/// Which array of the data is meant may have been said after a mask, whose key it then is.
+fn beside_keys_of_masks(request: &Request, list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let key = request.masks.iter().find_map(|clause| match clause {
+        MaskClause::File { file, .. } => file.key.as_ref(),
+        MaskClause::Where { .. } => None,
+    });
+    let Some((key, span)) = key.filter(|_| request.key.is_none()) else { return list };
+    let told = |d: Diagnostic| match d.code {
+        Code::MBA406 => d
+            .at(*span, format!("`{key}` is looked for in the mask before it"))
+            .help("write the `key` of the data before the mask"),
+        _ => d,
+    };
+    list.into_iter().map(told).collect()
 }
 
 fn header(request: &Request, files: &dyn Files) -> Checked<Header> {
