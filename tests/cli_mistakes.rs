@@ -237,6 +237,21 @@ fn a_fit_that_stops_says_so_and_ends_with_1() {
     let objects = room.objects(program, &[]);
     assert!(objects.iter().any(|o| o["fit"] == "m" && o["status"] == "stopped"));
     assert!(objects.iter().any(|o| o["test"] == "t" && o["status"] == "failed"));
+    // what helps is what is offered, by the fit and by the test
+    let help = |program: &str| {
+        let objects = room.objects(program, &[]);
+        let diagnostics = objects.iter().filter_map(|o| o["diagnostic"]["help"].as_str());
+        let failures = objects
+            .iter()
+            .filter(|o| o["test"] == "t")
+            .flat_map(|o| o["failures"].as_array().into_iter().flatten().filter_map(|f| f["help"].as_str()));
+        diagnostics.chain(failures).map(String::from).collect::<Vec<_>>()
+    };
+    let (more, rounding) = ("allow more", "rounding keeps it from coming closer");
+    let found = help(program);
+    assert!(found.len() == 2 && found.iter().all(|h| h.contains(more)), "{found:?}");
+    let found = help(&program.replace("max_sweeps 1", "tolerance 1e-18"));
+    assert!(found.len() == 2 && found.iter().all(|h| h.contains(rounding)), "{found:?}");
 }
 
 #[test]

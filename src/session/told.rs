@@ -56,8 +56,8 @@ pub(super) fn after(result: &FitResult, kept: Option<&str>) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// A marginal gap that is no more than rounding.
-const ROUNDING: f64 = 64.0 * f64::EPSILON;
+/// A marginal gap that is no more than what rounding adds up to over thousands of sweeps.
+const ROUNDING: f64 = 512.0 * f64::EPSILON;
 
 /// Whether it is rounding that keeps a fit which stopped at this gap after so many sweeps from coming closer. Where it
 /// is, no part of the fit made all the sweeps that it was allowed, or what is left is no more than rounding.
