@@ -73,9 +73,11 @@ fn archive(list: &[(&str, &[usize], Vec<bool>)], compressed: bool) -> Vec<u8> {
     let bytes = Cursor::new(Vec::new());
     let mut writer = if compressed { NpzWriter::new_compressed(bytes) } else { NpzWriter::new(bytes) };
     for (name, shape, marks) in list {
-        writer.add_array(*name, &ArrayD::from_shape_vec(*shape, marks.clone()).unwrap()).unwrap();
+        writer
+            .add_array(*name, &ArrayD::from_shape_vec(*shape, marks.clone()).expect("as many marks as cells"))
+            .expect("an array");
     }
-    writer.finish().unwrap().into_inner()
+    writer.finish().expect("an archive").into_inner()
 }
 
 const MODES: &str = "mode a: 3, b: 4, c: 5\n";

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use num_bigint::BigUint;
 
 use super::Domain;
+use super::identify::through;
 use crate::data::mask::LISTED;
 use crate::model::Scope;
 use crate::model::table::{offsets, strides};
@@ -175,16 +176,9 @@ fn unknown(domain: &mut Domain, modes: &Scope) -> Result<Vec<(usize, u32)>, Stri
 
 /// The parameters of cells that are numbered through all tensors.
 fn rows<'a>(cells: &'a [Cells], places: &'a [Vec<u32>]) -> impl Fn(usize) -> Vec<usize> + Sync + 'a {
-    let ends: Vec<usize> = places
-        .iter()
-        .scan(0, |end, own| {
-            *end += own.len();
-            Some(*end)
-        })
-        .collect();
+    let place = through(places.iter().map(Vec::len));
     move |r: usize| {
-        let t = ends.partition_point(|end| *end <= r);
-        let start = if t == 0 { 0 } else { ends[t - 1] };
-        cells[t].parameters(places[t][r - start] as usize).collect()
+        let (t, r) = place(r);
+        cells[t].parameters(places[t][r] as usize).collect()
     }
 }

@@ -106,23 +106,24 @@ fn span(
 
 /// The columns of rows that are numbered through all tensors.
 fn numbered(rows: &Joined) -> impl Fn(usize) -> Vec<usize> + Sync {
-    let ends: Vec<usize> = rows
-        .groups
-        .iter()
-        .scan(0, |end, g| {
-            *end += g.len();
-            Some(*end)
-        })
-        .collect();
+    let place = through(rows.groups.iter().map(Rows::len));
     move |r: usize| {
-        let t = ends.partition_point(|end| *end <= r);
-        let start = if t == 0 { 0 } else { ends[t - 1] };
-        columns_of(&rows.groups[t], r - start)
+        let (t, r) = place(r);
+        rows.groups[t].columns_of(r)
     }
 }
 
-fn columns_of(rows: &Rows, r: usize) -> Vec<usize> {
-    rows.places[r * rows.tables..(r + 1) * rows.tables].iter().map(|p| *p as usize).collect()
+/// From a place in several lists one after the other to the list and the place in it.
+pub(super) fn through(lengths: impl Iterator<Item = usize>) -> impl Fn(usize) -> (usize, usize) + Sync {
+    let sum = |end: &mut usize, length: usize| {
+        *end += length;
+        Some(*end)
+    };
+    let ends: Vec<usize> = lengths.scan(0, sum).collect();
+    move |r: usize| {
+        let t = ends.partition_point(|end| *end <= r);
+        (t, r - if t == 0 { 0 } else { ends[t - 1] })
+    }
 }
 
 fn determine(span: &Span, every: &Joined, domains: &mut [Domain]) {
@@ -130,7 +131,7 @@ fn determine(span: &Span, every: &Joined, domains: &mut [Domain]) {
         let mut determined = domain.determined.to_vec();
         for (r, k) in rows.cells.iter().enumerate() {
             if domain.at(*k) != Knowledge::Observed {
-                determined[*k] = span.holds(&columns_of(rows, r));
+                determined[*k] = span.holds(&rows.columns_of(r));
             }
         }
         domain.determined = determined.into();
@@ -173,7 +174,7 @@ pub(super) fn at_boundary(
         Listed { count: stay.len() + smooth.len(), of: &stays },
         Listed { count: vanish.len(), of: &of_vanish },
         columns.max(problem.layout.tables.parameters),
-        Listed { count: asked.len(), of: &|k| columns_of(&every.groups[asked[k].0], asked[k].1) },
+        Listed { count: asked.len(), of: &|k| every.groups[asked[k].0].columns_of(asked[k].1) },
         &problem.stop,
     );
     let found = found.unwrap_or_else(|reason| {
