@@ -218,3 +218,63 @@ fn ties_and_smoothness_determine_cells_together() {
         assert!(!r.value("m.fitted").to_string().contains("null"), "{}", r.text);
     }
 }
+
+/// Where few cells of a smooth table are observed, many of them zero, directions that smoothness leaves free are all but
+/// flat beside it. Steps that do not solve for them are hundreds.
+#[test]
+fn smooth_tables_of_which_little_is_seen_take_few_steps() {
+    let n = 60;
+    let count =
+        |k: usize| [0.368, 0.736, 0.920, 0.981].iter().filter(|c| noise(k + n * n) >= **c).count() as f64;
+    let cell = |k: usize| if noise(k) < 0.08 { count(k) } else { f64::NAN };
+    let mut files = Files::default();
+    files.there.insert("x.npy".into(), npy_of(&[n, n], &(0..n * n).map(cell).collect::<Vec<f64>>()));
+    let once = "smooth [a b] along a strength";
+    for (order, smooth) in [
+        ("ordered", format!("{once} 100")),
+        ("ordered", format!("{once} 1000; smooth [a b] along b strength 1000")),
+        ("cyclic", format!("{once} 1000; smooth [a b] along b strength 10")),
+    ] {
+        let text = format!(
+            "mode a: {n} {order}, b: {n} ordered\ndata x[a, b] from \"x.npy\" missing where nan\n\
+             model m {{ [a b] {smooth} }}\nfit m to x {{ tolerance 1e-8 }}\n\
+             show m.iterations, m.status, m.certificate.marginal_gap\n"
+        );
+        let (_, _, r) = run(&text, &files);
+        assert_eq!(r.value("m.status"), "boundary", "{smooth}: {}", r.text);
+        assert!(r.number("m.iterations") <= 25.0, "{smooth}: {}", r.text);
+        assert!(r.number("m.certificate.marginal_gap") <= 1e-8, "{smooth}: {}", r.text);
+    }
+}
+
+/// However strong smoothness is beside the data, neighbours differ by numbers that are as precise.
+#[test]
+fn smoothness_of_any_strength_ends_at_the_optimum() {
+    let sizes = [20, 12, 8];
+    let cells: usize = sizes.iter().product();
+    let cell = |k: usize| if noise(k) < 0.5 { f64::NAN } else { 1e-5 * (0.1 + noise(k + cells)) };
+    let mut files = Files::default();
+    files.there.insert("x.npy".into(), npy_of(&sizes, &(0..cells).map(cell).collect::<Vec<f64>>()));
+    let head =
+        "mode a: 20 ordered, b: 12 ordered, c: 8 cyclic\ndata x[a, b, c] from \"x.npy\" missing where nan\n";
+    for strength in ["1", "1e6", "1e7", "1e10"] {
+        for (tables, smooth) in [
+            ("[a b] [b c] [a c]", [("[a b]", "a"), ("[b c]", "b"), ("[a c]", "c")]),
+            ("[a b c]", [("[a b c]", "a"), ("[a b c]", "b"), ("[a b c]", "c")]),
+            ("[a b] [b c]", [("[a b]", "a"), ("[a b]", "b"), ("[b c]", "c")]),
+        ] {
+            let smooth: String = smooth
+                .iter()
+                .map(|(table, m)| format!("; smooth {table} along {m} strength {strength}"))
+                .collect();
+            let text = format!(
+                "{head}model m {{ {tables}{smooth} }}\nfit m to x\n\
+                 show m.iterations, m.status, m.certificate.optimality_gap\n"
+            );
+            let (_, _, r) = run(&text, &files);
+            assert_eq!(r.value("m.status"), "converged", "{smooth}: {}", r.text);
+            assert!(r.number("m.iterations") <= 25.0, "{smooth}: {}", r.text);
+            assert!(r.number("m.certificate.optimality_gap") <= 1e-9, "{smooth}: {}", r.text);
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! Conjugate gradients for the Newton equations G d = r, preconditioned by a diagonal (Hestenes and Stiefel 1952,
-//! doi:10.6028/jres.049.044), which know what the part that they leave unsolved is still worth.
+//! Conjugate gradients for the Newton equations G d = r, preconditioned by a diagonal or what is nearer to G (Hestenes
+//! and Stiefel 1952, doi:10.6028/jres.049.044), which know what the part that they leave unsolved is still worth.
 //!
 //! What is left of r is worth no more than its size over the smallest eigenvalue of the preconditioned G. That is taken
 //! from the Lanczos matrix which the coefficients are (Golub and Van Loan, §11.3) and from what led to r: a loop that has
@@ -32,16 +32,48 @@ pub(super) fn slowest(before: f64, gap: f64) -> f64 {
     if before.is_finite() && left < 1.0 { 0.5 * (1.0 - left) } else { 0.0 }
 }
 
+/// What G is preconditioned by: M⁻¹, symmetric and not negative, for an M that is about G.
+pub(super) trait Inverse {
+    /// M⁻¹ r, and after it whatever else of the same r is to be summed up beside d.
+    fn apply(&self, r: &[f64]) -> Vec<f64>;
+
+    /// rᵀ M⁻¹ r, where `image` is M⁻¹ r.
+    fn size(&self, r: &[f64], image: &[f64]) -> f64 {
+        r.iter().zip(image).map(|(r, i)| r * i).sum()
+    }
+
+    /// dᵀGd over dᵀMd of a direction in which G is taken to be singular: what is left there is rounding, and a step along
+    /// it would only spread it.
+    fn singular(&self) -> f64 {
+        0.0
+    }
+
+    /// The square of the size of a residual, of M-norm `size`, that is compared with that of rounding.
+    fn beside_rounding(&self, _r: &[f64], size: f64) -> f64 {
+        size
+    }
+}
+
+/// The inverse of a diagonal.
+impl<D: AsRef<[f64]> + ?Sized> Inverse for D {
+    fn apply(&self, r: &[f64]) -> Vec<f64> {
+        r.iter().zip(self.as_ref()).map(|(r, i)| r * i).collect()
+    }
+
+    fn size(&self, r: &[f64], _: &[f64]) -> f64 {
+        r.iter().zip(self.as_ref()).map(|(r, i)| r * r * i).sum()
+    }
+}
+
 /// What is to be solved, and how far.
-#[derive(Clone, Copy)]
-pub(super) struct Equations<'a> {
+pub(super) struct Equations<'a, M: ?Sized = [f64]> {
     /// r.
     pub right: &'a [f64],
-    /// What G is preconditioned by: the inverse of its diagonal, about.
-    pub inverse: &'a [f64],
+    /// What G is preconditioned by: the inverse of its diagonal, about, or what is nearer to that of G.
+    pub inverse: &'a M,
     /// Size of the residual, relative to that of r, at which they count as solved.
     pub accuracy: f64,
-    /// Square of the size below which a residual is rounding.
+    /// Square of the size below which a residual is rounding, as [`Inverse::beside_rounding`] measures it.
     pub floor: f64,
     /// dᵀGd that is worth nothing; 0 where all of it is wanted.
     pub worthless: f64,
@@ -54,7 +86,7 @@ pub(super) struct Equations<'a> {
 
 /// What was found.
 pub(super) struct Solution {
-    /// d.
+    /// d, and what was summed up beside it.
     pub d: Vec<f64>,
     /// r − G d.
     pub left: Vec<f64>,
@@ -70,10 +102,18 @@ pub(super) struct Solution {
     pub smallest: f64,
 }
 
-impl Equations<'_> {
-    /// rᵀ D⁻¹ r.
+impl<M: ?Sized> Clone for Equations<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: ?Sized> Copy for Equations<'_, M> {}
+
+impl<M: Inverse + ?Sized> Equations<'_, M> {
+    /// rᵀ M⁻¹ r.
     pub fn size(&self, r: &[f64]) -> f64 {
-        r.iter().zip(self.inverse).map(|(r, i)| r * r * i).sum()
+        self.inverse.size(r, &self.inverse.apply(r))
     }
 
     /// Solves them. `apply` gives G v and another linear function of v.
@@ -83,9 +123,10 @@ impl Equations<'_> {
 
     /// The same, until `apply` gives nothing any more: what has been found until then is a step in the right direction.
     pub fn solve_until(&self, mut apply: impl FnMut(&[f64]) -> Option<(Vec<f64>, f64)>) -> Solution {
-        let n = self.right.len();
+        let mut direction = self.inverse.apply(self.right);
+        let start = self.inverse.size(self.right, &direction);
         let mut found = Solution {
-            d: vec![0.0; n],
+            d: vec![0.0; direction.len()],
             left: self.right.to_vec(),
             decrement: 0.0,
             mean: 0.0,
@@ -93,16 +134,16 @@ impl Equations<'_> {
             steps: 0,
             smallest: 0.0,
         };
-        let mut direction: Vec<f64> = found.left.iter().zip(self.inverse).map(|(r, i)| r * i).collect();
-        let start = self.size(self.right);
-        let mut now = start;
+        // dᵀMd of the direction: residuals are orthogonal to those before
+        let (mut now, mut length) = (start, start);
         let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
         let (mut last_step, mut last_keep) = (0.0f64, 0.0f64);
-        while now > self.accuracy * self.accuracy * start && now > self.floor && found.steps < self.most {
+        let mut above = self.inverse.beside_rounding(self.right, start);
+        while now > self.accuracy * self.accuracy * start && above > self.floor && found.steps < self.most {
             let Some((image, mean)) = apply(&direction) else { break };
             found.steps += 1;
             let curvature = dot(&direction, &image);
-            if curvature <= 0.0 || !curvature.is_finite() {
+            if curvature <= self.inverse.singular() * length || !curvature.is_finite() {
                 break;
             }
             let step = now / curvature;
@@ -110,15 +151,16 @@ impl Equations<'_> {
             found.left.iter_mut().zip(&image).for_each(|(r, i)| *r -= step * i);
             found.decrement += step * now;
             found.mean += step * mean;
-            let next = self.size(&found.left);
+            let conditioned = self.inverse.apply(&found.left);
+            let next = self.inverse.size(&found.left, &conditioned);
             let keep = next / now;
-            for ((d, r), i) in direction.iter_mut().zip(&found.left).zip(self.inverse) {
-                *d = r * i + keep * *d;
-            }
+            length = next + keep * keep * length;
+            direction.iter_mut().zip(&conditioned).for_each(|(d, c)| *d = c + keep * *d);
             diagonal.push(1.0 / step + if found.steps > 1 { last_keep / last_step } else { 0.0 });
             beside.push(keep.sqrt() / step);
             (last_step, last_keep) = (step, keep);
             now = next;
+            above = self.inverse.beside_rounding(&found.left, now);
             if ROOM * now <= self.worthless * self.met {
                 let worth = ROOM * now / self.met.min(smallest_eigenvalue(&diagonal, &beside));
                 if worth <= self.worthless {

@@ -93,6 +93,14 @@ impl Design for Joined {
     fn positive(&self) -> Vec<bool> {
         self.groups.iter().flat_map(Design::positive).collect()
     }
+
+    fn visit(&self, values: &[f64], see: &mut dyn FnMut(&[u32], f64)) {
+        self.starts().for_each(|(start, g)| g.visit(&values[start..start + g.len()], see));
+    }
+
+    fn work(&self) -> f64 {
+        self.groups.iter().map(|g| g.places.len() as f64).sum()
+    }
 }
 
 /// What sweeps end with.

@@ -7,6 +7,7 @@
 //! observed, as far as the observed ones determine them.
 
 pub mod bits;
+pub mod condition;
 pub mod face;
 pub mod identify;
 pub mod newton;

@@ -14,12 +14,13 @@
 //! steps is u = Bλ, which is as precise as it is small: it belongs to parameters that differ from λ by rounding,
 //! and ∇F is right on the scale of t. Multiplying t and s by one number changes nothing.
 
+use super::condition::Free;
 use super::identify::CUT_SHORT;
 use super::rows::{Rows, Tables};
 use crate::model::table::strides;
 use crate::model::{EnergyModel, Order, Smooth};
 use crate::numeric::sum::{Compensated, dot};
-use crate::run::conjugate::{Equations, Solution, worthless};
+use crate::run::conjugate::{Equations, Inverse, Solution, worthless};
 use crate::run::control::{Control, Flow, Observer, Silent, Stop, Stoppable, Sweep};
 
 /// Cells, each the sum of a few parameters, with an exposure and a target.
@@ -34,6 +35,10 @@ pub trait Design: Sync {
     fn exposed(&self, logs: Vec<f64>) -> Vec<f64>;
     /// Whether each cell has a target, rather than none or zero.
     fn positive(&self) -> Vec<bool>;
+    /// Shows every cell, in order: the parameters that are summed there, and its value.
+    fn visit(&self, values: &[f64], see: &mut dyn FnMut(&[u32], f64));
+    /// Numbers read in one pass.
+    fn work(&self) -> f64;
 }
 
 impl Design for Rows {
@@ -52,6 +57,12 @@ impl Design for Rows {
     }
     fn positive(&self) -> Vec<bool> {
         self.target.iter().map(|t| *t > 0.0).collect()
+    }
+    fn visit(&self, values: &[f64], see: &mut dyn FnMut(&[u32], f64)) {
+        values.iter().enumerate().for_each(|(r, value)| see(self.row(r), *value));
+    }
+    fn work(&self) -> f64 {
+        self.places.len() as f64
     }
 }
 
@@ -195,6 +206,8 @@ struct Problem<'a, D> {
     tables: &'a Tables,
     rows: &'a D,
     penalties: &'a [Penalty],
+    /// What smoothness leaves free.
+    free: Free,
     /// Sum of targets of each parameter.
     target: Vec<f64>,
     passes: usize,
@@ -203,7 +216,15 @@ struct Problem<'a, D> {
 /// Most applications of H in one step.
 const MOST: usize = 1000;
 
-impl<D: Design> Problem<'_, D> {
+impl<'a, D: Design> Problem<'a, D> {
+    fn new((tables, rows, penalties): (&'a Tables, &'a D, &'a [Penalty]), target: Vec<f64>) -> Self {
+        let smooth: usize = penalties.iter().map(|p| tables.blocks[p.block].place.len()).sum();
+        // both ways through the rows, and differences, means and sums of every penalty
+        let product = 2.0 * rows.work() + 8.0 * smooth as f64;
+        let free = Free::new(tables, penalties, product);
+        Problem { tables, rows, penalties, free, target, passes: 0 }
+    }
+
     fn table(&self, block: usize, parameters: &[f64]) -> Vec<f64> {
         self.tables.blocks[block].place.iter().map(|p| parameters[*p as usize]).collect()
     }
@@ -251,38 +272,41 @@ impl<D: Design> Problem<'_, D> {
         g
     }
 
-    fn curvature(&mut self, q: &[f64], v: &[f64]) -> Vec<f64> {
-        self.passes += 2;
+    /// H v, in two passes. Penalties depend on the `rough` part of v alone.
+    fn curvature(&self, q: &[f64], v: &[f64], rough: &[f64]) -> Vec<f64> {
         let along = self.rows.spread(v);
         let mut h = self.rows.gather(self.target.len(), |r| q[r] * along[r]);
-        self.add_rough(&self.differences(v), &mut h);
+        self.add_rough(&self.differences(rough), &mut h);
         h
     }
 
-    /// The diagonal of H, and of it alone where a parameter is in no row.
-    fn diagonal(&self, q: &[f64]) -> Vec<f64> {
-        let mut d = self.rows.gather(self.target.len(), |r| q[r]);
-        for p in self.penalties {
-            let block = &self.tables.blocks[p.block];
-            // each level has two neighbours, and centring leaves most of it
-            block.place.iter().for_each(|at| d[*at as usize] += 2.0 * p.strength);
-        }
-        d
-    }
-
     /// Solves H d = −g to a relative residual in the preconditioned norm, or until what is left is `worthless`, where an
-    /// eigenvalue was `met` before.
-    fn solve(&mut self, q: &[f64], g: &[f64], accuracy: f64, (worthless, met): (f64, f64)) -> Solution {
-        let inverse: Vec<f64> =
-            self.diagonal(q).iter().map(|d| if *d > 0.0 { 1.0 / d } else { 0.0 }).collect();
-        let right: Vec<f64> = g.iter().map(|g| -g).collect();
+    /// eigenvalue was `met` before. And B d.
+    fn solve(
+        &mut self,
+        q: &[f64],
+        g: &[f64],
+        accuracy: f64,
+        (worthless, met): (f64, f64),
+    ) -> (Solution, Differences) {
+        let diagonal = self.rows.gather(self.target.len(), |r| q[r]);
+        let (free, tables, penalties, rows) = (&self.free, self.tables, self.penalties, self.rows);
+        let inverse = free.condition(tables, penalties, &diagonal, |see| rows.visit(q, see));
         // below this a residual is rounding of what is to be matched, part of it where H is singular: to go on would
         // only spread it
-        let sizes: f64 = self.target.iter().zip(&inverse).map(|(t, i)| t * t * i).sum();
-        let floor = (64.0 * f64::EPSILON).powi(2) * sizes;
+        let floor = (64.0 * f64::EPSILON).powi(2) * inverse.beside_rounding(&self.target, 0.0);
+        let right: Vec<f64> = g.iter().map(|g| -g).collect();
         let equations =
             Equations { right: &right, inverse: &inverse, accuracy, floor, worthless, met, most: MOST };
-        equations.solve(|direction| (self.curvature(q, direction), 0.0))
+        let mut passes = 0;
+        let mut found = equations.solve(|direction| {
+            passes += 2;
+            let (v, rough) = direction.split_at(g.len());
+            (self.curvature(q, v, rough), 0.0)
+        });
+        self.passes += passes;
+        let rough = found.d.split_off(g.len());
+        (found, self.differences(&rough))
     }
 }
 
@@ -301,7 +325,7 @@ pub fn minimise(
     let target = rows.targets(tables.parameters);
     let largest = target.iter().fold(0.0f64, |m, t| m.max(*t)).max(f64::MIN_POSITIVE);
     let scale = vec![largest; target.len()];
-    let mut problem = Problem { tables, rows, penalties, target, passes: 0 };
+    let mut problem = Problem::new((tables, rows, penalties), target);
     let parameters = start(&mut problem);
     descend(problem, parameters, &scale, 0, control, observer)
 }
@@ -315,7 +339,7 @@ pub fn minimise_from<D: Design>(
     observer: &mut dyn Observer,
 ) -> Optimum {
     let target = rows.targets(tables.parameters);
-    let problem = Problem { tables, rows, penalties, target, passes: 0 };
+    let problem = Problem::new((tables, rows, penalties), target);
     descend(problem, parameters, scale, sweeps, control, observer)
 }
 
@@ -349,9 +373,9 @@ fn descend<D: Design>(
         let sweep = Sweep::alone(steps, gap, control);
         interrupted = observer.sweep(&sweep) == Flow::Interrupt;
         let accuracy = (0.1f64).min(gap.sqrt()).max(1e-6);
-        let found = problem.solve(&at.q, &gradient, accuracy, (0.0, 0.0));
+        let (found, along) = problem.solve(&at.q, &gradient, accuracy, (0.0, 0.0));
         flattest = flattest.min(found.smallest);
-        let (d, along) = (&found.d, problem.differences(&found.d));
+        let d = &found.d;
         let slope = dot(&gradient, d);
         let mut step = 1.0;
         let mut moved = false;
@@ -365,6 +389,9 @@ fn descend<D: Design>(
                 true => gap_of(&problem.gradient(&next)) < gap,
                 false => next.value <= at.value + 1e-4 * step * slope,
             };
+            // what is added for rare parameters must not undo what is there already
+            let lower =
+                lower && (gap > control.tolerance || gap_of(&problem.gradient(&next)) <= control.tolerance);
             if lower {
                 (at, moved) = (next, true);
                 break;
@@ -424,7 +451,8 @@ fn bound<D: Design>(
     let (low, high) = parameters
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(*p), high.max(*p)));
-    let found = problem.solve(q, gradient, 1e-9, (worthless(f64::EPSILON * scale, high - low), met));
+    let (found, mut apart) =
+        problem.solve(q, gradient, 1e-9, (worthless(f64::EPSILON * scale, high - low), met));
     let missed = found
         .worth
         .unwrap_or_else(|| (high - low).max(1.0) * found.left.iter().map(|r| r.abs()).sum::<f64>());
@@ -446,7 +474,6 @@ fn bound<D: Design>(
         total.add(q * part);
     }
     // what stands for Bλ in the Newton equations differs from it by rounding, which the bound has to bear
-    let mut apart = problem.differences(&found.d);
     for (apart, (kept, own)) in apart.iter_mut().zip(at.u.iter().zip(problem.differences(parameters))) {
         apart.iter_mut().zip(kept.iter().zip(own)).for_each(|(d, (kept, own))| *d += kept - own);
     }
@@ -537,16 +564,17 @@ fn taken<D: Design>(
 ) -> Option<Vec<bool>> {
     let penalties: Vec<Penalty> = penalties.iter().map(|p| Penalty { strength: 1.0, ..p.clone() }).collect();
     let target = vec![0.0; direction.len()];
-    let mut problem = Problem { tables, rows, penalties: &penalties, target, passes: 0 };
+    let mut problem = Problem::new((tables, rows, &penalties), target);
     for _ in 0..PROJECTIONS {
         if !down.contains(&true) {
             return None;
         }
         let kept: Vec<f64> =
             down.iter().zip(gone).map(|(down, gone)| f64::from(u8::from(!down && !gone))).collect();
-        let mut moved = problem.curvature(&kept, direction);
+        problem.passes += 2;
+        let mut moved = problem.curvature(&kept, direction, direction);
         moved.iter_mut().for_each(|m| *m = -*m);
-        let found = problem.solve(&kept, &moved, 1e-10, (0.0, 0.0));
+        let (found, _) = problem.solve(&kept, &moved, 1e-10, (0.0, 0.0));
         let along: Vec<f64> = direction.iter().zip(&found.d).map(|(d, f)| d - f).collect();
         let changes = rows.spread(&along);
         let mut stay = changes.iter().zip(&kept).filter(|(_, kept)| **kept > 0.0).map(|(c, _)| c.abs());

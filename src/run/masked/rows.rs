@@ -73,7 +73,8 @@ impl Rows {
         self.cells.is_empty()
     }
 
-    fn row(&self, r: usize) -> &[u32] {
+    /// The parameters of a row.
+    pub fn row(&self, r: usize) -> &[u32] {
         &self.places[r * self.tables..(r + 1) * self.tables]
     }
 
