@@ -278,3 +278,20 @@ fn smoothness_of_any_strength_ends_at_the_optimum() {
         }
     }
 }
+
+/// A joint fit to more cells than are listed at the boundary holds nothing for zero that another zero explains.
+#[test]
+fn many_cells_that_another_zero_explains_are_open() {
+    let sizes = [40, 40, 2700];
+    let cells: usize = sizes.iter().product();
+    // nothing at hour 0, and nothing else is known of station 39
+    let cell = |k: usize| if (k / 2700).is_multiple_of(40) { 0.0 } else { 1.0 + noise(k) };
+    let mut files = Files::default();
+    files.there.insert("x.npy".into(), npy_of(&sizes, &(0..cells).map(cell).collect::<Vec<f64>>()));
+    let text = "mode station: 40, hour: 40, k: 2700, e: 2\n\
+                data x[station, hour, k] from \"x.npy\" missing where station == 39 and hour > 0\n\
+                data y[e] = [1, 2]\n\
+                model m { [station]; [hour]; [k]; [e] }\nfit m to x, y as j  # allow MBA378\n";
+    let (_, _, r) = run(text, &files);
+    assert!(r.text.contains("105300 missing cells are not determined"), "{}", r.text);
+}

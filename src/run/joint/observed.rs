@@ -89,8 +89,7 @@ impl Observed {
 
     /// Zeros can send a missing cell to infinity, or leave it anywhere: settles which have a limit. `boundary` says whether
     /// some cells are known to vanish; the answer, whether some are now. Few cells are listed when some are near zero.
-    /// Of many only those count as determined that others determine which are well above zero, or that are zero with a whole
-    /// marginal. O(cells of tensors with zeros × tables).
+    /// Of many only those count as determined that others determine which are well above zero. O(cells of tensors with zeros × tables).
     ///
     /// # Errors
     /// As of any fit.
@@ -113,7 +112,7 @@ impl Observed {
             return Ok(boundary);
         }
         if cells > FEW {
-            self.roughly((layout, parts), (&solution.parameters, gone), boundary);
+            self.roughly((layout, parts), &solution.parameters, boundary);
             return Ok(boundary);
         }
         let problem = Problem::new(model, layout, parts, self.stop.clone())?;
@@ -138,12 +137,7 @@ impl Observed {
     }
 
     /// As [`Observed::at_boundary`], of many cells.
-    fn roughly(
-        &mut self,
-        (layout, parts): (&Layout, &[Part]),
-        (parameters, gone): (&[f64], &[bool]),
-        boundary: bool,
-    ) {
+    fn roughly(&mut self, (layout, parts): (&Layout, &[Part]), parameters: &[f64], boundary: bool) {
         let mut kept = self.domains.clone();
         let mut fewer = false;
         for (((part, own), domain), bare) in parts.iter().zip(&layout.own).zip(&mut kept).zip(&mut self.bare)
@@ -172,9 +166,9 @@ impl Observed {
         if let Err(reason) = settle(&mut kept, (&self.bare, &modes), own, &self.stop) {
             return unsettled(&mut self.domains, &reason);
         }
-        let all = self.domains.iter_mut().zip(kept).zip(parts.iter().zip(&layout.own));
-        for ((domain, kept), (_, own)) in all.filter(|(_, (part, _))| part.tensor.mask.is_some()) {
-            combine(domain, kept, own, gone);
+        let all = self.domains.iter_mut().zip(kept).zip(parts);
+        for ((domain, kept), _) in all.filter(|(_, part)| part.tensor.mask.is_some()) {
+            combine(domain, kept);
         }
     }
 }
@@ -215,21 +209,16 @@ fn keep(domain: &mut Domain, (part, own): (&Part, &Tables), parameters: &[f64]) 
     fewer
 }
 
-/// Leaves what was determined only where it is by what is kept, or is zero with a whole marginal.
-fn combine(domain: &mut Domain, mut kept: Domain, own: &Tables, gone: &[bool]) {
+/// Leaves what was determined only where it is by what is kept.
+fn combine(domain: &mut Domain, mut kept: Domain) {
     if kept.determined.is_always() {
         return;
     }
-    let all = Scope::all(domain.sizes.len());
-    let listed = domain.sizes.iter().try_fold(1usize, |k, n| k.checked_mul(*n)).is_some_and(|n| n <= LISTED);
-    let zeros = listed && own.blocks.iter().any(|b| b.place.iter().any(|p| gone[*p as usize]));
-    let modes = if zeros { all } else { domain.modes.union(&kept.modes) };
+    let modes = domain.modes.union(&kept.modes);
     domain.widen(&modes);
     kept.widen(&modes);
-    let cells = Cells::new(own, &domain.sizes);
-    let zero = |k: usize| zeros && cells.parameters(k).any(|p| gone[p]);
-    let both = domain.determined.to_vec().into_iter().zip(kept.determined.to_vec()).enumerate();
-    domain.determined = both.map(|(k, (d, kept))| d && (kept || zero(k))).collect();
+    let both = domain.determined.to_vec().into_iter().zip(kept.determined.to_vec());
+    domain.determined = both.map(|(d, kept)| d && kept).collect();
 }
 
 /// Notes why it is not known which cells are determined.
